@@ -1,0 +1,83 @@
+//! The contract between the HTTP carrier and the messengers that speak over it.
+
+use crate::classify::{Claim, Events};
+
+/// The head of an HTTP request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// `GET`, `POST`, ...
+    pub method: &'a str,
+    /// The request target as sent: a path or an absolute URI.
+    pub target: &'a str,
+    /// Name and value of each header field, in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// The head of an HTTP response.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// Status code.
+    pub status: u16,
+    /// Name and value of each header field, in order.
+    pub headers: &'a [(&'a str, &'a [u8])],
+}
+
+/// The value of a header field, without regard to case of the name.
+pub fn header<'a>(headers: &[(&'a str, &'a [u8])], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+}
+
+impl<'a> RequestHead<'a> {
+    /// The value of a header field.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        header(self.headers, name)
+    }
+
+    /// The target's path and query: without scheme and authority, if it came as an absolute URI.
+    pub fn path(&self) -> &'a str {
+        match self.target.find("://") {
+            Some(scheme) => {
+                let rest = &self.target[scheme + 3..];
+                rest.find('/').map_or("/", |slash| &rest[slash..])
+            }
+            None => self.target,
+        }
+    }
+}
+
+impl<'a> ResponseHead<'a> {
+    /// The value of a header field.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        header(self.headers, name)
+    }
+}
+
+/// A messenger that hides in HTTP.
+pub trait HttpMessenger: Sync {
+    /// Is this request, whose body begins with `body`, the messenger's? `body` holds the first 256 bytes
+    /// of the body or all of a shorter one. `Some((claim, certain))`.
+    fn request(&self, head: &RequestHead<'_>, body: &[u8]) -> Option<(Claim, bool)>;
+
+    /// The same for a response, for captures that show the server's side only.
+    fn response(&self, head: &ResponseHead<'_>, body: &[u8]) -> Option<(Claim, bool)>;
+
+    /// Follows the exchanges of a connection that was claimed.
+    fn dissector(&self) -> Box<dyn HttpDissector>;
+}
+
+/// Follows HTTP exchanges of a messenger. Fed with every message of the connection from the claimed one on;
+/// chunked bodies arrive decoded, in pieces of any size.
+pub trait HttpDissector: Send {
+    /// A request begins.
+    fn request(&mut self, head: &RequestHead<'_>, out: &mut Events);
+    /// The next bytes of its body.
+    fn request_body(&mut self, bytes: &[u8], out: &mut Events);
+    /// A response begins.
+    fn response(&mut self, head: &ResponseHead<'_>, out: &mut Events);
+    /// The next bytes of its body.
+    fn response_body(&mut self, bytes: &[u8], out: &mut Events);
+    /// Bytes of a body were not captured.
+    fn gap(&mut self, from_client: bool, out: &mut Events) {
+        let _ = (from_client, out);
+    }
+}

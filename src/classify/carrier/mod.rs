@@ -1,0 +1,3 @@
+//! What messengers hide in: HTTP and its proxies, TLS, DNS.
+
+pub mod http;

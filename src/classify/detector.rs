@@ -1,0 +1,144 @@
+//! The contract between the engine and a protocol family.
+
+use crate::model::{Confidence, Direction, Event, Evidence, Format, Transport};
+
+/// Where the bytes of a [`ProbeInput`] lie in their stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// `bytes[0]` is the very first byte of this direction (the SYN was seen), or a whole datagram.
+    Beginning,
+    /// `bytes[0]` is the first byte that the capture has of this direction (it began in the middle), or the
+    /// first after a gap: often, but not surely, the start of a unit.
+    Joined,
+    /// `bytes[0]` lies somewhere behind that: only a detector that can resynchronise should look.
+    Later,
+}
+
+/// What a detector is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbeInput<'a> {
+    /// Which way the bytes went, as far as is known: exact if the SYN was seen, else a guess. A detector
+    /// that can tell the side from the bytes says so in [`Claim::sender_is_client`].
+    pub direction: Direction,
+    /// Contiguous bytes of that direction; for UDP the datagram's payload.
+    pub bytes: &'a [u8],
+    /// Where they lie.
+    pub start: Start,
+    /// UDP: the payload's length on the wire, more than `bytes.len()` in a cut capture.
+    pub wire_len: usize,
+    /// No more bytes will come in this direction (it ended, or a gap follows): `NeedMore` is a no.
+    pub ended: bool,
+    /// The server's port as far as known. A port is never enough, but may choose between two readings.
+    pub server_port: u16,
+    /// What an earlier flow said this one would be: `app_proto` of the expected format. With it a detector
+    /// may accept structure that is too weak to stand alone.
+    pub expected: Option<&'static str>,
+}
+
+/// A detector's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Not this protocol, and no byte of the input is worth keeping.
+    No,
+    /// Undecided: keep the bytes from offset `from` on (0 = all) and ask again when there are at least
+    /// `total` bytes, counted from offset 0 of this input. `from` may pass over bytes that a resynchronising
+    /// detector has ruled out; it must be 0 for a detector that only looks at the start.
+    NeedMore {
+        /// First byte still needed.
+        from: usize,
+        /// Ask again when the input is that long; more than `bytes.len()`.
+        total: usize,
+    },
+    /// One unambiguous signature: `probable`.
+    Likely(Claim),
+    /// Structure proven: `confirmed`.
+    Certain(Claim),
+}
+
+/// A detector recognises the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What it is. `Format::other` for something that is no messenger.
+    pub format: Format,
+    /// The first byte of the first unit: the dissector is fed from here on.
+    pub offset: usize,
+    /// Whether these bytes can only have been sent by the client (`Some(true)`), only by the server
+    /// (`Some(false)`), or by either side (`None`).
+    pub sender_is_client: Option<bool>,
+    /// Why.
+    pub evidence: Evidence,
+}
+
+/// Recognises one protocol. Pure: no clock, no I/O, no state.
+pub trait Detector: Sync {
+    /// Short name for logs.
+    fn name(&self) -> &'static str;
+
+    /// TCP or UDP.
+    fn transport(&self) -> Transport;
+
+    /// Is it this protocol?
+    ///
+    /// Called with a growing input until the answer is not `NeedMore`. The answer may only depend on the
+    /// bytes, not on how they were cut into segments: whatever is `Likely` or `Certain` for a long input
+    /// must be `NeedMore` or the same for each of its beginnings, never `No`.
+    fn probe(&self, input: &ProbeInput<'_>) -> Probe;
+
+    /// A dissector for a stream that this detector claimed. It will be fed both directions from the first
+    /// byte kept (the claimed direction from [`Claim::offset`]).
+    fn dissector(&self, claim: &Claim) -> Box<dyn Dissector>;
+}
+
+/// Follows a decided stream and tells what happens in it.
+///
+/// A dissector must never panic and never hold more than a bounded number of bytes, whatever it is fed.
+/// A direction keeps its label for the dissector's whole life, even if the label proves wrong
+/// ([`Event::ClientIs`] corrects the record only), so where the bytes say who speaks, believe the bytes.
+pub trait Dissector: Send {
+    /// The next bytes of one direction, cut anywhere (TCP), or one whole datagram (UDP).
+    fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events);
+
+    /// `missing` bytes of this direction were not captured. Skip them where the position in the protocol
+    /// allows it, else look for the next unit.
+    fn gap(&mut self, direction: Direction, missing: u64, out: &mut Events) {
+        let _ = (direction, missing, out);
+    }
+
+    /// The flow ended or was given up.
+    fn end(&mut self, out: &mut Events) {
+        let _ = out;
+    }
+}
+
+/// Collects what a dissector tells.
+#[derive(Debug, Default)]
+pub struct Events(Vec<Event>);
+
+impl Events {
+    /// Tells one event.
+    pub fn push(&mut self, event: Event) {
+        self.0.push(event);
+    }
+
+    /// Tells that the stream was recognised (again, or better).
+    pub fn identified(&mut self, format: Format, confidence: Confidence, evidence: Evidence) {
+        self.push(Event::Identified { format, confidence, evidence });
+    }
+
+    /// Takes all events told so far, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.0.drain(..)
+    }
+
+    /// Whether nothing was told.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// So that a test can look at what was told.
+impl AsRef<[Event]> for Events {
+    fn as_ref(&self) -> &[Event] {
+        &self.0
+    }
+}

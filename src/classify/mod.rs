@@ -1,0 +1,16 @@
+//! What a flow is.
+//!
+//! [`detector`] is the contract: a [`Detector`] looks at the first bytes of an undecided stream and says
+//! yes, no or "more"; the [`Dissector`] it starts then follows the stream and tells [`crate::model::Event`]s.
+//! One folder a protocol family holds both; [`registry`] lists them all. [`stream`] runs the detectors
+//! over one stream, [`engine`] gathers what they tell into findings.
+
+pub mod carrier;
+pub mod detector;
+pub mod icq;
+pub mod msn;
+pub mod oscar;
+pub mod registry;
+pub mod yahoo;
+
+pub use detector::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};

@@ -1,0 +1,3 @@
+//! Finds instant messengers on a network and hands over the firewall rules that block them.
+pub mod classify;
+pub mod model;

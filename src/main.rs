@@ -1,0 +1,2 @@
+//! imwarden
+fn main() {}

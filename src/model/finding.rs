@@ -1,0 +1,66 @@
+//! What the reader sees of one flow.
+
+use super::{Confidence, Evidence, FiveTuple, LayerPath, Service, Timestamp};
+use std::collections::BTreeSet;
+
+/// Packets and bytes of a flow, both directions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets.
+    pub packets: u64,
+    /// Frame bytes on the wire.
+    pub bytes: u64,
+}
+
+/// One flow, with everything that is known about it: the flow record.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Number of the flow, in order of its first packet, from 1.
+    pub flow_id: u64,
+    /// First packet.
+    pub first_seen: Timestamp,
+    /// Last packet.
+    pub last_seen: Timestamp,
+    /// Who opened it and who was asked.
+    pub tuple: FiveTuple,
+    /// The messenger; `None` for a flow that is no finding (`--all`).
+    pub service: Option<Service>,
+    /// Wire format.
+    pub app_proto: Option<&'static str>,
+    /// Part played by this connection.
+    pub role: Option<&'static str>,
+    /// How sure; `None` when `service` is.
+    pub confidence: Option<Confidence>,
+    /// What the packets were wrapped in.
+    pub path: LayerPath,
+    /// Carriers inside the flow, such as `http-connect`.
+    pub carriers: Vec<&'static str>,
+    /// The client's accounts.
+    pub accounts: BTreeSet<String>,
+    /// Whom they talked to.
+    pub peers: BTreeSet<String>,
+    /// The client program.
+    pub client: Option<String>,
+    /// What it was used for.
+    pub features: BTreeSet<String>,
+    /// What it exposes.
+    pub risks: BTreeSet<&'static str>,
+    /// Packets and bytes.
+    pub counts: Counts,
+    /// Why.
+    pub evidence: Vec<Evidence>,
+    /// The flow that announced this one.
+    pub learned_from: Option<u64>,
+}
+
+impl Finding {
+    /// Confirmed or probable: counted as a detection.
+    pub fn is_detection(&self) -> bool {
+        self.service.is_some() && self.confidence >= Some(Confidence::Probable)
+    }
+
+    /// A messenger's port and nothing else: listed apart.
+    pub fn is_possible(&self) -> bool {
+        self.service.is_some() && self.confidence == Some(Confidence::Possible)
+    }
+}

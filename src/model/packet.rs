@@ -1,0 +1,116 @@
+//! What one frame said, once its headers are read.
+
+use super::{Endpoint, Timestamp, Transport};
+use std::fmt;
+
+/// How many layers a [`LayerPath`] remembers; decoding stops at the same depth.
+pub const MAX_LAYERS: usize = 8;
+
+/// Something a packet was wrapped in on its way, worth telling the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layer {
+    /// IEEE 802.1Q, 802.1ad or 9100 tag with its VLAN id.
+    Vlan(u16),
+    /// Any other layer, by name.
+    Named(&'static str),
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vlan(id) => write!(f, "vlan {id}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The layers a packet came by, outermost first. Copied around, so it is small and never allocates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LayerPath {
+    layers: [Option<Layer>; MAX_LAYERS],
+}
+
+impl LayerPath {
+    /// Adds one more layer inside the others; `false` when the path is full.
+    pub fn push(&mut self, layer: Layer) -> bool {
+        match self.layers.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => {
+                *slot = Some(layer);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The layers, outermost first.
+    pub fn iter(&self) -> impl Iterator<Item = Layer> + '_ {
+        self.layers.iter().flatten().copied()
+    }
+}
+
+/// The TCP flags that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "these are the header's bits")]
+pub struct TcpFlags {
+    /// Synchronise: opens.
+    pub syn: bool,
+    /// Acknowledgement number is valid.
+    pub ack: bool,
+    /// Finish: no more data from the sender.
+    pub fin: bool,
+    /// Reset: the connection is dead.
+    pub rst: bool,
+}
+
+/// The TCP fields that reassembly needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpHeader {
+    /// Sequence number of the first payload byte (of the SYN, when set).
+    pub seq: u32,
+    /// Acknowledgement number.
+    pub ack: u32,
+    /// Flags.
+    pub flags: TcpFlags,
+}
+
+/// The transport header of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportHeader {
+    /// TCP.
+    Tcp(TcpHeader),
+    /// UDP.
+    Udp,
+}
+
+/// One TCP segment or UDP datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// Position in the capture, from 1, as Wireshark counts.
+    pub number: u64,
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// Who sent it.
+    pub src: Endpoint,
+    /// To whom.
+    pub dst: Endpoint,
+    /// TCP or UDP header.
+    pub header: TransportHeader,
+    /// The captured payload.
+    pub payload: &'a [u8],
+    /// Payload bytes that were on the wire but that the capture's snap length cut off.
+    pub cut: usize,
+    /// Length of the whole frame on the wire, in bytes.
+    pub wire_len: u32,
+    /// What it was wrapped in.
+    pub path: LayerPath,
+}
+
+impl Packet<'_> {
+    /// TCP or UDP.
+    pub const fn transport(&self) -> Transport {
+        match self.header {
+            TransportHeader::Tcp(_) => Transport::Tcp,
+            TransportHeader::Udp => Transport::Udp,
+        }
+    }
+}
