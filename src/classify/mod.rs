@@ -7,10 +7,15 @@
 
 pub mod carrier;
 pub mod detector;
+pub mod engine;
+mod facts;
 pub mod icq;
+mod learned;
 pub mod msn;
 pub mod oscar;
 pub mod registry;
+mod settle;
+pub mod stream;
 pub mod yahoo;
 
 pub use detector::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};

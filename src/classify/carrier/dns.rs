@@ -1,0 +1,75 @@
+//! DNS answers over UDP: which address a host name has.
+
+use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
+use crate::model::{Direction, Event, Evidence, Format, Transport};
+use simple_dns::rdata::RData;
+use simple_dns::{Packet, PacketFlag};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Addresses taken from one answer.
+const MAX_ADDRESSES: usize = 32;
+
+/// DNS over UDP. Its own port is asked for: an answer on any other is nobody's resolver, and what it says would
+/// name other flows.
+pub struct Dns;
+
+impl Detector for Dns {
+    fn name(&self) -> &'static str {
+        "dns"
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Udp
+    }
+
+    fn probe(&self, input: &ProbeInput<'_>) -> Probe {
+        let header_fits = input.bytes.len() >= 12;
+        if input.server_port != 53 || !header_fits || Packet::parse(input.bytes).is_err() {
+            return Probe::No;
+        }
+        Probe::Certain(Claim {
+            format: Format::other("dns"),
+            offset: 0,
+            sender_is_client: None,
+            evidence: Evidence::payload("dns", "message on port 53"),
+        })
+    }
+
+    fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
+        Box::new(Answers)
+    }
+}
+
+struct Answers;
+
+impl Dissector for Answers {
+    fn feed(&mut self, _: Direction, bytes: &[u8], out: &mut Events) {
+        let Ok(packet) = Packet::parse(bytes) else {
+            return;
+        };
+        if !packet.has_flags(PacketFlag::RESPONSE) {
+            return;
+        }
+        let Some(question) = packet.questions.first() else {
+            return;
+        };
+        let addresses: Vec<IpAddr> = packet
+            .answers
+            .iter()
+            .filter_map(|answer| match &answer.rdata {
+                RData::A(a) => Some(IpAddr::V4(Ipv4Addr::from(a.address))),
+                RData::AAAA(aaaa) => Some(IpAddr::V6(Ipv6Addr::from(aaaa.address))),
+                _ => None,
+            })
+            .take(MAX_ADDRESSES)
+            .collect();
+        if !addresses.is_empty() {
+            let name = question
+                .qname
+                .to_string()
+                .trim_end_matches('.')
+                .to_ascii_lowercase();
+            out.push(Event::Resolved { name, addresses });
+        }
+    }
+}

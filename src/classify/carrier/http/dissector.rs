@@ -1,0 +1,437 @@
+//! Follows an HTTP/1 connection: hosts, messengers that speak over HTTP, and tunnels.
+
+use super::contract::{HttpDissector, HttpMessenger, RequestHead, ResponseHead, header};
+use super::framer::{Body, Framer, Piece, Visitor};
+use super::start::{self, Start};
+use crate::classify::stream::{Context, Stream};
+use crate::classify::{
+    Claim, Detector, Dissector, Events, Probe, ProbeInput, Start as At, registry,
+};
+use crate::model::{Confidence, Direction, Event, Evidence, Format, Transport};
+use std::collections::VecDeque;
+
+/// Body bytes that a messenger is shown to decide.
+const SHOWN: usize = 256;
+/// Host names told of one connection: a proxy connection may ask for hundreds.
+const MAX_HOSTS: usize = 16;
+/// Requests that wait for their response.
+const MAX_PENDING: usize = 64;
+const MAX_HEADERS: usize = 96;
+
+/// HTTP/1 over TCP.
+pub struct Http;
+
+impl Detector for Http {
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Tcp
+    }
+
+    fn probe(&self, input: &ProbeInput<'_>) -> Probe {
+        let (place, kind) = match (input.start, start::at(input.bytes)) {
+            (At::Beginning, Start::Neither) => return Probe::No,
+            (_, Start::Unclear) => {
+                return Probe::NeedMore {
+                    from: 0,
+                    total: input.bytes.len() + 1,
+                };
+            }
+            (_, kind @ (Start::Request | Start::Response)) => (0, kind),
+            (At::Joined | At::Later, Start::Neither) => match start::search(input.bytes) {
+                Ok(found) => found,
+                Err(from) => {
+                    return Probe::NeedMore {
+                        from,
+                        total: input.bytes.len() + 1,
+                    };
+                }
+            },
+        };
+        // In the middle of a stream a start line may be a quotation: there a whole head must follow.
+        if input.start != At::Beginning && place > 0 {
+            match is_whole_head(&input.bytes[place..], kind) {
+                Some(true) => {}
+                Some(false) => return Probe::No,
+                None => {
+                    return Probe::NeedMore {
+                        from: place,
+                        total: input.bytes.len() + 1,
+                    };
+                }
+            }
+        }
+        Probe::Certain(Claim {
+            format: Format::other("http"),
+            offset: place,
+            sender_is_client: Some(kind == Start::Request),
+            evidence: Evidence::payload("http", "start line"),
+        })
+    }
+
+    fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
+        Box::new(Connection::default())
+    }
+}
+
+/// Whether a well-formed head with at least one field begins here; `None` when it is not complete.
+fn is_whole_head(bytes: &[u8], kind: Start) -> Option<bool> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let (parsed, count) = if kind == Start::Request {
+        let mut request = httparse::Request::new(&mut fields);
+        (request.parse(bytes), request.headers.len())
+    } else {
+        let mut response = httparse::Response::new(&mut fields);
+        (response.parse(bytes), response.headers.len())
+    };
+    match parsed {
+        Ok(httparse::Status::Complete(_)) => Some(count > 0),
+        Ok(httparse::Status::Partial) => None,
+        Err(_) => Some(false),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Connect,
+    /// The response has no body whatever its head says.
+    Head,
+    Other,
+}
+
+/// A message whose first body bytes are still gathered, so that a messenger can be shown them.
+#[derive(Default)]
+struct Message {
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+/// Everything but the framing, which runs beside it.
+#[derive(Default)]
+struct Exchange {
+    messenger: Option<Box<dyn HttpDissector>>,
+    /// Per direction.
+    waiting: [Option<Message>; 2],
+    asked: VecDeque<Asked>,
+    /// Per direction: whether its last head was a request. Directions may be labelled the wrong way round.
+    requests: [bool; 2],
+    hosts: Vec<String>,
+    tunnel: Option<Box<Stream>>,
+    tunnel_port: u16,
+    /// A CONNECT was granted: both directions change at once.
+    granted: bool,
+}
+
+/// One HTTP connection.
+#[derive(Default)]
+pub struct Connection {
+    framers: [Framer; 2],
+    exchange: Exchange,
+}
+
+impl Dissector for Connection {
+    fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
+        let mut visitor = Side {
+            direction,
+            exchange: &mut self.exchange,
+            out,
+        };
+        self.framers[direction.index()].feed(bytes, &mut visitor);
+        if std::mem::take(&mut self.exchange.granted) {
+            self.framers[direction.reverse().index()].tunnel();
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, missing: u64, out: &mut Events) {
+        let Self { framers, exchange } = self;
+        exchange.show(direction, out);
+        let inside = framers[direction.index()].gap(missing);
+        if let Some(tunnel) = &mut exchange.tunnel {
+            let context = Context {
+                server_port: exchange.tunnel_port,
+                expected: None,
+            };
+            tunnel.gap(direction, missing, context, out);
+        } else if let Some(messenger) = &mut exchange.messenger {
+            messenger.gap(exchange.requests[direction.index()], out);
+        }
+        if !inside {
+            exchange.asked.clear();
+        }
+    }
+
+    fn end(&mut self, out: &mut Events) {
+        for direction in Direction::BOTH {
+            self.exchange.show(direction, out);
+            if let Some(tunnel) = &mut self.exchange.tunnel {
+                let context = Context {
+                    server_port: self.exchange.tunnel_port,
+                    expected: None,
+                };
+                tunnel.end_of(direction, context, out);
+            }
+        }
+        if let Some(tunnel) = &mut self.exchange.tunnel {
+            tunnel.end(out);
+        }
+    }
+}
+
+/// One direction while it is fed.
+struct Side<'a> {
+    direction: Direction,
+    exchange: &'a mut Exchange,
+    out: &'a mut Events,
+}
+
+impl Visitor for Side<'_> {
+    fn head(&mut self, head: &[u8]) -> Body {
+        self.exchange.show(self.direction, self.out);
+        self.exchange.requests[self.direction.index()] = start::at(head) != Start::Response;
+        let body = match start::at(head) {
+            Start::Response => with_response(head, |head, reason| self.response(head, reason)),
+            _ => with_request(head, |head| self.request(head)),
+        };
+        let message = Message {
+            head: head.to_vec(),
+            body: Vec::new(),
+        };
+        self.exchange.waiting[self.direction.index()] = Some(message);
+        body.unwrap_or(Body::UntilClose)
+    }
+
+    fn piece(&mut self, piece: Piece<'_>) {
+        let Self {
+            direction,
+            exchange,
+            out,
+        } = self;
+        match piece {
+            Piece::Body(bytes) => exchange.body(*direction, bytes, out),
+            Piece::End => exchange.show(*direction, out),
+            Piece::Inner(bytes) => {
+                exchange.show(*direction, out);
+                let context = Context {
+                    server_port: exchange.tunnel_port,
+                    expected: None,
+                };
+                let tunnel = exchange.tunnel.get_or_insert_with(|| {
+                    out.push(Event::Carried("http-connect"));
+                    Box::new(Stream::new(Transport::Tcp, true))
+                });
+                tunnel.feed(*direction, bytes, context, out);
+            }
+        }
+    }
+}
+
+impl Side<'_> {
+    fn request(&mut self, head: &RequestHead<'_>) -> Body {
+        let connect = head.method == "CONNECT";
+        let asked = match head.method {
+            "CONNECT" => Asked::Connect,
+            "HEAD" => Asked::Head,
+            _ => Asked::Other,
+        };
+        if self.exchange.asked.len() < MAX_PENDING {
+            self.exchange.asked.push_back(asked);
+        }
+        if connect {
+            let (host, port) = split_port(head.target);
+            self.exchange.tunnel_port = port.unwrap_or(443);
+            self.tell_host(host, "http-connect");
+            return Body::PerhapsTunnel;
+        }
+        if let Some((_, rest)) = head.target.split_once("://") {
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            self.tell_host(split_port(authority).0, "http-host");
+        }
+        if let Some(host) =
+            header(head.headers, "host").and_then(|host| std::str::from_utf8(host).ok())
+        {
+            self.tell_host(split_port(host).0, "http-host");
+        }
+        declared_body(head.headers).unwrap_or(Body::Length(0))
+    }
+
+    fn response(&mut self, head: &ResponseHead<'_>, reason: &str) -> Body {
+        if head.status < 200 {
+            // 100 Continue: the real answer is still to come.
+            return Body::Length(0);
+        }
+        let asked = self.exchange.asked.pop_front();
+        let success = (200..300).contains(&head.status);
+        // Where only the server's side was captured, the reason phrase of every common proxy tells.
+        let unasked_tunnel =
+            asked.is_none() && reason.eq_ignore_ascii_case("connection established");
+        if success && (asked == Some(Asked::Connect) || unasked_tunnel) {
+            self.exchange.granted = true;
+            return Body::Tunnel;
+        }
+        if asked == Some(Asked::Head) || head.status == 204 || head.status == 304 {
+            return Body::Length(0);
+        }
+        declared_body(head.headers).unwrap_or(Body::UntilClose)
+    }
+
+    fn tell_host(&mut self, host: &str, via: &'static str) {
+        let name = host.trim().trim_end_matches('.').to_ascii_lowercase();
+        let plausible = !name.is_empty() && name.len() <= 253 && name.is_ascii();
+        let hosts = &mut self.exchange.hosts;
+        if plausible && hosts.len() < MAX_HOSTS && !hosts.contains(&name) {
+            hosts.push(name.clone());
+            self.out.push(Event::Host { name, via });
+        }
+    }
+}
+
+impl Exchange {
+    fn body(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
+        let mut rest = bytes;
+        if let Some(message) = &mut self.waiting[direction.index()] {
+            let room = SHOWN.saturating_sub(message.body.len()).min(rest.len());
+            let (now, later) = rest.split_at(room);
+            message.body.extend_from_slice(now);
+            rest = later;
+            if message.body.len() >= SHOWN {
+                self.show(direction, out);
+            }
+        }
+        if self.waiting[direction.index()].is_none()
+            && !rest.is_empty()
+            && let Some(messenger) = &mut self.messenger
+        {
+            if self.requests[direction.index()] {
+                messenger.request_body(rest, out);
+            } else {
+                messenger.response_body(rest, out);
+            }
+        }
+    }
+
+    /// Shows the waiting message to the messenger of this connection, or asks all whether it is theirs.
+    fn show(&mut self, direction: Direction, out: &mut Events) {
+        let Some(Message { head, body }) = self.waiting[direction.index()].take() else {
+            return;
+        };
+        if start::at(&head) == Start::Response {
+            with_response(&head, |head, _| {
+                self.choose(
+                    |messenger| messenger.response(head, &body),
+                    false,
+                    direction,
+                    out,
+                );
+                if let Some(messenger) = &mut self.messenger {
+                    messenger.response(head, out);
+                    messenger.response_body(&body, out);
+                }
+            });
+        } else {
+            with_request(&head, |head| {
+                self.choose(
+                    |messenger| messenger.request(head, &body),
+                    true,
+                    direction,
+                    out,
+                );
+                if let Some(messenger) = &mut self.messenger {
+                    messenger.request(head, out);
+                    messenger.request_body(&body, out);
+                }
+            });
+        }
+    }
+
+    fn choose(
+        &mut self,
+        ask: impl Fn(&'static dyn HttpMessenger) -> Option<(Claim, bool)>,
+        from_client: bool,
+        direction: Direction,
+        out: &mut Events,
+    ) {
+        if self.messenger.is_some() {
+            return;
+        }
+        let messengers = registry::HTTP.iter().copied().flatten().copied();
+        let claimed =
+            messengers.filter_map(|messenger| ask(messenger).map(|claim| (messenger, claim)));
+        // A proof beats a signature.
+        if let Some((messenger, (claim, certain))) =
+            claimed.max_by_key(|(_, (_, certain))| *certain)
+        {
+            let confidence = if certain {
+                Confidence::Confirmed
+            } else {
+                Confidence::Probable
+            };
+            out.push(Event::ClientIs(if from_client {
+                direction
+            } else {
+                direction.reverse()
+            }));
+            out.identified(claim.format, confidence, claim.evidence);
+            self.messenger = Some(messenger.dissector());
+        }
+    }
+}
+
+/// What the head says of the body's length.
+fn declared_body(headers: &[(&str, &[u8])]) -> Option<Body> {
+    let coding = header(headers, "transfer-encoding");
+    if coding.is_some_and(|coding| coding.to_ascii_lowercase().ends_with(b"chunked")) {
+        return Some(Body::Chunked);
+    }
+    let length = header(headers, "content-length")?;
+    std::str::from_utf8(length)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Body::Length)
+}
+
+/// `host:port`, `[v6]:port` or `host`.
+fn split_port(authority: &str) -> (&str, Option<u16>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            (host.trim_matches(['[', ']']), port.parse().ok())
+        }
+        _ => (authority.trim_matches(['[', ']']), None),
+    }
+}
+
+fn fields<'a>(parsed: &[httparse::Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
+    parsed
+        .iter()
+        .map(|field| (field.name, field.value))
+        .collect()
+}
+
+fn with_request<T>(head: &[u8], f: impl FnOnce(&RequestHead<'_>) -> T) -> Option<T> {
+    let mut space = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut space);
+    parsed.parse(head).ok()?;
+    let headers = fields(parsed.headers);
+    Some(f(&RequestHead {
+        method: parsed.method?,
+        target: parsed.path?,
+        headers: &headers,
+    }))
+}
+
+fn with_response<T>(head: &[u8], f: impl FnOnce(&ResponseHead<'_>, &str) -> T) -> Option<T> {
+    let mut space = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut space);
+    parsed.parse(head).ok()?;
+    let headers = fields(parsed.headers);
+    Some(f(
+        &ResponseHead {
+            status: parsed.code?,
+            headers: &headers,
+        },
+        parsed.reason.unwrap_or_default(),
+    ))
+}

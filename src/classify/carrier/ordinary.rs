@@ -1,0 +1,77 @@
+//! Ordinary protocols, named so that a port or an address alone does not make a messenger of them.
+
+use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
+use crate::model::{Direction, Evidence, Format, Transport};
+
+/// First bytes, the name, and whether the client says them. Only openings that no messenger shares.
+const OPENINGS: [(&[u8], &str, Option<bool>); 17] = [
+    (b"SSH-2.0-", "ssh", None),
+    (b"SSH-1.", "ssh", None),
+    (b"220 ", "greeting", Some(false)),
+    (b"220-", "greeting", Some(false)),
+    (b"EHLO ", "smtp", Some(true)),
+    (b"HELO ", "smtp", Some(true)),
+    (b"+OK ", "pop3", Some(false)),
+    (b"* OK ", "imap", Some(false)),
+    (b"*1\r\n$", "redis", Some(true)),
+    (b"*2\r\n$", "redis", Some(true)),
+    (b"*3\r\n$", "redis", Some(true)),
+    (b"INFO {\"server_id\"", "nats", Some(false)),
+    (b"\x13BitTorrent protocol", "bittorrent", None),
+    (b"RFB 003.", "vnc", None),
+    (b"<?xml ", "xmpp", None),
+    (b"<stream:stream ", "xmpp", None),
+    (b"\x05\x00\x0b\x03\x10\x00\x00\x00", "dce-rpc", Some(true)),
+];
+
+/// The protocols of [`OPENINGS`].
+pub struct Ordinary;
+
+impl Detector for Ordinary {
+    fn name(&self) -> &'static str {
+        "ordinary"
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Tcp
+    }
+
+    fn probe(&self, input: &ProbeInput<'_>) -> Probe {
+        if input.start != Start::Beginning {
+            return Probe::No;
+        }
+        let found = OPENINGS
+            .iter()
+            .find(|(opening, ..)| input.bytes.starts_with(opening));
+        if let Some((_, name, sender_is_client)) = found {
+            return Probe::Certain(Claim {
+                format: Format::other(name),
+                offset: 0,
+                sender_is_client: *sender_is_client,
+                evidence: Evidence::payload("opening", *name),
+            });
+        }
+        let open = OPENINGS
+            .iter()
+            .any(|(opening, ..)| opening.starts_with(input.bytes));
+        if open {
+            Probe::NeedMore {
+                from: 0,
+                total: input.bytes.len() + 1,
+            }
+        } else {
+            Probe::No
+        }
+    }
+
+    fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
+        Box::new(Nothing)
+    }
+}
+
+/// Has nothing to tell.
+struct Nothing;
+
+impl Dissector for Nothing {
+    fn feed(&mut self, _: Direction, _: &[u8], _: &mut Events) {}
+}

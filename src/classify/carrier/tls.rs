@@ -1,0 +1,250 @@
+//! TLS: the server name that the client asks for, and nothing more.
+
+use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
+use crate::model::{Direction, Event, Evidence, Format, Transport};
+use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
+
+/// Longest ClientHello that is waited for (RFC 8446 allows more; nobody sends it).
+const MAX_HELLO: usize = 32 * 1024;
+const RECORD_HEADER: usize = 5;
+
+/// TLS over TCP.
+pub struct Tls;
+
+impl Detector for Tls {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Tcp
+    }
+
+    fn probe(&self, input: &ProbeInput<'_>) -> Probe {
+        if input.start == Start::Later {
+            return Probe::No;
+        }
+        // Handshake record, version 3.x, a length, then ClientHello or ServerHello with its own length inside
+        // the record's (RFC 8446, 5.1 and 4); joined later: application data records one after the other.
+        let Some(header) = input.bytes.first_chunk::<RECORD_HEADER>() else {
+            let fits = input.bytes.iter().zip([0x16, 0x03]).all(|(a, b)| *a == b);
+            return if fits {
+                Probe::NeedMore {
+                    from: 0,
+                    total: RECORD_HEADER,
+                }
+            } else {
+                Probe::No
+            };
+        };
+        let [kind, 3, minor @ 0..=4, length @ ..] = header else {
+            return Probe::No;
+        };
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length == 0 || length > 0x4800 {
+            return Probe::No;
+        }
+        let what = match (kind, input.bytes.get(RECORD_HEADER)) {
+            (0x16, None) => {
+                return Probe::NeedMore {
+                    from: 0,
+                    total: RECORD_HEADER + 1,
+                };
+            }
+            (0x16, Some(1)) => "ClientHello",
+            (0x16, Some(2)) => "ServerHello",
+            (0x17, _) if input.start == Start::Joined => {
+                let next = RECORD_HEADER + length;
+                match input.bytes.get(next..next + 3) {
+                    Some([0x14..=0x17, 3, _]) => "application data",
+                    Some(_) => return Probe::No,
+                    None => {
+                        return Probe::NeedMore {
+                            from: 0,
+                            total: next + 3,
+                        };
+                    }
+                }
+            }
+            _ => return Probe::No,
+        };
+        Probe::Certain(Claim {
+            format: Format::other("tls"),
+            offset: 0,
+            sender_is_client: match what {
+                "ClientHello" => Some(true),
+                "ServerHello" => Some(false),
+                _ => None,
+            },
+            evidence: Evidence::payload("tls", format!("{what}, record version 3.{minor}")),
+        })
+    }
+
+    fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
+        Box::new(Hello {
+            kept: [Some(Vec::new()), Some(Vec::new())],
+        })
+    }
+}
+
+/// Gathers the first handshake message of each direction; a direction is `None` once it was read.
+struct Hello {
+    kept: [Option<Vec<u8>>; 2],
+}
+
+impl Dissector for Hello {
+    fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
+        let slot = &mut self.kept[direction.index()];
+        let Some(kept) = slot else { return };
+        kept.extend_from_slice(bytes);
+        match server_name(kept) {
+            Answer::NeedMore if kept.len() <= MAX_HELLO => {}
+            Answer::Name(name) => {
+                out.push(Event::Host {
+                    name,
+                    via: "tls-sni",
+                });
+                self.kept = [None, None];
+            }
+            _ => *slot = None,
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, _: u64, _: &mut Events) {
+        self.kept[direction.index()] = None;
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    NeedMore,
+    Name(String),
+    None,
+}
+
+/// The server name in a ClientHello that may span several records.
+fn server_name(stream: &[u8]) -> Answer {
+    let mut handshake = Vec::new();
+    let mut rest = stream;
+    while let [kind, _, _, high, low, behind @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if *kind != 0x16 {
+            break;
+        }
+        let fragment = behind.get(..length).unwrap_or(behind);
+        handshake.extend_from_slice(fragment);
+        rest = behind.get(length..).unwrap_or_default();
+    }
+    let [1, a, b, c, body @ ..] = handshake.as_slice() else {
+        let short = handshake.len() < 4 && handshake.first().is_none_or(|kind| *kind == 1);
+        return if short { Answer::NeedMore } else { Answer::None };
+    };
+    let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+    if body.len() < length {
+        return Answer::NeedMore;
+    }
+    let Ok((_, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)))) =
+        tls_parser::parse_tls_message_handshake(&handshake)
+    else {
+        return Answer::None;
+    };
+    let Ok((_, extensions)) =
+        tls_parser::parse_tls_client_hello_extensions(hello.ext.unwrap_or_default())
+    else {
+        return Answer::None;
+    };
+    let names = extensions.iter().filter_map(|extension| match extension {
+        TlsExtension::SNI(names) => Some(names),
+        _ => None,
+    });
+    names
+        .flatten()
+        .filter(|(kind, _)| *kind == SNIType::HostName)
+        .find_map(|(_, name)| std::str::from_utf8(name).ok())
+        .filter(|name| {
+            !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_graphic())
+        })
+        .map_or(Answer::None, |name| {
+            Answer::Name(name.trim_end_matches('.').to_ascii_lowercase())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Tls, server_name};
+    use crate::classify::{Detector, Probe, ProbeInput, Start};
+    use crate::model::Direction;
+
+    /// A ClientHello with one SNI extension, in records of at most `cut` bytes.
+    fn client_hello(name: &str, cut: usize) -> Vec<u8> {
+        let len16 = |n: usize| (n as u16).to_be_bytes();
+        let mut sni = vec![0];
+        sni.extend(len16(name.len()));
+        sni.extend(name.as_bytes());
+        let mut extension = vec![0, 0];
+        extension.extend(len16(sni.len() + 2));
+        extension.extend(len16(sni.len()));
+        extension.extend(&sni);
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.extend([0, 0, 2, 0x13, 0x01, 1, 0]);
+        body.extend(len16(extension.len()));
+        body.extend(&extension);
+        let mut message = vec![1, 0];
+        message.extend(len16(body.len()));
+        message.extend(&body);
+        let record = |part: &[u8]| [&[0x16, 3, 1][..], &len16(part.len()), part].concat();
+        message.chunks(cut).flat_map(record).collect()
+    }
+
+    #[test]
+    fn reads_the_server_name_however_it_is_cut_into_records() {
+        for cut in [1, 10, 4000] {
+            let stream = client_hello("Messenger.Example.COM", cut);
+            assert_eq!(
+                server_name(&stream),
+                Answer::Name("messenger.example.com".into())
+            );
+            for end in 0..stream.len() {
+                assert_eq!(
+                    server_name(&stream[..end]),
+                    Answer::NeedMore,
+                    "first {end} bytes"
+                );
+            }
+        }
+        assert_eq!(server_name(&client_hello("bad name", 4000)), Answer::None);
+    }
+
+    #[test]
+    fn other_protocols_are_not_tls() {
+        let probe = |bytes: &[u8], start| {
+            Tls.probe(&ProbeInput {
+                direction: Direction::ToServer,
+                bytes,
+                start,
+                wire_len: bytes.len(),
+                ended: false,
+                server_port: 443,
+                expected: None,
+            })
+        };
+        assert!(matches!(
+            probe(&client_hello("a.example", 4000), Start::Beginning),
+            Probe::Certain(_)
+        ));
+        assert!(matches!(
+            probe(&[0x17, 3, 3, 0, 1, 9, 0x17, 3, 3], Start::Joined),
+            Probe::Certain(_)
+        ));
+        for (bytes, start) in [
+            (&b"GET / HTTP/1.1"[..], Start::Beginning),
+            (&[0x16, 3, 1, 0, 0, 1], Start::Beginning),
+            (&[0x16, 9, 1, 0, 9, 1], Start::Beginning),
+            (&[0x17, 3, 3, 0, 1, 9, 0x17, 3, 3], Start::Beginning),
+            (&[0x2a, 1, 0, 0, 0, 4], Start::Beginning),
+        ] {
+            assert_eq!(probe(bytes, start), Probe::No, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Gathers what the streams tell into one finding a flow.
+
+use super::Events;
+use super::facts::Facts;
+use super::learned::{Expectation, Learned};
+use super::stream::{Context, Stream};
+use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
+use crate::model::{
+    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, Packet, Service, ServiceHint,
+    Transport,
+};
+use crate::ruleset::RuleSet;
+
+/// Turns flows into findings.
+pub struct Engine<'r> {
+    rules: &'r RuleSet,
+    learned: Learned,
+    events: Events,
+    keep_all: bool,
+    findings: Vec<Finding>,
+}
+
+/// What the engine remembers of one flow.
+pub struct FlowState {
+    stream: Stream,
+    /// What an earlier flow said this one would be.
+    expected: Option<&'static str>,
+    /// Allocated with the first fact: most flows never have one.
+    facts: Option<Box<Facts>>,
+}
+
+impl FlowState {
+    fn facts(&mut self) -> &mut Facts {
+        self.facts.get_or_insert_default()
+    }
+}
+
+impl<'r> Engine<'r> {
+    /// An engine with these rules. With `keep_all`, flows that are no finding are kept as well.
+    pub fn new(rules: &'r RuleSet, keep_all: bool) -> Self {
+        Self {
+            rules,
+            learned: Learned::default(),
+            events: Events::default(),
+            keep_all,
+            findings: Vec::new(),
+        }
+    }
+
+    /// All findings, in order of their first packet.
+    pub fn into_findings(mut self) -> Vec<Finding> {
+        self.findings.sort_by_key(|finding| finding.flow_id);
+        super::settle::settle(&mut self.findings);
+        self.findings
+    }
+
+    fn context(info: &FlowInfo, state: &FlowState) -> Context {
+        Context {
+            server_port: info.tuple.server.port,
+            expected: state.expected,
+        }
+    }
+
+    /// Takes what the stream told.
+    fn take_events(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        if self.events.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain() {
+            match event {
+                Event::Redirect {
+                    target,
+                    format,
+                    opener,
+                } => {
+                    let facts = state.facts();
+                    // A service that the flow proved itself to be goes with the redirect.
+                    let service = facts.service().or_else(|| format.service.clone());
+                    let format = crate::model::Format { service, ..format };
+                    let client = facts.tuple(info).client.ip;
+                    let client = opener.is_none().then_some(client);
+                    let expectation = Expectation {
+                        format,
+                        from_flow: info.id,
+                        client,
+                    };
+                    let port = facts.tuple(info).server.port;
+                    self.learned
+                        .expect(&target, port, &expectation, info.last_seen);
+                }
+                Event::Resolved { name, addresses } => {
+                    let service = self.rules.host(&name).map(|hit| hit.service.clone());
+                    self.learned.resolved(
+                        &name,
+                        &addresses,
+                        service.as_ref(),
+                        info.id,
+                        info.last_seen,
+                    );
+                }
+                Event::Host { name, via } => {
+                    let hit = self.rules.host(&name).map(|hit| hit.service.clone());
+                    state.facts().named_host(hit, &name, via, info.packet);
+                }
+                event => state.facts().take(event, info.packet),
+            }
+        }
+        self.events = events;
+    }
+
+    /// What is known of a flow before its first byte.
+    fn foresee(&self, info: &FlowInfo, state: &mut FlowState) {
+        let FlowInfo {
+            tuple,
+            first_seen: now,
+            ..
+        } = info;
+        // Without a SYN, who is the server is a guess: look at both ends.
+        let ends: &[(Endpoint, Endpoint)] =
+            &[(tuple.client, tuple.server), (tuple.server, tuple.client)];
+        let ends = if info.opening_seen { &ends[..1] } else { ends };
+        let expectation = ends
+            .iter()
+            .find_map(|(client, server)| self.learned.expected(client.ip, *server, *now));
+        if let Some(expectation) = expectation.filter(|_| tuple.transport == Transport::Tcp) {
+            state.expected = Some(expectation.format.app_proto);
+            state.facts().announced(expectation, info.packet);
+        }
+        let named = ends.iter().find_map(|(_, server)| {
+            let names = self
+                .learned
+                .names(server.ip, *now)
+                .filter(|names| !names.shared)?;
+            names
+                .messenger
+                .as_ref()
+                .map(|(service, name)| (service, name, names.from_flow))
+        });
+        if let Some((service, name, from_flow)) = named {
+            state
+                .facts()
+                .resolved_host(service, name, from_flow, info.packet);
+        }
+        if let Some((service, evidence)) = self.port_hint(tuple.transport, tuple.server.port) {
+            state.facts().port = Some((
+                service,
+                Evidence {
+                    packet: info.packet,
+                    ..evidence
+                },
+            ));
+        }
+    }
+
+    fn port_hint(&self, transport: Transport, port: u16) -> Option<(Service, Evidence)> {
+        let hints: Vec<_> = self.rules.port_hints(transport, port).collect();
+        let first = hints.first()?.service;
+        let service = match hints.iter().all(|hint| hint.service == first) {
+            true => first.clone(),
+            // AIM and ICQ share 5190.
+            false if hints.iter().all(|hint| hint.service.is_oscar_family()) => Service::OSCAR,
+            false => return None,
+        };
+        let rules: Vec<&str> = hints.iter().map(|hint| hint.rule.id.as_str()).collect();
+        let detail = format!("{} {port}: {}", transport.name(), rules.join(", "));
+        Some((
+            service,
+            Evidence {
+                kind: EvidenceKind::Port,
+                what: "port",
+                detail,
+                packet: 0,
+            },
+        ))
+    }
+
+    fn has_port_hint(&self, transport: Transport, port: u16) -> bool {
+        self.rules.port_hints(transport, port).next().is_some()
+    }
+}
+
+impl FlowHandler for Engine<'_> {
+    type State = FlowState;
+
+    fn sent_by_client(&self, packet: &Packet<'_>) -> bool {
+        let (transport, src, dst) = (packet.transport(), packet.src, packet.dst);
+        let to_known = self
+            .learned
+            .expected(src.ip, dst, packet.timestamp)
+            .is_some();
+        let from_known = self
+            .learned
+            .expected(dst.ip, src, packet.timestamp)
+            .is_some();
+        if to_known != from_known {
+            return to_known;
+        }
+        let to_port = self.has_port_hint(transport, dst.port);
+        let from_port = self.has_port_hint(transport, src.port);
+        if to_port != from_port {
+            return to_port;
+        }
+        // Servers listen below the ephemeral range, as a rule; else the first to speak is the client.
+        match (src.port < 1024, dst.port < 1024) {
+            (true, false) => false,
+            (false, true) => true,
+            _ => true,
+        }
+    }
+
+    fn open(&mut self, info: &FlowInfo) -> FlowState {
+        let stream = Stream::new(info.tuple.transport, info.opening_seen);
+        let mut state = FlowState {
+            stream,
+            expected: None,
+            facts: None,
+        };
+        self.foresee(info, &mut state);
+        state
+    }
+
+    fn stream(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        direction: Direction,
+        chunk: Chunk<'_>,
+    ) {
+        let context = Self::context(info, state);
+        match chunk {
+            Chunk::Data(bytes) => state
+                .stream
+                .feed(direction, bytes, context, &mut self.events),
+            Chunk::Gap(missing) => state
+                .stream
+                .gap(direction, missing, context, &mut self.events),
+        }
+        self.take_events(info, state);
+    }
+
+    fn stream_end(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
+        let context = Self::context(info, state);
+        state.stream.end_of(direction, context, &mut self.events);
+        self.take_events(info, state);
+    }
+
+    fn datagram(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        direction: Direction,
+        payload: &[u8],
+        wire_len: usize,
+    ) {
+        let context = Self::context(info, state);
+        state
+            .stream
+            .datagram(direction, payload, wire_len, context, &mut self.events);
+        self.take_events(info, state);
+    }
+
+    fn interest(&self, state: &FlowState) -> Interest {
+        match &state.facts {
+            Some(facts) if facts.is_messenger() => Interest::Decided,
+            Some(facts) if facts.port.is_some() => Interest::Possible,
+            _ => Interest::Undecided,
+        }
+    }
+
+    fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
+        state.stream.end(&mut self.events);
+        self.take_events(info, &mut state);
+        let finding = state.facts.map_or_else(
+            || Facts::default().finding(info),
+            |facts| facts.finding(info),
+        );
+        // Whether AIM or ICQ is also told by the other flows of the host: findings are settled at the end.
+        if finding.service.is_some() || self.keep_all {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Hints are strongest first; used by [`Facts`] and the settling of AIM or ICQ.
+pub(super) fn stronger(a: Option<ServiceHint>, b: ServiceHint) -> bool {
+    a.is_none_or(|a| b < a)
+}

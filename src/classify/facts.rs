@@ -1,0 +1,317 @@
+//! What is known of one flow, and the verdict that follows from it.
+
+use super::engine::stronger;
+use super::learned::Expectation;
+use crate::flow::FlowInfo;
+use crate::model::{
+    Confidence, Direction, Event, Evidence, EvidenceKind, Finding, FiveTuple, Format, Service,
+    ServiceHint,
+};
+use std::collections::BTreeSet;
+
+/// Accounts, peers and the like that one flow may name; a busy chat room has more, but nobody reads on.
+const MAX_NAMES: usize = 256;
+/// Longest name or client string kept.
+const MAX_NAME_LEN: usize = 256;
+/// Evidence rows of one flow.
+const MAX_EVIDENCE: usize = 24;
+
+/// Facts of one flow, as they come in.
+#[derive(Default)]
+pub struct Facts {
+    format: Option<Format>,
+    confidence: Option<Confidence>,
+    /// The best hint between AIM and ICQ.
+    hint: Option<(ServiceHint, Service)>,
+    /// A host name that the flow itself carries, of this messenger.
+    host: Option<Service>,
+    /// The flow itself carries a host name that is no messenger's.
+    other_host: bool,
+    /// DNS named the server.
+    resolved: Option<Service>,
+    /// Another flow announced this one.
+    announced: Option<Format>,
+    learned_from: Option<u64>,
+    /// The server's port is a messenger's.
+    pub port: Option<(Service, Evidence)>,
+    swapped: bool,
+    accounts: BTreeSet<String>,
+    peers: BTreeSet<String>,
+    client: Option<String>,
+    features: BTreeSet<String>,
+    risks: BTreeSet<&'static str>,
+    carriers: Vec<&'static str>,
+    evidence: Vec<Evidence>,
+}
+
+impl Facts {
+    /// Client and server as the record will show them.
+    pub fn tuple(&self, info: &FlowInfo) -> FiveTuple {
+        if self.swapped {
+            info.tuple.swapped()
+        } else {
+            info.tuple
+        }
+    }
+
+    /// The messenger as known by now.
+    pub fn service(&self) -> Option<Service> {
+        let found = self
+            .format
+            .as_ref()
+            .and_then(|format| format.service.clone());
+        match &self.hint {
+            Some((_, service)) if found.as_ref().is_none_or(Service::is_oscar_family) => {
+                Some(service.clone())
+            }
+            _ => found,
+        }
+    }
+
+    /// Recognised as a messenger by its content, by a host name or by another flow.
+    pub fn is_messenger(&self) -> bool {
+        let by_content = self
+            .format
+            .as_ref()
+            .is_some_and(|format| format.service.is_some());
+        by_content || self.host.is_some() || self.announced.is_some()
+    }
+
+    /// Takes what a dissector told.
+    pub fn take(&mut self, event: Event, packet: u64) {
+        match event {
+            Event::Identified {
+                format,
+                confidence,
+                evidence,
+            } => {
+                // A carrier that is recognised again does not undo the messenger found inside it.
+                if format.service.is_some() || self.format.is_none() {
+                    self.format = Some(format);
+                    self.confidence = self.confidence.max(Some(confidence));
+                }
+                self.add_evidence(Evidence { packet, ..evidence });
+            }
+            Event::ClientIs(direction) => self.swapped = direction == Direction::ToClient,
+            Event::ServiceHint(service, hint) => self.hint(service, hint),
+            Event::Account(name) => add_name(&mut self.accounts, name),
+            Event::Peer(name) => add_name(&mut self.peers, name),
+            Event::Client(text) => {
+                self.client.get_or_insert_with(|| shorten(text));
+            }
+            Event::SignOn(method) => {
+                self.add_evidence(Evidence {
+                    packet,
+                    ..Evidence::payload("sign-on", method)
+                });
+            }
+            Event::Feature(feature) => {
+                self.features.insert(feature.to_owned());
+            }
+            Event::Risk(risk) => {
+                self.risks.insert(risk);
+            }
+            Event::Carried(carrier) => {
+                if self.carriers.len() < crate::model::MAX_LAYERS {
+                    self.carriers.push(carrier);
+                }
+            }
+            // Of use to other flows; the engine has dealt with them.
+            Event::Redirect { .. } | Event::Host { .. } | Event::Resolved { .. } => {}
+        }
+    }
+
+    /// The flow carries a host name.
+    pub fn named_host(
+        &mut self,
+        service: Option<Service>,
+        name: &str,
+        via: &'static str,
+        packet: u64,
+    ) {
+        let Some(service) = service else {
+            self.other_host = true;
+            return;
+        };
+        let detail = name.to_owned();
+        self.add_evidence(Evidence {
+            kind: EvidenceKind::Host,
+            what: via,
+            detail,
+            packet,
+        });
+        self.hint(service.clone(), ServiceHint::Host);
+        self.host.get_or_insert(service);
+    }
+
+    /// DNS said that the server's address belongs to a messenger's host.
+    pub fn resolved_host(&mut self, service: &Service, name: &str, from_flow: u64, packet: u64) {
+        let detail = format!("{name}, as flow {from_flow} resolved it");
+        self.add_evidence(Evidence {
+            kind: EvidenceKind::Host,
+            what: "dns",
+            detail,
+            packet,
+        });
+        self.hint(service.clone(), ServiceHint::Host);
+        self.learned_from.get_or_insert(from_flow);
+        self.resolved = Some(service.clone());
+    }
+
+    /// Another flow announced this one.
+    pub fn announced(&mut self, expectation: &Expectation, packet: u64) {
+        let Expectation {
+            format, from_flow, ..
+        } = expectation;
+        let role = format.role.unwrap_or("connection");
+        let detail = format!(
+            "flow {from_flow} announced this {} {role}",
+            format.app_proto
+        );
+        self.add_evidence(Evidence {
+            kind: EvidenceKind::Learned,
+            what: "announced",
+            detail,
+            packet,
+        });
+        if let Some(service) = format
+            .service
+            .clone()
+            .filter(|service| *service != Service::OSCAR)
+        {
+            self.hint(service, ServiceHint::Teacher);
+        }
+        self.learned_from = Some(*from_flow);
+        self.announced = Some(format.clone());
+    }
+
+    fn hint(&mut self, service: Service, hint: ServiceHint) {
+        if service.is_oscar_family() && stronger(self.hint.as_ref().map(|(hint, _)| *hint), hint) {
+            self.hint = Some((hint, service));
+        }
+    }
+
+    fn add_evidence(&mut self, evidence: Evidence) {
+        let known = self
+            .evidence
+            .iter()
+            .any(|known| known.what == evidence.what && known.detail == evidence.detail);
+        if !known && self.evidence.len() < MAX_EVIDENCE {
+            self.evidence.push(evidence);
+        }
+    }
+
+    /// The verdict.
+    pub fn finding(self, info: &FlowInfo) -> Finding {
+        let tuple = self.tuple(info);
+        let (service, app_proto, role, confidence) = self.verdict();
+        let mut evidence = self.evidence;
+        if confidence == Some(Confidence::Possible)
+            && let Some((_, port)) = self.port
+        {
+            evidence.push(port);
+        }
+        Finding {
+            flow_id: info.id,
+            first_seen: info.first_seen,
+            last_seen: info.last_seen,
+            tuple,
+            service,
+            app_proto,
+            role,
+            confidence,
+            path: info.path,
+            carriers: self.carriers,
+            accounts: self.accounts,
+            peers: self.peers,
+            client: self.client,
+            features: self.features,
+            risks: self.risks,
+            counts: info.counts,
+            evidence,
+            learned_from: self.learned_from,
+        }
+    }
+
+    fn verdict(
+        &self,
+    ) -> (
+        Option<Service>,
+        Option<&'static str>,
+        Option<&'static str>,
+        Option<Confidence>,
+    ) {
+        let app_proto = self.format.as_ref().map(|format| format.app_proto);
+        let role = self.format.as_ref().and_then(|format| format.role);
+        let by_content = self
+            .format
+            .as_ref()
+            .is_some_and(|format| format.service.is_some());
+        if by_content {
+            // A predicted endpoint that behaves is proof.
+            let as_announced = self
+                .announced
+                .as_ref()
+                .is_some_and(|format| Some(format.app_proto) == app_proto);
+            let confidence = if as_announced {
+                Some(Confidence::Confirmed)
+            } else {
+                self.confidence
+            };
+            return (self.service(), app_proto, role, confidence);
+        }
+        if let Some(service) = &self.host {
+            return (
+                Some(service.clone()),
+                app_proto,
+                role,
+                Some(Confidence::Probable),
+            );
+        }
+        // What only others say of this flow holds as long as the flow itself does not speak against it.
+        let contradicted = self.other_host || app_proto.is_some_and(|proto| proto != "tls");
+        if contradicted {
+            return (None, app_proto, role, None);
+        }
+        if let Some(format) = &self.announced {
+            let service = self.hint.as_ref().map(|(_, service)| service.clone());
+            let service = service.or_else(|| format.service.clone());
+            return (
+                service,
+                Some(format.app_proto),
+                format.role,
+                Some(Confidence::Probable),
+            );
+        }
+        if let Some(service) = &self.resolved {
+            return (
+                Some(service.clone()),
+                app_proto,
+                role,
+                Some(Confidence::Probable),
+            );
+        }
+        match &self.port {
+            Some((service, _)) if app_proto.is_none() => (
+                Some(service.clone()),
+                None,
+                None,
+                Some(Confidence::Possible),
+            ),
+            _ => (None, app_proto, role, None),
+        }
+    }
+}
+
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(MAX_NAME_LEN) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+fn add_name(names: &mut BTreeSet<String>, name: String) {
+    if !name.is_empty() && names.len() < MAX_NAMES {
+        names.insert(shorten(name));
+    }
+}

@@ -1,0 +1,289 @@
+//! What one flow says about another: redirects, offers and DNS answers.
+
+use crate::model::{Endpoint, Format, Service, Target, Timestamp};
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+
+/// Entries of each kind that are kept; beyond that new ones are not learned until old ones expire.
+const CAPACITY: usize = 65_536;
+/// A redirect is followed at once; a file offer waits for a person to click.
+const EXPECTATION_SECONDS: u64 = 300;
+/// Clients keep using an address that they resolved long ago.
+const NAME_SECONDS: u64 = 24 * 3600;
+
+/// A flow that another flow announced.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// What it will be.
+    pub format: Format,
+    /// The flow that said so.
+    pub from_flow: u64,
+    /// The only host that will open it; `None` when anybody may.
+    pub client: Option<IpAddr>,
+}
+
+/// What DNS said about an address.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// A host name that only this messenger uses.
+    pub messenger: Option<(Service, String)>,
+    /// The flow that carried the answer.
+    pub from_flow: u64,
+    /// Some other name has the same address, so the address alone proves nothing.
+    pub shared: bool,
+}
+
+/// Everything learned so far.
+pub struct Learned {
+    endpoints: Expiring<Endpoint, Expectation>,
+    /// Redirects to a host name that is not resolved yet, with their port.
+    awaited: Expiring<String, (u16, Expectation)>,
+    names: Expiring<IpAddr, Names>,
+    /// Addresses of a messenger's host name, for a redirect that comes after the answer.
+    addresses: Expiring<String, Vec<IpAddr>>,
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        Self {
+            endpoints: Expiring::new(EXPECTATION_SECONDS),
+            awaited: Expiring::new(EXPECTATION_SECONDS),
+            names: Expiring::new(NAME_SECONDS),
+            addresses: Expiring::new(NAME_SECONDS),
+        }
+    }
+}
+
+impl Learned {
+    /// A redirect or an offer. `default_port` is used when the target names none.
+    pub fn expect(
+        &mut self,
+        target: &Target,
+        default_port: u16,
+        expectation: &Expectation,
+        now: Timestamp,
+    ) {
+        match target {
+            Target::Address(ip, port) => {
+                self.expect_at(*ip, port.unwrap_or(default_port), expectation, now)
+            }
+            Target::Host(name, port) => {
+                let port = port.unwrap_or(default_port);
+                for ip in self.addresses.get(name, now).cloned().unwrap_or_default() {
+                    self.expect_at(ip, port, expectation, now);
+                }
+                self.awaited
+                    .insert(name.clone(), (port, expectation.clone()), now);
+            }
+        }
+    }
+
+    fn expect_at(&mut self, ip: IpAddr, port: u16, expectation: &Expectation, now: Timestamp) {
+        // Port 0 and "any" addresses are placeholders of clients that do not know theirs.
+        if port != 0 && !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback() {
+            self.endpoints
+                .insert(Endpoint::new(ip, port), expectation.clone(), now);
+        }
+    }
+
+    /// A DNS answer. `service` is set when the name is one that only that messenger uses.
+    pub fn resolved(
+        &mut self,
+        name: &str,
+        addresses: &[IpAddr],
+        service: Option<&Service>,
+        from_flow: u64,
+        now: Timestamp,
+    ) {
+        let awaited = self.awaited.get(name, now).cloned();
+        if service.is_some() || awaited.is_some() {
+            self.addresses
+                .insert(name.to_owned(), addresses.to_vec(), now);
+        }
+        for ip in addresses {
+            if let Some((port, expectation)) = &awaited {
+                self.expect_at(*ip, *port, expectation, now);
+            }
+            let known = self.names.get(ip, now).cloned();
+            let mut names = known.unwrap_or(Names {
+                messenger: None,
+                from_flow,
+                shared: false,
+            });
+            match service {
+                Some(service) => {
+                    // Two messengers at one address: neither can be named by it.
+                    names.shared |= names
+                        .messenger
+                        .as_ref()
+                        .is_some_and(|(known, _)| known != service);
+                    names
+                        .messenger
+                        .get_or_insert_with(|| (service.clone(), name.to_owned()));
+                    names.from_flow = from_flow;
+                }
+                None => names.shared = true,
+            }
+            self.names.insert(*ip, names, now);
+        }
+    }
+
+    /// Was a flow from `client` to `server` announced?
+    pub fn expected(
+        &self,
+        client: IpAddr,
+        server: Endpoint,
+        now: Timestamp,
+    ) -> Option<&Expectation> {
+        self.endpoints
+            .get(&server, now)
+            .filter(|known| known.client.is_none_or(|only| only == client))
+    }
+
+    /// What DNS said about an address.
+    pub fn names(&self, ip: IpAddr, now: Timestamp) -> Option<&Names> {
+        self.names.get(&ip, now)
+    }
+}
+
+/// A map whose entries expire and whose size is capped.
+struct Expiring<K, V> {
+    entries: HashMap<K, (Timestamp, V), foldhash::fast::FixedState>,
+    lifetime: u64,
+    swept: Timestamp,
+}
+
+impl<K: Eq + Hash, V> Expiring<K, V> {
+    fn new(lifetime: u64) -> Self {
+        Self {
+            entries: HashMap::default(),
+            lifetime,
+            swept: Timestamp::default(),
+        }
+    }
+
+    fn get<Q>(&self, key: &Q, now: Timestamp) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.entries
+            .get(key)
+            .filter(|(told, _)| now.seconds_since(*told) <= self.lifetime)
+            .map(|(_, value)| value)
+    }
+
+    fn insert(&mut self, key: K, value: V, now: Timestamp) {
+        if self.entries.len() >= CAPACITY && !self.entries.contains_key(&key) {
+            // At most one sweep a second of capture time: a full map must not cost a scan an entry.
+            if now.nanos_since(self.swept) >= 1_000_000_000 {
+                self.swept = now;
+                let lifetime = self.lifetime;
+                self.entries
+                    .retain(|_, (told, _)| now.seconds_since(*told) <= lifetime);
+            }
+            if self.entries.len() >= CAPACITY {
+                return;
+            }
+        }
+        self.entries.insert(key, (now, value));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{CAPACITY, Expectation, Expiring, Learned};
+    use crate::model::{Endpoint, Format, Service, Target, Timestamp};
+    use std::net::IpAddr;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([198, 51, 100, last])
+    }
+
+    fn bos(client: Option<IpAddr>) -> Expectation {
+        Expectation {
+            format: Format::messenger(Service::AIM, "oscar", "bos"),
+            from_flow: 7,
+            client,
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_for_its_client_and_for_a_while() {
+        let mut learned = Learned::default();
+        learned.expect(
+            &Target::parse("198.51.100.9").unwrap(),
+            5190,
+            &bos(Some(ip(1))),
+            at(100),
+        );
+        let server = Endpoint::new(ip(9), 5190);
+        assert_eq!(
+            learned.expected(ip(1), server, at(110)).unwrap().from_flow,
+            7
+        );
+        assert!(learned.expected(ip(2), server, at(110)).is_none());
+        assert!(
+            learned
+                .expected(ip(1), Endpoint::new(ip(9), 80), at(110))
+                .is_none()
+        );
+        assert!(learned.expected(ip(1), server, at(1000)).is_none());
+    }
+
+    #[test]
+    fn a_redirect_to_a_name_waits_for_its_address_in_either_order() {
+        let target = Target::parse("bos.example.net:443").unwrap();
+        let mut learned = Learned::default();
+        learned.expect(&target, 5190, &bos(None), at(1));
+        learned.resolved("bos.example.net", &[ip(5)], None, 3, at(2));
+        assert!(
+            learned
+                .expected(ip(1), Endpoint::new(ip(5), 443), at(3))
+                .is_some()
+        );
+
+        let mut learned = Learned::default();
+        learned.resolved("bos.example.net", &[ip(6)], Some(&Service::AIM), 3, at(1));
+        learned.expect(&target, 5190, &bos(None), at(2));
+        assert!(
+            learned
+                .expected(ip(1), Endpoint::new(ip(6), 443), at(3))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn an_address_that_two_kinds_of_names_share_is_marked() {
+        let mut learned = Learned::default();
+        learned.resolved(
+            "scs.msg.yahoo.com",
+            &[ip(1), ip(2)],
+            Some(&Service::YAHOO),
+            1,
+            at(0),
+        );
+        learned.resolved("www.example.com", &[ip(2)], None, 2, at(0));
+        assert!(!learned.names(ip(1), at(1)).unwrap().shared);
+        assert!(learned.names(ip(2), at(1)).unwrap().shared);
+        assert!(learned.names(ip(3), at(1)).is_none());
+    }
+
+    #[test]
+    fn a_full_map_takes_no_more_until_something_expires() {
+        let mut map = Expiring::new(10);
+        for key in 0..CAPACITY + 5 {
+            map.insert(key, (), at(1));
+        }
+        assert_eq!(map.entries.len(), CAPACITY);
+        map.insert(CAPACITY + 9, (), at(50));
+        assert_eq!(map.entries.len(), 1);
+    }
+}

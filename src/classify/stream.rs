@@ -1,0 +1,374 @@
+//! Decides what one stream is, then follows it.
+//!
+//! Each direction keeps the bytes that some detector still wants ([`Probe::NeedMore`]) and nothing else.
+//! As soon as one detector claims the stream, its dissector gets what was kept and all that follows.
+//! A stream inside a carrier (HTTP CONNECT) runs through the same code as one on the wire.
+
+use super::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start, registry};
+use crate::model::{Confidence, Direction, Event, Transport};
+
+/// Bytes that one undecided direction may keep.
+const WINDOW: usize = 16 * 1024;
+/// A direction joined in the middle is searched for the start of a unit this far, then given up.
+const SEARCH: u64 = 128 * 1024;
+/// Datagrams of an undecided flow that are looked at.
+const DATAGRAMS: u32 = 32;
+
+/// What is known around the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The server's port.
+    pub server_port: u16,
+    /// What an earlier flow said this one would be.
+    pub expected: Option<&'static str>,
+}
+
+/// One undecided direction.
+#[derive(Default)]
+struct Side {
+    /// Bytes that a detector still wants, from the first unruled one on.
+    kept: Vec<u8>,
+    /// Where `kept` (or, when empty, the next byte) lies.
+    start: Option<Start>,
+    /// The other side's progress when `kept` began: to feed both in the order they came.
+    arrived: u64,
+    /// Ask again when `kept` is that long.
+    ask_at: usize,
+    /// Bytes looked at.
+    seen: u64,
+    /// Bytes ruled out and dropped, or missing.
+    dropped: bool,
+    /// Nothing more is to be found here.
+    done: bool,
+}
+
+enum State {
+    /// Both directions; `None` before the first byte, so that a flow without payload costs nothing.
+    Undecided(Option<Box<[Side; 2]>>),
+    Decided(Box<dyn Dissector>),
+    GivenUp,
+}
+
+/// One stream or datagram flow.
+pub struct Stream {
+    state: State,
+    transport: Transport,
+    /// Whether the first byte fed is the first byte of the stream.
+    from_start: bool,
+    datagrams: u32,
+    clock: u64,
+}
+
+enum Answer {
+    Claimed(&'static dyn Detector, Claim, Confidence),
+    /// Keep from this offset, ask again at this length.
+    Wait(usize, usize),
+    Nobody,
+}
+
+impl Stream {
+    /// A stream of which nothing was seen yet.
+    pub const fn new(transport: Transport, from_start: bool) -> Self {
+        Self {
+            state: State::Undecided(None),
+            transport,
+            from_start,
+            datagrams: 0,
+            clock: 0,
+        }
+    }
+
+    /// Whether a detector claimed it.
+    pub const fn is_decided(&self) -> bool {
+        matches!(self.state, State::Decided(_))
+    }
+
+    /// The next bytes of one direction.
+    pub fn feed(&mut self, direction: Direction, bytes: &[u8], context: Context, out: &mut Events) {
+        match &mut self.state {
+            State::GivenUp => {}
+            State::Decided(dissector) => dissector.feed(direction, bytes, out),
+            State::Undecided(sides) => {
+                let from_start = self.from_start;
+                self.clock += 1;
+                let sides = sides.get_or_insert_with(Default::default);
+                let side = &mut sides[direction.index()];
+                if side.done {
+                    side.dropped = true;
+                    return;
+                }
+                side.start.get_or_insert(if from_start {
+                    Start::Beginning
+                } else {
+                    Start::Joined
+                });
+                let claim = side.probe(direction, bytes, context, self.clock);
+                self.conclude(direction, claim, out);
+            }
+        }
+    }
+
+    /// Bytes of one direction are missing.
+    pub fn gap(&mut self, direction: Direction, missing: u64, context: Context, out: &mut Events) {
+        match &mut self.state {
+            State::GivenUp => {}
+            State::Decided(dissector) => dissector.gap(direction, missing, out),
+            State::Undecided(sides) => {
+                let sides = sides.get_or_insert_with(Default::default);
+                let side = &mut sides[direction.index()];
+                let claim = side.last_chance(direction, context);
+                if claim.is_none() {
+                    side.restart(Start::Joined);
+                    side.dropped = true;
+                    side.done = side.seen >= SEARCH;
+                }
+                self.conclude(direction, claim, out);
+                if let State::Decided(dissector) = &mut self.state {
+                    dissector.gap(direction, missing, out);
+                }
+            }
+        }
+    }
+
+    /// No more bytes of this direction will come.
+    pub fn end_of(&mut self, direction: Direction, context: Context, out: &mut Events) {
+        if let State::Undecided(Some(sides)) = &mut self.state {
+            let side = &mut sides[direction.index()];
+            let claim = side.last_chance(direction, context);
+            side.done = true;
+            self.conclude(direction, claim, out);
+        }
+    }
+
+    /// A datagram; `wire_len` is its length before the snap length cut it.
+    pub fn datagram(
+        &mut self,
+        direction: Direction,
+        payload: &[u8],
+        wire_len: usize,
+        context: Context,
+        out: &mut Events,
+    ) {
+        match &mut self.state {
+            State::GivenUp => {}
+            State::Decided(dissector) => dissector.feed(direction, payload, out),
+            State::Undecided(_) => {
+                self.datagrams += 1;
+                let input = ProbeInput {
+                    direction,
+                    bytes: payload,
+                    start: Start::Beginning,
+                    wire_len,
+                    ended: true,
+                    server_port: context.server_port,
+                    expected: context.expected,
+                };
+                if let Answer::Claimed(detector, claim, confidence) = ask(self.transport, &input) {
+                    self.decide(detector, &claim, confidence, direction, out);
+                    if let State::Decided(dissector) = &mut self.state {
+                        dissector.feed(direction, payload, out);
+                    }
+                } else if self.datagrams >= DATAGRAMS {
+                    self.state = State::GivenUp;
+                }
+            }
+        }
+    }
+
+    /// The flow is over.
+    pub fn end(&mut self, out: &mut Events) {
+        if let State::Decided(dissector) = &mut self.state {
+            dissector.end(out);
+        }
+    }
+
+    /// After a probe: starts the dissector, or gives the stream up when both directions are done.
+    fn conclude(
+        &mut self,
+        direction: Direction,
+        claim: Option<(&'static dyn Detector, Claim, Confidence)>,
+        out: &mut Events,
+    ) {
+        let State::Undecided(Some(sides)) = &mut self.state else {
+            return;
+        };
+        let Some((detector, claim, confidence)) = claim else {
+            if sides.iter().all(|side| side.done) {
+                self.state = State::GivenUp;
+            }
+            return;
+        };
+        let mut sides = std::mem::take(sides);
+        sides[direction.index()]
+            .kept
+            .drain(..claim.offset.min(sides[direction.index()].kept.len()));
+        sides[direction.index()].dropped |= claim.offset > 0;
+        self.decide(detector, &claim, confidence, direction, out);
+        let State::Decided(dissector) = &mut self.state else {
+            return;
+        };
+        let mut order = Direction::BOTH;
+        order.sort_by_key(|direction| sides[direction.index()].arrived);
+        for direction in order {
+            let side = &sides[direction.index()];
+            if side.dropped {
+                // How much is unknown: enough to make the dissector look for the next unit.
+                dissector.gap(direction, u64::from(u32::MAX), out);
+            }
+            if !side.kept.is_empty() {
+                dissector.feed(direction, &side.kept, out);
+            }
+        }
+    }
+
+    fn decide(
+        &mut self,
+        detector: &'static dyn Detector,
+        claim: &Claim,
+        confidence: Confidence,
+        direction: Direction,
+        out: &mut Events,
+    ) {
+        tracing::trace!(detector = detector.name(), ?claim, "claimed");
+        if let Some(sender_is_client) = claim.sender_is_client {
+            out.push(Event::ClientIs(if sender_is_client {
+                direction
+            } else {
+                direction.reverse()
+            }));
+        }
+        out.identified(claim.format.clone(), confidence, claim.evidence.clone());
+        self.state = State::Decided(detector.dissector(claim));
+    }
+}
+
+impl Side {
+    fn restart(&mut self, start: Start) {
+        self.kept = Vec::new();
+        self.ask_at = 0;
+        self.start = Some(start);
+    }
+
+    fn input<'a>(
+        &self,
+        direction: Direction,
+        bytes: &'a [u8],
+        ended: bool,
+        context: Context,
+    ) -> ProbeInput<'a> {
+        ProbeInput {
+            direction,
+            bytes,
+            start: self.start.unwrap_or(Start::Later),
+            wire_len: bytes.len(),
+            ended,
+            server_port: context.server_port,
+            expected: context.expected,
+        }
+    }
+
+    /// Takes more bytes and asks the detectors, if they have as much as they wanted.
+    fn probe(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        context: Context,
+        clock: u64,
+    ) -> Option<(&'static dyn Detector, Claim, Confidence)> {
+        self.seen += bytes.len() as u64;
+        if self.kept.is_empty() {
+            self.arrived = clock;
+        }
+        // The usual flow is ruled out by its first segment: that one is looked at where it lies.
+        let first_look = self.kept.is_empty();
+        if !first_look {
+            self.kept.extend_from_slice(bytes);
+            if self.kept.len() < self.ask_at {
+                return None;
+            }
+        }
+        let kept = std::mem::take(&mut self.kept);
+        let window = if first_look { bytes } else { &kept };
+        let full = window.len() >= WINDOW;
+        let answer = ask(
+            Transport::Tcp,
+            &self.input(direction, window, full, context),
+        );
+        match answer {
+            Answer::Claimed(detector, claim, confidence) => {
+                self.kept = if first_look { bytes.to_vec() } else { kept };
+                return Some((detector, claim, confidence));
+            }
+            Answer::Wait(from, total) if !full => {
+                let from = from.min(window.len());
+                self.kept = window[from..].to_vec();
+                self.ask_at = total.saturating_sub(from).min(WINDOW);
+                if from > 0 {
+                    self.start = Some(Start::Later);
+                    self.dropped = true;
+                    self.arrived = clock;
+                }
+            }
+            Answer::Wait(..) | Answer::Nobody => {
+                self.dropped = true;
+                // A stream seen from its first byte shows there what it is; only one joined in the middle
+                // is searched further on.
+                self.done = self.start == Some(Start::Beginning);
+                self.restart(Start::Later);
+            }
+        }
+        if self.start == Some(Start::Later) && self.seen >= SEARCH {
+            self.restart(Start::Later);
+            self.done = true;
+            self.dropped = true;
+        }
+        None
+    }
+
+    /// No more bytes will follow those kept: asks once more, for an answer without "more".
+    fn last_chance(
+        &mut self,
+        direction: Direction,
+        context: Context,
+    ) -> Option<(&'static dyn Detector, Claim, Confidence)> {
+        if self.kept.is_empty() {
+            return None;
+        }
+        match ask(
+            Transport::Tcp,
+            &self.input(direction, &self.kept, true, context),
+        ) {
+            Answer::Claimed(detector, claim, confidence) => Some((detector, claim, confidence)),
+            _ => None,
+        }
+    }
+}
+
+/// Asks every detector; a proof beats a signature, and the registry's order decides between equals.
+fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
+    let mut likely = None;
+    let mut wait: Option<(usize, usize)> = None;
+    let detectors = registry::FAMILIES.iter().copied().flatten().copied();
+    for detector in detectors.filter(|detector| detector.transport() == transport) {
+        match detector.probe(input) {
+            Probe::Certain(claim) => {
+                return Answer::Claimed(detector, claim, Confidence::Confirmed);
+            }
+            Probe::Likely(claim) if likely.is_none() => likely = Some((detector, claim)),
+            Probe::Likely(_) | Probe::No => {}
+            Probe::NeedMore { .. } if input.ended => {}
+            Probe::NeedMore { from, total } => {
+                let (old_from, old_total) = wait.unwrap_or((usize::MAX, usize::MAX));
+                wait = Some((
+                    old_from.min(from),
+                    old_total.min(total.max(input.bytes.len() + 1)),
+                ));
+            }
+        }
+    }
+    match (likely, wait) {
+        (Some((detector, claim)), _) => Answer::Claimed(detector, claim, Confidence::Probable),
+        (None, Some((from, total))) => Answer::Wait(from, total),
+        (None, None) => Answer::Nobody,
+    }
+}

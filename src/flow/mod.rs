@@ -1,0 +1,13 @@
+//! What belongs together: the flow table, TCP reassembly, timeouts and the memory budget.
+//!
+//! [`Tracker`] takes one packet after the other and calls a [`FlowHandler`] with each flow's bytes in order.
+//! Every buffer here has an owner and counts against one [`Budget`].
+
+mod budget;
+mod reassembly;
+mod table;
+mod tracker;
+
+pub use budget::Budget;
+pub use reassembly::{Chunk, Reassembler};
+pub use tracker::{FlowHandler, FlowInfo, Interest, Tracker, TrackerStats};

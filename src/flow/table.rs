@@ -1,0 +1,218 @@
+//! The flow table: entries by key, and one list a class in order of last use.
+//!
+//! All flows of a class share one timeout, so the longest-idle flow of a class stands at the head of its
+//! list: expiry and eviction look at list heads only and never scan.
+
+use crate::model::{FlowKey, Timestamp};
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// Index of an entry.
+pub type Slot = u32;
+const NONE: Slot = u32::MAX;
+
+struct Entry<V> {
+    key: FlowKey,
+    value: V,
+    class: u8,
+    previous: Slot,
+    next: Slot,
+    last_used: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct List {
+    head: Slot,
+    tail: Slot,
+}
+
+/// A map from [`FlowKey`] to `V` that knows which entry of each class was idle longest.
+pub struct Table<V, const CLASSES: usize> {
+    index: HashTable<Slot>,
+    entries: Vec<Option<Entry<V>>>,
+    free: Vec<Slot>,
+    lists: [List; CLASSES],
+    hasher: foldhash::fast::FixedState,
+}
+
+impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
+    fn default() -> Self {
+        Self {
+            index: HashTable::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            lists: [List {
+                head: NONE,
+                tail: NONE,
+            }; CLASSES],
+            hasher: foldhash::fast::FixedState::default(),
+        }
+    }
+}
+
+impl<V, const CLASSES: usize> Table<V, CLASSES> {
+    /// What one entry costs, index included.
+    pub const ENTRY_BYTES: usize = size_of::<Option<Entry<V>>>() + 2 * size_of::<Slot>();
+
+    fn entry(&self, slot: Slot) -> Option<&Entry<V>> {
+        self.entries.get(slot as usize)?.as_ref()
+    }
+
+    fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry<V>> {
+        self.entries.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Number of entries.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Where the flow is, if it is known.
+    pub fn find(&self, key: &FlowKey) -> Option<Slot> {
+        let hash = self.hasher.hash_one(key);
+        self.index
+            .find(hash, |slot| {
+                self.entry(*slot).is_some_and(|entry| entry.key == *key)
+            })
+            .copied()
+    }
+
+    /// The value at a slot.
+    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
+        self.entry_mut(slot).map(|entry| &mut entry.value)
+    }
+
+    /// Adds a flow that is not in the table yet, as the last used of its class.
+    pub fn insert(&mut self, key: FlowKey, value: V, class: u8, now: Timestamp) -> Slot {
+        let entry = Entry {
+            key,
+            value,
+            class,
+            previous: NONE,
+            next: NONE,
+            last_used: now,
+        };
+        let slot = if let Some(slot) = self.free.pop() {
+            self.entries[slot as usize] = Some(entry);
+            slot
+        } else {
+            self.entries.push(Some(entry));
+            (self.entries.len() - 1) as Slot
+        };
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let hash_of = |slot: &Slot| {
+            entries
+                .get(*slot as usize)
+                .and_then(Option::as_ref)
+                .map_or(0, |entry| hasher.hash_one(entry.key))
+        };
+        self.index
+            .insert_unique(hasher.hash_one(key), slot, hash_of);
+        self.link(slot, class);
+        slot
+    }
+
+    /// The flow was used: it becomes the last of (perhaps another) class.
+    pub fn touch(&mut self, slot: Slot, class: u8, now: Timestamp) {
+        self.unlink(slot);
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.class = class;
+            entry.last_used = now;
+        }
+        self.link(slot, class);
+    }
+
+    /// The longest-idle flow of a class, and when it was last used.
+    pub fn oldest(&self, class: u8) -> Option<(Slot, Timestamp)> {
+        let head = self.lists[class as usize].head;
+        self.entry(head).map(|entry| (head, entry.last_used))
+    }
+
+    /// Takes a flow out.
+    pub fn remove(&mut self, slot: Slot) -> Option<V> {
+        let key = self.entry(slot)?.key;
+        self.unlink(slot);
+        let hash = self.hasher.hash_one(key);
+        if let Ok(found) = self.index.find_entry(hash, |candidate| *candidate == slot) {
+            found.remove();
+        }
+        self.free.push(slot);
+        self.entries[slot as usize].take().map(|entry| entry.value)
+    }
+
+    fn link(&mut self, slot: Slot, class: u8) {
+        let list = &mut self.lists[class as usize];
+        let tail = std::mem::replace(&mut list.tail, slot);
+        if tail == NONE {
+            list.head = slot;
+        }
+        if let Some(entry) = self.entry_mut(tail) {
+            entry.next = slot;
+        }
+        if let Some(entry) = self.entry_mut(slot) {
+            entry.previous = tail;
+            entry.next = NONE;
+        }
+    }
+
+    fn unlink(&mut self, slot: Slot) {
+        let Some(entry) = self.entry(slot) else {
+            return;
+        };
+        let (class, previous, next) = (entry.class as usize, entry.previous, entry.next);
+        match self.entry_mut(previous) {
+            Some(entry) => entry.next = next,
+            None => self.lists[class].head = next,
+        }
+        match self.entry_mut(next) {
+            Some(entry) => entry.previous = previous,
+            None => self.lists[class].tail = previous,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Table;
+    use crate::model::{Endpoint, FlowKey, Timestamp, Transport};
+
+    fn key(port: u16) -> FlowKey {
+        let host = |last| std::net::IpAddr::from([192, 0, 2, last]);
+        FlowKey::new(
+            Transport::Tcp,
+            Endpoint::new(host(1), port),
+            Endpoint::new(host(2), 80),
+        )
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn the_oldest_of_each_class_is_at_hand() {
+        let mut table = Table::<u16, 2>::default();
+        for port in 1..=4 {
+            table.insert(key(port), port, 0, at(port.into()));
+        }
+        table.touch(table.find(&key(1)).unwrap(), 0, at(5));
+        table.touch(table.find(&key(2)).unwrap(), 1, at(6));
+        let (slot, used) = table.oldest(0).unwrap();
+        assert_eq!((table.remove(slot), used), (Some(3), at(3)));
+        assert_eq!(table.oldest(1).unwrap().1, at(6));
+        assert_eq!(table.len(), 3);
+        assert_eq!(table.find(&key(3)), None);
+        // A slot that was given back is used again, and finds its own key.
+        let slot = table.insert(key(9), 9, 1, at(7));
+        assert_eq!(table.find(&key(9)), Some(slot));
+        let mut order = Vec::new();
+        for class in [0, 1] {
+            while let Some((slot, _)) = table.oldest(class) {
+                order.extend(table.remove(slot));
+            }
+        }
+        assert_eq!(order, [4, 1, 2, 9]);
+    }
+}
