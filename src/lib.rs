@@ -1,3 +1,5 @@
 //! Finds instant messengers on a network and hands over the firewall rules that block them.
 pub mod classify;
+pub mod flow;
 pub mod model;
+pub mod ruleset;

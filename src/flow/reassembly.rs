@@ -93,7 +93,10 @@ impl Reassembler {
         let next = *self.next.get_or_insert(seq);
         let offset = ahead(seq, next);
         let end = seq.wrapping_add(data.len() as u32).wrapping_add(cut);
-        let meets_queue = self.queue.first().is_some_and(|first| ahead(end, first.seq) > 0);
+        let meets_queue = self
+            .queue
+            .first()
+            .is_some_and(|first| ahead(end, first.seq) > 0);
         if offset <= 0 && !meets_queue {
             self.deliver_segment(offset.unsigned_abs() as usize, data, cut, deliver);
             self.drain(budget, deliver);
@@ -208,7 +211,10 @@ impl Reassembler {
     fn enqueue(&mut self, seq: u32, data: &[u8], cut: u32, budget: &mut Budget) -> bool {
         let end = seq.wrapping_add(data.len() as u32).wrapping_add(cut);
         // What was delivered before is out of question.
-        let passed = self.next.map_or(0, |next| ahead(next, seq).max(0)).unsigned_abs() as u32;
+        let passed = self
+            .next
+            .map_or(0, |next| ahead(next, seq).max(0))
+            .unsigned_abs() as u32;
         let mut seq = seq.wrapping_add(passed);
         let mut data = data.get(passed as usize..).unwrap_or_default();
         if passed > 0 {

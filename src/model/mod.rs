@@ -6,6 +6,7 @@ mod finding;
 mod flow;
 mod packet;
 mod service;
+mod summary;
 mod time;
 
 pub use confidence::{Confidence, Evidence, EvidenceKind};
@@ -14,4 +15,5 @@ pub use finding::{Counts, Finding};
 pub use flow::{Direction, Endpoint, FiveTuple, FlowKey, Transport};
 pub use packet::{Layer, LayerPath, MAX_LAYERS, Packet, TcpFlags, TcpHeader, TransportHeader};
 pub use service::{Format, Service, feature, risk};
+pub use summary::Summary;
 pub use time::Timestamp;

@@ -137,7 +137,11 @@ fn server_name(stream: &[u8]) -> Answer {
     }
     let [1, a, b, c, body @ ..] = handshake.as_slice() else {
         let short = handshake.len() < 4 && handshake.first().is_none_or(|kind| *kind == 1);
-        return if short { Answer::NeedMore } else { Answer::None };
+        return if short {
+            Answer::NeedMore
+        } else {
+            Answer::None
+        };
     };
     let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
     if body.len() < length {

@@ -1,0 +1,15 @@
+//! `imwarden devices`: the interfaces that can be listened on.
+
+use super::CliError;
+use crate::capture::live;
+use std::io::Write;
+
+/// Lists them, one a line: name, addresses, description.
+pub fn run(out: &mut dyn Write) -> Result<(), CliError> {
+    for device in live::devices().map_err(CliError::Devices)? {
+        let addresses: Vec<String> = device.addresses.iter().map(ToString::to_string).collect();
+        let addresses = if addresses.is_empty() { "-".into() } else { addresses.join(" ") };
+        writeln!(out, "{:<16} {addresses:<48} {}", device.name, device.description)?;
+    }
+    Ok(())
+}

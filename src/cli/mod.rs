@@ -1,0 +1,145 @@
+//! Arguments turned once into typed settings; one file a command.
+
+mod analyze;
+mod devices;
+mod output;
+pub mod policy;
+pub mod rules;
+mod shell;
+
+use clap::{Parser, Subcommand};
+use std::fmt::Write as _;
+use std::io;
+use std::process::ExitCode;
+
+/// Done.
+const DONE: u8 = 0;
+/// Wrong arguments or a mistake in a rule file.
+const USAGE: u8 = 2;
+/// Results given, but some input was unreadable.
+const UNREADABLE: u8 = 3;
+/// No permission, or no such device.
+const PERMISSION: u8 = 4;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  2  wrong arguments, or a mistake in a rule file
+  3  results given, but some input could not be read (stderr says which and where)
+  4  no permission or no such device";
+
+/// Finds instant messengers on a network and hands over the firewall rules that block them.
+///
+/// AIM, ICQ, MSN/.NET Messenger and Yahoo! Messenger are recognised by what they say, on any port, from the
+/// middle of a connection, from one direction only. What cannot be told is left unsaid.
+#[derive(Debug, Parser)]
+#[command(name = "imwarden", version, long_version = long_version(), after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read saved captures and say who used which messenger
+    Analyze(analyze::Args),
+    /// Write firewall rules that block messengers
+    Policy(policy::PolicyArgs),
+    /// List, show or check the rule files
+    Rules(rules::RulesArgs),
+    /// List network interfaces
+    Devices,
+    /// Write a completion script for a shell
+    Completions(shell::CompletionArgs),
+    /// Write the manual page
+    Man,
+}
+
+/// What went wrong, and which exit code says so.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Rules(#[from] crate::ruleset::RulesError),
+    #[error(transparent)]
+    PolicyCommand(#[from] policy::PolicyCommandError),
+    #[error(transparent)]
+    RulesCommand(#[from] rules::RulesCommandError),
+    #[error("cannot list the network interfaces: {0}")]
+    Devices(String),
+    #[error("cannot write {what}: {source}")]
+    Write { what: String, source: io::Error },
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Devices(_) => PERMISSION,
+            _ => USAGE,
+        }
+    }
+
+    /// Whoever read our output has seen enough: no error (`imwarden analyze ... | head`).
+    fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<io::Error>();
+            if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                return true;
+            }
+            // A transparent error hands its source on, not itself.
+            if let Some(Self::Output(io) | Self::Write { source: io, .. }) = error.downcast_ref::<Self>()
+                && io.kind() == io::ErrorKind::BrokenPipe
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+/// Runs the program: parse, call, map the outcome to an exit code.
+pub fn main() -> ExitCode {
+    start_log();
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code.into(),
+        Err(error) if error.is_broken_pipe() => DONE.into(),
+        Err(error) => {
+            output::complain(&error.to_string());
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, CliError> {
+    let mut out = output::stdout();
+    match cli.command {
+        Command::Analyze(args) => return analyze::run(&args),
+        Command::Policy(args) => policy::run(&args, &mut out)?,
+        Command::Rules(args) => rules::run(&args, &mut out)?,
+        Command::Devices => devices::run(&mut out)?,
+        Command::Completions(args) => shell::completions(&args, &mut out)?,
+        Command::Man => shell::man(&mut out)?,
+    }
+    io::Write::flush(&mut out)?;
+    Ok(DONE)
+}
+
+/// `IMWARDEN_LOG=debug` (or `trace`, ...) writes the program's own doings to stderr.
+fn start_log() {
+    let wish = std::env::var("IMWARDEN_LOG").ok().and_then(|level| level.parse::<tracing::Level>().ok());
+    if let Some(level) = wish {
+        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().init();
+    }
+}
+
+fn long_version() -> String {
+    let live = if cfg!(have_libpcap) { "libpcap" } else { "pnet (built without libpcap)" };
+    let mut text = String::from(env!("CARGO_PKG_VERSION"));
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\ncapture files: pcap, pcapng, gzip, zstd\nnetwork interfaces: {live}");
+    text
+}

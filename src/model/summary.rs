@@ -1,0 +1,82 @@
+//! What was read, all in all.
+
+use super::Timestamp;
+use std::collections::BTreeMap;
+
+/// Totals of one or several captures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Frames read.
+    pub packets: u64,
+    /// Frame bytes on the wire.
+    pub bytes: u64,
+    /// TCP and UDP flows.
+    pub flows: u64,
+    /// Packets that the capture itself reports as lost.
+    pub drops: u64,
+    /// Flows given up early to stay within memory.
+    pub evictions: u64,
+    /// TCP segments that brought bytes which were there already.
+    pub overlaps: u64,
+    /// Frames that carried no TCP or UDP we could read, by reason.
+    pub ignored: BTreeMap<&'static str, u64>,
+    /// Time of the first packet.
+    pub first: Option<Timestamp>,
+    /// Time of the last packet.
+    pub last: Option<Timestamp>,
+}
+
+impl Summary {
+    /// Notes that a packet was seen at this time.
+    pub fn saw(&mut self, time: Timestamp) {
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = Some(self.last.map_or(time, |last| last.max(time)));
+    }
+
+    /// Seconds from the first to the last packet. Capture time, not the time it took to read: the same capture
+    /// gives the same report.
+    pub fn elapsed_seconds(&self) -> f64 {
+        match (self.first, self.last) {
+            (Some(first), Some(last)) => last.nanos_since(first) as f64 / 1e9,
+            _ => 0.0,
+        }
+    }
+
+    /// Adds another capture's totals.
+    pub fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.flows += other.flows;
+        self.drops += other.drops;
+        self.evictions += other.evictions;
+        self.overlaps += other.overlaps;
+        for (reason, count) in &other.ignored {
+            *self.ignored.entry(reason).or_default() += count;
+        }
+        for time in [other.first, other.last].into_iter().flatten() {
+            self.saw(time);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Summary, Timestamp};
+
+    #[test]
+    fn totals_of_two_captures_add_up() {
+        let second = 1_000_000_000;
+        let mut a = Summary {
+            packets: 3,
+            ..Summary::default()
+        };
+        a.saw(Timestamp::from_nanos(5 * second));
+        *a.ignored.entry("arp").or_default() += 2;
+        let mut b = a.clone();
+        b.saw(Timestamp::from_nanos(2 * second));
+        a.add(&b);
+        assert_eq!((a.packets, a.ignored["arp"]), (6, 4));
+        assert!((a.elapsed_seconds() - 3.0).abs() < 1e-9);
+        assert!(Summary::default().elapsed_seconds().abs() < 1e-9);
+    }
+}

@@ -1,0 +1,84 @@
+//! The road itself: source -> decode -> flows -> classify -> findings.
+
+use crate::capture::{CaptureError, FrameSource};
+use crate::classify::engine::Engine;
+use crate::flow::Tracker;
+use crate::model::{Finding, Summary};
+use crate::packet::{Decoded, FrameMeta, decode};
+use crate::ruleset::RuleSet;
+
+/// What flows, reassembly and learned endpoints of one source may hold together.
+pub const DEFAULT_MEMORY: usize = 256 << 20;
+
+/// How a source is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Also report flows that are no finding.
+    pub keep_all: bool,
+    /// Memory for flows and reassembly, in bytes.
+    pub memory: usize,
+    /// Number of the first flow.
+    pub first_flow: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { keep_all: false, memory: DEFAULT_MEMORY, first_flow: 1 }
+    }
+}
+
+/// What one source said.
+#[derive(Debug)]
+pub struct Analysis {
+    /// Findings in order of their first packet.
+    pub findings: Vec<Finding>,
+    /// Totals.
+    pub summary: Summary,
+    /// Why reading stopped before the end, if it did; everything before that is in the findings.
+    pub error: Option<CaptureError>,
+}
+
+/// Frames between two calls of the progress function.
+const PROGRESS_EVERY: u64 = 1 << 12;
+
+/// Reads a source to its end. `progress` is told now and then how many bytes of it were consumed.
+pub fn run(
+    source: &mut dyn FrameSource,
+    rules: &RuleSet,
+    settings: Settings,
+    progress: &mut dyn FnMut(u64),
+) -> Analysis {
+    let mut tracker = Tracker::new(Engine::new(rules, settings.keep_all), settings.memory, settings.first_flow);
+    let mut summary = Summary::default();
+    let error = loop {
+        if summary.packets % PROGRESS_EVERY == 0 {
+            progress(source.stats().position);
+        }
+        let frame = match source.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        };
+        summary.packets += 1;
+        summary.bytes += u64::from(frame.wire_len);
+        summary.saw(frame.timestamp);
+        let meta = FrameMeta {
+            number: summary.packets,
+            timestamp: frame.timestamp,
+            link: frame.link,
+            wire_len: frame.wire_len,
+        };
+        match decode(meta, frame.data) {
+            Decoded::Packet(packet) => tracker.packet(&packet),
+            Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
+        }
+    };
+    let stats = source.stats();
+    progress(stats.position);
+    summary.drops = stats.drops;
+    let (engine, counted) = tracker.finish();
+    summary.flows = counted.flows;
+    summary.evictions = counted.evictions;
+    summary.overlaps = counted.overlaps;
+    Analysis { findings: engine.into_findings(), summary, error }
+}

@@ -1,0 +1,188 @@
+//! The one-screen answer: who uses which messenger, then what may be one, then totals.
+
+use super::clean;
+use crate::model::{Confidence, Finding, Service, Summary, Timestamp};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+/// Width that fits a terminal and a mail.
+const WIDTH: u16 = 120;
+/// Possible flows listed one by one; more are counted.
+const MAX_POSSIBLE: usize = 20;
+
+/// One line of the answer: everything one user did with one messenger from one host.
+struct UserRow<'a> {
+    clients: BTreeSet<&'a str>,
+    features: BTreeSet<&'a str>,
+    first: Timestamp,
+    last: Timestamp,
+    flows: u64,
+    packets: u64,
+    bytes: u64,
+    confidence: Confidence,
+}
+
+type UserKey<'a> = (IpAddr, &'a Service, Vec<&'a str>);
+
+/// Writes users, possible flows and totals.
+pub fn write_table(findings: &[Finding], summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let users = users(findings);
+    if users.is_empty() {
+        writeln!(out, "No messenger found.")?;
+    } else {
+        writeln!(out, "{}", user_table(&users))?;
+    }
+    let possible: Vec<&Finding> = findings.iter().filter(|finding| finding.is_possible()).collect();
+    if !possible.is_empty() {
+        write_possible(&possible, out)?;
+    }
+    writeln!(out, "\n{}", totals(findings, summary))
+}
+
+/// Groups detections by client host, messenger and account. A flow that names no account (a file transfer, a
+/// second connection) belongs to the host's only account of that messenger, if there is just one.
+fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
+    let mut known: BTreeMap<(IpAddr, &Service), BTreeSet<Vec<&str>>> = BTreeMap::new();
+    let detections = || {
+        findings
+            .iter()
+            .filter(|finding| finding.is_detection())
+            .filter_map(|finding| Some((finding, finding.service.as_ref()?, finding.confidence?)))
+    };
+    for (finding, service, _) in detections() {
+        if !finding.accounts.is_empty() {
+            let accounts = finding.accounts.iter().map(String::as_str).collect();
+            known.entry((finding.tuple.client.ip, service)).or_default().insert(accounts);
+        }
+    }
+    let mut users: BTreeMap<UserKey<'_>, UserRow<'_>> = BTreeMap::new();
+    for (finding, service, confidence) in detections() {
+        let host = finding.tuple.client.ip;
+        let mut accounts: Vec<&str> = finding.accounts.iter().map(String::as_str).collect();
+        if accounts.is_empty()
+            && let Some(only) = known.get(&(host, service)).filter(|all| all.len() == 1)
+        {
+            accounts = only.first().cloned().unwrap_or_default();
+        }
+        let row = users.entry((host, service, accounts)).or_insert(UserRow {
+            clients: BTreeSet::new(),
+            features: BTreeSet::new(),
+            first: finding.first_seen,
+            last: finding.last_seen,
+            flows: 0,
+            packets: 0,
+            bytes: 0,
+            confidence,
+        });
+        row.clients.extend(finding.client.as_deref());
+        row.features.extend(finding.features.iter().map(String::as_str));
+        row.first = row.first.min(finding.first_seen);
+        row.last = row.last.max(finding.last_seen);
+        row.flows += 1;
+        row.packets += finding.counts.packets;
+        row.bytes += finding.counts.bytes;
+        row.confidence = row.confidence.max(confidence);
+    }
+    users
+}
+
+fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
+    let mut table = plain_table(&[
+        "host", "messenger", "account", "used for", "first seen (UTC)", "last seen", "flows", "packets", "bytes",
+        "confidence",
+    ]);
+    for ((host, service, accounts), row) in users {
+        let account = if accounts.is_empty() { "-".into() } else { clean(&accounts.join(", ")).into_owned() };
+        let mut features: Vec<&str> = row.features.iter().copied().collect();
+        if features.is_empty() {
+            features.push("-");
+        }
+        table.add_row([
+            host.to_string(),
+            title(service).into(),
+            account,
+            features.join(", "),
+            date_and_time(row.first),
+            date_and_time(row.last)[11..].to_owned(),
+            row.flows.to_string(),
+            row.packets.to_string(),
+            row.bytes.to_string(),
+            row.confidence.to_string(),
+        ]);
+    }
+    for number in 6..=8 {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nPossible, by port only (not counted as found):")?;
+    let mut table = plain_table(&["flow", "from", "to", "messenger by port", "packets", "bytes"]);
+    for finding in possible.iter().take(MAX_POSSIBLE) {
+        table.add_row([
+            finding.flow_id.to_string(),
+            finding.tuple.client.to_string(),
+            format!("{} {}", finding.tuple.server, finding.tuple.transport.name().to_lowercase()),
+            finding.service.as_ref().map(title).unwrap_or_default().to_owned(),
+            finding.counts.packets.to_string(),
+            finding.counts.bytes.to_string(),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+    match possible.len().saturating_sub(MAX_POSSIBLE) {
+        0 => Ok(()),
+        more => writeln!(out, "... and {more} more (--format ndjson lists all)"),
+    }
+}
+
+/// The closing line: packets, flows, what was not read, what was lost.
+pub fn totals(findings: &[Finding], summary: &Summary) -> String {
+    let found = findings.iter().filter(|finding| finding.is_detection()).count();
+    let Summary { packets, bytes, flows, .. } = summary;
+    let mut line = format!("{packets} packets, {bytes} bytes, {flows} flows; {found} of a messenger");
+    let ignored: u64 = summary.ignored.values().sum();
+    if ignored > 0 {
+        let reasons: Vec<String> =
+            summary.ignored.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        line += &format!("; {ignored} packets not read ({})", reasons.join(", "));
+    }
+    for (count, what) in [(summary.drops, "packets lost by the capture"), (summary.evictions, "flows given up early")] {
+        if count > 0 {
+            line += &format!("; {count} {what}");
+        }
+    }
+    line
+}
+
+fn plain_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(comfy_table::presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header(header.iter().map(|name| name.to_uppercase()));
+    table
+}
+
+/// How people write the messenger's name.
+fn title(service: &Service) -> &str {
+    match service.id() {
+        "aim" => "AIM",
+        "icq" => "ICQ",
+        "oscar" => "AIM or ICQ",
+        "msn" => "MSN",
+        "yahoo" => "Yahoo!",
+        other => other,
+    }
+}
+
+/// `2026-01-02 03:04:05`.
+fn date_and_time(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.get(..19).unwrap_or(&text).replace('T', " ")
+}
