@@ -2,4 +2,5 @@
 pub mod classify;
 pub mod flow;
 pub mod model;
+pub mod report;
 pub mod ruleset;

@@ -6,8 +6,7 @@ use super::learned::{Expectation, Learned};
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, Packet, Service, ServiceHint,
-    Transport,
+    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, Packet, Service, Transport,
 };
 use crate::ruleset::RuleSet;
 
@@ -202,11 +201,7 @@ impl FlowHandler for Engine<'_> {
             return to_port;
         }
         // Servers listen below the ephemeral range, as a rule; else the first to speak is the client.
-        match (src.port < 1024, dst.port < 1024) {
-            (true, false) => false,
-            (false, true) => true,
-            _ => true,
-        }
+        !(src.port < 1024 && dst.port >= 1024)
     }
 
     fn open(&mut self, info: &FlowInfo) -> FlowState {
@@ -280,9 +275,4 @@ impl FlowHandler for Engine<'_> {
             self.findings.push(finding);
         }
     }
-}
-
-/// Hints are strongest first; used by [`Facts`] and the settling of AIM or ICQ.
-pub(super) fn stronger(a: Option<ServiceHint>, b: ServiceHint) -> bool {
-    a.is_none_or(|a| b < a)
 }

@@ -1,6 +1,5 @@
 //! What is known of one flow, and the verdict that follows from it.
 
-use super::engine::stronger;
 use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
@@ -186,7 +185,7 @@ impl Facts {
     }
 
     fn hint(&mut self, service: Service, hint: ServiceHint) {
-        if service.is_oscar_family() && stronger(self.hint.as_ref().map(|(hint, _)| *hint), hint) {
+        if service.is_oscar_family() && self.hint.as_ref().is_none_or(|(known, _)| hint < *known) {
             self.hint = Some((hint, service));
         }
     }

@@ -116,10 +116,13 @@ impl Stream {
             State::Undecided(sides) => {
                 let sides = sides.get_or_insert_with(Default::default);
                 let side = &mut sides[direction.index()];
+                side.dropped = true;
+                if side.done {
+                    return;
+                }
                 let claim = side.last_chance(direction, context);
                 if claim.is_none() {
                     side.restart(Start::Joined);
-                    side.dropped = true;
                     side.done = side.seen >= SEARCH;
                 }
                 self.conclude(direction, claim, out);
@@ -209,10 +212,13 @@ impl Stream {
         };
         let mut order = Direction::BOTH;
         order.sort_by_key(|direction| sides[direction.index()].arrived);
+        let (claimed, from_start) = (direction, self.from_start);
         for direction in order {
             let side = &sides[direction.index()];
-            if side.dropped {
-                // How much is unknown: enough to make the dissector look for the next unit.
+            // A stream joined in the middle begins anywhere in a unit, but for what was claimed.
+            let begins_anywhere = !from_start && direction != claimed;
+            if (side.dropped && direction != claimed) || begins_anywhere {
+                // How much is missing is unknown: enough to make the dissector look for the next unit.
                 dissector.gap(direction, u64::from(u32::MAX), out);
             }
             if !side.kept.is_empty() {

@@ -35,7 +35,10 @@ mod tests {
     #[test]
     fn names_pass_and_terminal_sequences_do_not() {
         assert_eq!(clean("Jürgen 漢字 🦀"), "Jürgen 漢字 🦀");
-        assert_eq!(clean("a\x1b[2Jb\r\n\u{9b}c"), "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{9b}c");
+        assert_eq!(
+            clean("a\x1b[2Jb\r\n\u{9b}c"),
+            "a\\u{1b}[2Jb\\u{d}\\u{a}\\u{9b}c"
+        );
         assert_eq!(clean("evil\u{202e}exe"), "evil\\u{202e}exe");
     }
 }

@@ -6,7 +6,11 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 /// One flow record a line, then the summary.
-pub fn write_ndjson(findings: &[Finding], summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_ndjson(
+    findings: &[Finding],
+    summary: &Summary,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for finding in findings {
         write_line(&FlowRecord::from(finding), out)?;
     }

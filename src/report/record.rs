@@ -10,7 +10,10 @@ pub const SCHEMA: &str = "imwarden/1";
 
 /// One flow.
 #[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the fields of the flow record, described in README.md")]
+#[allow(
+    missing_docs,
+    reason = "the fields of the flow record, described in README.md"
+)]
 pub struct FlowRecord<'a> {
     pub schema: &'static str,
     pub event_type: &'static str,
@@ -83,12 +86,16 @@ fn community_id(finding: &Finding) -> Option<String> {
     };
     let (client, server) = (tuple.client, tuple.server);
     let ports = (Some(client.port), Some(server.port));
-    community_id::calculate_community_id(0, client.ip, server.ip, ports.0, ports.1, protocol, false).ok()
+    community_id::calculate_community_id(0, client.ip, server.ip, ports.0, ports.1, protocol, false)
+        .ok()
 }
 
 /// The last line.
 #[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "the fields of the summary record, described in README.md")]
+#[allow(
+    missing_docs,
+    reason = "the fields of the summary record, described in README.md"
+)]
 pub struct SummaryRecord<'a> {
     pub schema: &'static str,
     pub event_type: &'static str,
@@ -107,7 +114,9 @@ pub struct SummaryRecord<'a> {
 impl<'a> SummaryRecord<'a> {
     /// The totals, with the findings counted.
     pub fn new(summary: &'a Summary, findings: &[Finding]) -> Self {
-        let count = |wanted: fn(&Finding) -> bool| findings.iter().filter(|finding| wanted(finding)).count();
+        let count = |wanted: fn(&Finding) -> bool| {
+            findings.iter().filter(|finding| wanted(finding)).count()
+        };
         Self {
             schema: SCHEMA,
             event_type: "summary",

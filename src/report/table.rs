@@ -34,7 +34,10 @@ pub fn write_table(findings: &[Finding], summary: &Summary, out: &mut dyn Write)
     } else {
         writeln!(out, "{}", user_table(&users))?;
     }
-    let possible: Vec<&Finding> = findings.iter().filter(|finding| finding.is_possible()).collect();
+    let possible: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.is_possible())
+        .collect();
     if !possible.is_empty() {
         write_possible(&possible, out)?;
     }
@@ -54,7 +57,10 @@ fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
     for (finding, service, _) in detections() {
         if !finding.accounts.is_empty() {
             let accounts = finding.accounts.iter().map(String::as_str).collect();
-            known.entry((finding.tuple.client.ip, service)).or_default().insert(accounts);
+            known
+                .entry((finding.tuple.client.ip, service))
+                .or_default()
+                .insert(accounts);
         }
     }
     let mut users: BTreeMap<UserKey<'_>, UserRow<'_>> = BTreeMap::new();
@@ -77,7 +83,8 @@ fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
             confidence,
         });
         row.clients.extend(finding.client.as_deref());
-        row.features.extend(finding.features.iter().map(String::as_str));
+        row.features
+            .extend(finding.features.iter().map(String::as_str));
         row.first = row.first.min(finding.first_seen);
         row.last = row.last.max(finding.last_seen);
         row.flows += 1;
@@ -90,11 +97,23 @@ fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
 
 fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
     let mut table = plain_table(&[
-        "host", "messenger", "account", "used for", "first seen (UTC)", "last seen", "flows", "packets", "bytes",
+        "host",
+        "messenger",
+        "account",
+        "used for",
+        "first seen (UTC)",
+        "last seen",
+        "flows",
+        "packets",
+        "bytes",
         "confidence",
     ]);
     for ((host, service, accounts), row) in users {
-        let account = if accounts.is_empty() { "-".into() } else { clean(&accounts.join(", ")).into_owned() };
+        let account = if accounts.is_empty() {
+            "-".into()
+        } else {
+            clean(&accounts.join(", ")).into_owned()
+        };
         let mut features: Vec<&str> = row.features.iter().copied().collect();
         if features.is_empty() {
             features.push("-");
@@ -122,13 +141,29 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
 
 fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nPossible, by port only (not counted as found):")?;
-    let mut table = plain_table(&["flow", "from", "to", "messenger by port", "packets", "bytes"]);
+    let mut table = plain_table(&[
+        "flow",
+        "from",
+        "to",
+        "messenger by port",
+        "packets",
+        "bytes",
+    ]);
     for finding in possible.iter().take(MAX_POSSIBLE) {
         table.add_row([
             finding.flow_id.to_string(),
             finding.tuple.client.to_string(),
-            format!("{} {}", finding.tuple.server, finding.tuple.transport.name().to_lowercase()),
-            finding.service.as_ref().map(title).unwrap_or_default().to_owned(),
+            format!(
+                "{} {}",
+                finding.tuple.server,
+                finding.tuple.transport.name().to_lowercase()
+            ),
+            finding
+                .service
+                .as_ref()
+                .map(title)
+                .unwrap_or_default()
+                .to_owned(),
             finding.counts.packets.to_string(),
             finding.counts.bytes.to_string(),
         ]);
@@ -142,16 +177,31 @@ fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> 
 
 /// The closing line: packets, flows, what was not read, what was lost.
 pub fn totals(findings: &[Finding], summary: &Summary) -> String {
-    let found = findings.iter().filter(|finding| finding.is_detection()).count();
-    let Summary { packets, bytes, flows, .. } = summary;
-    let mut line = format!("{packets} packets, {bytes} bytes, {flows} flows; {found} of a messenger");
+    let found = findings
+        .iter()
+        .filter(|finding| finding.is_detection())
+        .count();
+    let Summary {
+        packets,
+        bytes,
+        flows,
+        ..
+    } = summary;
+    let mut line =
+        format!("{packets} packets, {bytes} bytes, {flows} flows; {found} of a messenger");
     let ignored: u64 = summary.ignored.values().sum();
     if ignored > 0 {
-        let reasons: Vec<String> =
-            summary.ignored.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let reasons: Vec<String> = summary
+            .ignored
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
         line += &format!("; {ignored} packets not read ({})", reasons.join(", "));
     }
-    for (count, what) in [(summary.drops, "packets lost by the capture"), (summary.evictions, "flows given up early")] {
+    for (count, what) in [
+        (summary.drops, "packets lost by the capture"),
+        (summary.evictions, "flows given up early"),
+    ] {
         if count > 0 {
             line += &format!("; {count} {what}");
         }
@@ -162,7 +212,7 @@ pub fn totals(findings: &[Finding], summary: &Summary) -> String {
 fn plain_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(comfy_table::presets::NOTHING)
+        .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH)
         .set_header(header.iter().map(|name| name.to_uppercase()));

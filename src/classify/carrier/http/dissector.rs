@@ -435,3 +435,109 @@ fn with_response<T>(head: &[u8], f: impl FnOnce(&ResponseHead<'_>, &str) -> T) -
         parsed.reason.unwrap_or_default(),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::classify::Events;
+    use crate::classify::stream::{Context, Stream};
+    use crate::model::{Direction, Event, Transport};
+
+    /// What a connection tells when its directions come in turns, cut every `cut` bytes.
+    fn told(turns: &[(Direction, &[u8])], cut: usize) -> Vec<Event> {
+        let mut stream = Stream::new(Transport::Tcp, true);
+        let mut out = Events::default();
+        let context = Context {
+            server_port: 3128,
+            expected: None,
+        };
+        for (direction, bytes) in turns {
+            for piece in bytes.chunks(cut) {
+                stream.feed(*direction, piece, context, &mut out);
+            }
+        }
+        stream.end(&mut out);
+        out.drain().collect()
+    }
+
+    fn hosts(events: &[Event]) -> Vec<(&str, &str)> {
+        events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Host { name, via } => Some((name.as_str(), *via)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn hosts_of_a_kept_alive_proxy_connection_are_told_once_each() {
+        let turns: &[(Direction, &[u8])] = &[
+            (
+                Direction::ToServer,
+                b"GET http://www.Example.com/a HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+            ),
+            (
+                Direction::ToClient,
+                b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+            ),
+            (
+                Direction::ToServer,
+                b"GET http://mail.example.com:8080/ HTTP/1.1\r\n\r\n",
+            ),
+            (Direction::ToClient, b"HTTP/1.1 204 No Content\r\n\r\n"),
+        ];
+        for cut in [1, 3, 1000] {
+            let events = told(turns, cut);
+            assert_eq!(
+                hosts(&events),
+                [
+                    ("www.example.com", "http-host"),
+                    ("mail.example.com", "http-host")
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_runs_inside_connect_is_a_stream_of_its_own() {
+        let turns: &[(Direction, &[u8])] = &[
+            (
+                Direction::ToServer,
+                b"CONNECT chat.example.com:5190 HTTP/1.1\r\nHost: chat.example.com\r\n\r\n",
+            ),
+            (
+                Direction::ToClient,
+                b"HTTP/1.0 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            ),
+            (
+                Direction::ToServer,
+                b"CONNECT chat.example.com:5190 HTTP/1.1\r\n\r\n",
+            ),
+            (
+                Direction::ToClient,
+                b"HTTP/1.0 200 Connection established\r\n\r\n",
+            ),
+            (
+                Direction::ToServer,
+                b"GET / HTTP/1.1\r\nHost: inner.example.com\r\n\r\n",
+            ),
+        ];
+        for cut in [1, 3, 1000] {
+            let events = told(turns, cut);
+            assert_eq!(
+                hosts(&events),
+                [
+                    ("chat.example.com", "http-connect"),
+                    ("inner.example.com", "http-host")
+                ]
+            );
+            assert_eq!(
+                events
+                    .iter()
+                    .filter(|event| **event == Event::Carried("http-connect"))
+                    .count(),
+                1
+            );
+        }
+    }
+}
