@@ -8,7 +8,6 @@ pub mod rules;
 mod shell;
 
 use clap::{Parser, Subcommand};
-use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
@@ -20,6 +19,17 @@ const USAGE: u8 = 2;
 const UNREADABLE: u8 = 3;
 /// No permission, or no such device.
 const PERMISSION: u8 = 4;
+
+#[cfg(have_libpcap)]
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncapture files: pcap, pcapng, gzip, zstd\nnetwork interfaces: libpcap"
+);
+#[cfg(not(have_libpcap))]
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncapture files: pcap, pcapng, gzip, zstd\nnetwork interfaces: pnet (built without libpcap)"
+);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -33,7 +43,7 @@ Exit codes:
 /// AIM, ICQ, MSN/.NET Messenger and Yahoo! Messenger are recognised by what they say, on any port, from the
 /// middle of a connection, from one direction only. What cannot be told is left unsaid.
 #[derive(Debug, Parser)]
-#[command(name = "imwarden", version, long_version = long_version(), after_help = EXIT_CODES)]
+#[command(name = "imwarden", version, long_version = LONG_VERSION, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -134,12 +144,4 @@ fn start_log() {
     if let Some(level) = wish {
         tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().init();
     }
-}
-
-fn long_version() -> String {
-    let live = if cfg!(have_libpcap) { "libpcap" } else { "pnet (built without libpcap)" };
-    let mut text = String::from(env!("CARGO_PKG_VERSION"));
-    // Writing to a String cannot fail.
-    let _ = write!(text, "\ncapture files: pcap, pcapng, gzip, zstd\nnetwork interfaces: {live}");
-    text
 }

@@ -24,9 +24,9 @@ pub fn man(out: &mut dyn Write) -> io::Result<()> {
     let command = Cli::command().disable_help_subcommand(true);
     clap_mangen::Man::new(command.clone()).render(out)?;
     for sub in command.get_subcommands() {
-        let name = format!("imwarden-{}", sub.get_name());
-        let page = clap_mangen::Man::new(sub.clone().name(&name).bin_name(name.replacen('-', " ", 1)));
-        writeln!(out, ".SH \"{}\"", name.replacen('-', " ", 1).to_uppercase())?;
+        let name = format!("imwarden {}", sub.get_name());
+        let page = clap_mangen::Man::new(sub.clone().bin_name(&name));
+        writeln!(out, ".SH \"{}\"", name.to_uppercase())?;
         page.render_synopsis_section(out)?;
         page.render_description_section(out)?;
         page.render_options_section(out)?;

@@ -2,7 +2,7 @@
 
 use super::clean;
 use crate::model::{Confidence, Finding, Service, Summary, Timestamp};
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -18,7 +18,6 @@ struct UserRow<'a> {
     features: BTreeSet<&'a str>,
     first: Timestamp,
     last: Timestamp,
-    flows: u64,
     packets: u64,
     bytes: u64,
     confidence: Confidence,
@@ -32,7 +31,7 @@ pub fn write_table(findings: &[Finding], summary: &Summary, out: &mut dyn Write)
     if users.is_empty() {
         writeln!(out, "No messenger found.")?;
     } else {
-        writeln!(out, "{}", user_table(&users))?;
+        writeln!(out, "{}", user_table(&users).trim_fmt())?;
     }
     let possible: Vec<&Finding> = findings
         .iter()
@@ -77,7 +76,6 @@ fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
             features: BTreeSet::new(),
             first: finding.first_seen,
             last: finding.last_seen,
-            flows: 0,
             packets: 0,
             bytes: 0,
             confidence,
@@ -87,7 +85,6 @@ fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
             .extend(finding.features.iter().map(String::as_str));
         row.first = row.first.min(finding.first_seen);
         row.last = row.last.max(finding.last_seen);
-        row.flows += 1;
         row.packets += finding.counts.packets;
         row.bytes += finding.counts.bytes;
         row.confidence = row.confidence.max(confidence);
@@ -103,8 +100,7 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
         "used for",
         "first seen (UTC)",
         "last seen",
-        "flows",
-        "packets",
+                "packets",
         "bytes",
         "confidence",
     ]);
@@ -125,15 +121,20 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
             features.join(", "),
             date_and_time(row.first),
             date_and_time(row.last)[11..].to_owned(),
-            row.flows.to_string(),
             row.packets.to_string(),
             row.bytes.to_string(),
             row.confidence.to_string(),
         ]);
     }
-    for number in 6..=8 {
+    for number in [6, 7] {
         if let Some(column) = table.column_mut(number) {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    // Only accounts and features may wrap: a date in two lines is hard to read.
+    for number in [0, 1, 4, 5, 6, 7, 8] {
+        if let Some(column) = table.column_mut(number) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     table
@@ -168,7 +169,7 @@ fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> 
             finding.counts.bytes.to_string(),
         ]);
     }
-    writeln!(out, "{table}")?;
+    writeln!(out, "{}", table.trim_fmt())?;
     match possible.len().saturating_sub(MAX_POSSIBLE) {
         0 => Ok(()),
         more => writeln!(out, "... and {more} more (--format ndjson lists all)"),
@@ -216,6 +217,9 @@ fn plain_table(header: &[&str]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH)
         .set_header(header.iter().map(|name| name.to_uppercase()));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
