@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_longest_packet() {
-        let bytes = packet(16, 0x06, 0, &[b'1'; 65_535]);
+        let bytes = packet(16, 0x06, 0, &vec![b'1'; 65_535]);
         assert_eq!(services(&mut Stream::default(), &bytes), [0x06]);
     }
 

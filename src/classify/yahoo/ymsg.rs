@@ -124,7 +124,7 @@ impl Header {
 
 fn version(bytes: [u8; 2]) -> Version {
     match bytes {
-        [0, 0] | [0x80, 0] => Version::Server,
+        [0 | 0x80, 0] => Version::Server,
         [0, number @ (8..=0x1F | 0x65)] | [number @ (8..=0x13 | 0x65), 0] => {
             Version::Client(u16::from(number))
         }

@@ -141,8 +141,8 @@ mod tests {
     use super::*;
     use crate::classify::yahoo::testing::{events, verdict};
 
-    fn header(magic: &[u8], version: &[u8; 4], service: u32, name: &str) -> Vec<u8> {
-        let mut bytes = [magic, version].concat();
+    fn header(magic: &[u8], version: [u8; 4], service: u32, name: &str) -> Vec<u8> {
+        let mut bytes = [magic, &version[..]].concat();
         for number in [0_u32, service, 7, 0, 0, 1] {
             bytes.extend(number.to_le_bytes());
         }
@@ -154,14 +154,14 @@ mod tests {
 
     #[test]
     fn a_sane_header_is_likely() {
-        let bytes = header(b"YPNS", b"2.0\0", 0x01, "alice");
+        let bytes = header(b"YPNS", *b"2.0\0", 0x01, "alice");
         assert!(matches!(
             verdict(&Ypns, &bytes, Start::Beginning),
             Probe::Likely(_)
         ));
         let told = events(&Ypns, &[(Direction::ToServer, bytes)]);
         assert!(told.contains(&Event::Account("alice".into())));
-        let answer = header(b"YHOO", b"1.0\0", 0x01, "alice");
+        let answer = header(b"YHOO", *b"1.0\0", 0x01, "alice");
         assert!(matches!(
             verdict(&Ypns, &answer, Start::Joined),
             Probe::Likely(_)
@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn anything_less_is_nothing() {
         for bytes in [
-            header(b"YPNS", b"rock", 0x01, "alice"),
-            header(b"YPNS", b"2.0\0", 0x4000, "alice"),
-            header(b"YPNS", b"2.0\0", 0x01, "al ice"),
-            header(b"YPNS", b"2.0\0", 0x01, ""),
-            header(b"YAHO", b"2.0\0", 0x01, "alice"),
+            header(b"YPNS", *b"rock", 0x01, "alice"),
+            header(b"YPNS", *b"2.0\0", 0x4000, "alice"),
+            header(b"YPNS", *b"2.0\0", 0x01, "al ice"),
+            header(b"YPNS", *b"2.0\0", 0x01, ""),
+            header(b"YAHO", *b"2.0\0", 0x01, "alice"),
             b"YHOO is what some people type instead of the name of a company, and then they wonder what it is that they get.".to_vec(),
         ] {
             assert_eq!(verdict(&Ypns, &bytes, Start::Beginning), Probe::No);
