@@ -328,6 +328,17 @@ mod tests {
         ])));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(tail: Vec<u8>, at in 0_usize..50, value: u8) {
+            let mut bytes = hex(V8);
+            bytes[at] = value;
+            bytes.extend(tail);
+            let told = run(&[(Direction::ToServer, bytes), (Direction::ToServer, vec![0; 200])]);
+            proptest::prop_assert!(told.len() < 20);
+        }
+    }
+
     #[test]
     fn anything_less_is_nothing() {
         for (at, value) in [

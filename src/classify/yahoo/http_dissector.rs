@@ -61,6 +61,13 @@ fn has_session_cookies(value: &[u8]) -> bool {
     has("Y=") && has("T=")
 }
 
+/// Only where the request is the messenger's own: browsers send these cookies to all of Yahoo.
+fn cookies(kind: Option<Kind>, head: &RequestHead<'_>, out: &mut Events) {
+    if kind.is_some() && head.header("Cookie").is_some_and(has_session_cookies) {
+        out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
+    }
+}
+
 /// Undoes percent-encoding; `None` when what results is no account.
 fn decoded(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len().min(256));
@@ -208,11 +215,11 @@ impl HttpDissector for YahooHttpDissector {
         match kind {
             Some(Kind::Relay) => relay(head, out),
             Some(Kind::Upload | Kind::PeerFile) => {}
-            _ => return self.cookies(head, out),
+            _ => return cookies(kind, head, out),
         }
         out.push(Event::Feature(feature::FILE_TRANSFER));
         out.push(Event::Risk(risk::FILE_TRANSFER));
-        self.cookies(head, out);
+        cookies(kind, head, out);
     }
 
     fn request_body(&mut self, bytes: &[u8], out: &mut Events) {
@@ -256,15 +263,6 @@ impl HttpDissector for YahooHttpDissector {
         } else {
             &mut self.response
         }) = Body::Opaque;
-    }
-}
-
-impl YahooHttpDissector {
-    fn cookies(&self, head: &RequestHead<'_>, out: &mut Events) {
-        // Only where the request is the messenger's own: browsers send these cookies to all of Yahoo.
-        if self.kind.is_some() && head.header("Cookie").is_some_and(has_session_cookies) {
-            out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
-        }
     }
 }
 

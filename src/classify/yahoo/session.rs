@@ -80,6 +80,7 @@ impl Session {
         ) {
             self.served = true;
         }
+        let parses = packet.fields.pairs > 0 && header.version != Version::Unknown;
         let peer = header.service == service::P2P_FILE_TRANSFER
             && packet.fields.get(49) == Some("PEERTOPEER")
             && !self.served
@@ -90,7 +91,7 @@ impl Session {
             out.identified(self.format.clone(), Confidence::Confirmed, evidence);
             out.push(Event::Feature(feature::DIRECT_CONNECTION));
             self.confirmed = true;
-        } else if !self.confirmed && (packet.fields.pairs > 0 || self.packets > 1) {
+        } else if !self.confirmed && (parses || self.packets > 1) {
             self.confirmed = true;
             let evidence = Evidence::payload(
                 "ymsg-chain",

@@ -369,3 +369,33 @@ fn no_session_turns_into_a_peer() {
         |event| matches!(event, Event::Identified { format, .. } if format.role == Some("peer"))
     ));
 }
+
+proptest::proptest! {
+    /// Whatever comes, however it is cut and whatever is missing: no panic, and no more events than bytes
+    /// could pay for.
+    #[test]
+    fn any_bytes_are_survived(
+        pieces in proptest::collection::vec((proptest::prelude::any::<Vec<u8>>(), 0_u16..0x100, 0_u64..80_000), 0..8),
+        version: u16,
+    ) {
+        use crate::classify::{Detector, Events};
+        let claim = super::testing::claim_of(super::testing::verdict(
+            &Ymsg,
+            &packet(16, 0x57, 0, &body("1=alice")),
+            crate::classify::Start::Beginning,
+        ));
+        let mut dissector = Ymsg.dissector(&claim);
+        let mut out = Events::default();
+        let mut fed = 0;
+        for (bytes, service, missing) in pieces {
+            for direction in Direction::BOTH {
+                let whole = packet(version, service, 1, &bytes);
+                fed += whole.len() + bytes.len();
+                dissector.feed(direction, &whole, &mut out);
+                dissector.feed(direction, &bytes, &mut out);
+                dissector.gap(direction, missing, &mut out);
+            }
+        }
+        proptest::prop_assert!(out.as_ref().len() <= fed);
+    }
+}
