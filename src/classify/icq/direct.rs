@@ -1,0 +1,366 @@
+//! ICQ's direct connections between peers (TCP), versions 2 to 8.
+//!
+//! Frames are a 16-bit little-endian length and that many bytes. Each side sends one that introduces itself
+//! (0xFF) and acknowledges the other's (`01 00 00 00`).
+
+use super::datagram::Reader;
+use super::session::reaches;
+use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
+use crate::model::{
+    Confidence, Direction, Event, Evidence, Format, Service, Transport, feature, risk,
+};
+use std::net::Ipv4Addr;
+
+/// The longest introduction, its length field included.
+const LONGEST: usize = 50;
+/// An acknowledgement's frame.
+const ACK: [u8; 6] = [4, 0, 1, 0, 0, 0];
+
+/// ICQ between two peers.
+#[derive(Debug)]
+pub struct IcqDirect;
+
+fn format() -> Format {
+    Format::messenger(Service::ICQ, "icq-direct", "peer")
+}
+
+/// How a peer introduces itself.
+#[derive(Debug, PartialEq, Eq)]
+struct Introduction {
+    version: u16,
+    own: u32,
+    peer: Option<u32>,
+    addresses: [Ipv4Addr; 2],
+}
+
+/// The frame's whole length, by its version; a version's length is fixed.
+fn length_of(version: u16) -> Option<usize> {
+    match version {
+        2..=5 => Some(28),
+        6 => Some(46),
+        7 | 8 => Some(50),
+        _ => None,
+    }
+}
+
+fn introduction(bytes: &[u8]) -> Option<Introduction> {
+    let mut reader = Reader(bytes);
+    let length = usize::from(reader.short()?);
+    (reader.byte()? == 0xFF).then_some(())?;
+    let version = reader.short()?;
+    (length_of(version) == Some(length + 2) && bytes.len() >= length + 2).then_some(())?;
+    let peer = if version >= 6 {
+        // What follows, counted again: 0x27 or 0x2B; then the peer's UIN, which is 0 when not known.
+        (usize::from(reader.short()?) == length - 5).then_some(())?;
+        let peer = reader
+            .long()
+            .filter(|uin| *uin == 0 || super::datagram::is_uin(*uin))?;
+        (reader.short()? == 0).then_some(())?;
+        Some(peer).filter(|uin| *uin != 0)
+    } else {
+        (reader.short()? == 0).then_some(())?;
+        None
+    };
+    reader.long().filter(|port| *port <= 0xFFFF)?;
+    let own = reader
+        .long()
+        .filter(|uin| (10_000..0x8000_0000).contains(uin))?;
+    let addresses = [reader.address()?, reader.address()?];
+    // How the peer can be reached: 1 denied, 2 through a proxy, 4 directly, 6 not directly.
+    reader.byte().filter(|mode| matches!(mode, 0..=2 | 4 | 6))?;
+    reader.long().filter(|port| *port <= 0xFFFF)?;
+    addresses
+        .iter()
+        .all(|address| address.is_unspecified() || reaches(*address) || address.is_loopback())
+        .then_some(())?;
+    Some(Introduction {
+        version,
+        own,
+        peer,
+        addresses,
+    })
+}
+
+impl Detector for IcqDirect {
+    fn name(&self) -> &'static str {
+        "icq-direct"
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Tcp
+    }
+
+    fn probe(&self, input: &ProbeInput<'_>) -> Probe {
+        let bytes = input.bytes;
+        if input.start == Start::Later {
+            return Probe::No;
+        }
+        let early = match bytes {
+            [] | [0x1A | 0x2C | 0x30] | [0x1A | 0x2C | 0x30, 0] | [0x1A | 0x2C | 0x30, 0, 0xFF] => {
+                Some(LONGEST)
+            }
+            [0x1A, 0, 0xFF, 2..=5, ..] => Some(28),
+            [0x2C, 0, 0xFF, 6, ..] => Some(46),
+            [0x30, 0, 0xFF, 7 | 8, ..] => Some(50),
+            _ => None,
+        };
+        let Some(total) = early else { return Probe::No };
+        if bytes.len() < total {
+            // The length is that of the shortest until the version is known.
+            let total = if bytes.len() < 4 { 28 } else { total };
+            return Probe::NeedMore { from: 0, total };
+        }
+        let Some(found) = introduction(bytes) else {
+            return Probe::No;
+        };
+        // One frame, however long, is one unit; the acknowledgement makes the proof.
+        Probe::Likely(Claim {
+            format: format(),
+            offset: 0,
+            sender_is_client: None,
+            evidence: Evidence::payload(
+                "icq-direct-init",
+                format!("introduction of version {}", found.version),
+            ),
+        })
+    }
+
+    fn dissector(&self, _claim: &Claim) -> Box<dyn Dissector> {
+        Box::new(DirectDissector::default())
+    }
+}
+
+/// One direction: the first two frames are all that is read.
+#[derive(Debug, Default)]
+struct Side {
+    held: Vec<u8>,
+    introduced: bool,
+    done: bool,
+}
+
+/// Both sides of a direct connection.
+#[derive(Debug, Default)]
+struct DirectDissector {
+    sides: [Side; 2],
+    handshake: Handshake,
+}
+
+/// How far the handshake got.
+#[derive(Debug, Default)]
+struct Handshake {
+    introduced: u8,
+    acknowledged: bool,
+    confirmed: bool,
+}
+
+impl Handshake {
+    fn confirm(&mut self, out: &mut Events) {
+        if !self.confirmed && (self.introduced == 2 || (self.introduced == 1 && self.acknowledged))
+        {
+            self.confirmed = true;
+            let evidence = Evidence::payload("icq-direct-handshake", "introduction and its answer");
+            out.identified(format(), Confidence::Confirmed, evidence);
+        }
+    }
+}
+
+/// Two introductions and acknowledgements at most.
+const HOLD: usize = 2 * (LONGEST + ACK.len());
+
+impl Dissector for DirectDissector {
+    fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
+        let Some(side) = self.sides.get_mut(direction.index()) else {
+            return;
+        };
+        if side.done {
+            return;
+        }
+        let room = HOLD.saturating_sub(side.held.len());
+        side.held.extend(bytes.iter().take(room));
+        let mut rest = &side.held[..];
+        while let Some(length) = Reader(rest).short() {
+            let Some(frame) = rest.get(..usize::from(length) + 2) else {
+                break;
+            };
+            if frame == ACK {
+                self.handshake.acknowledged = true;
+            } else if let Some(found) = introduction(frame).filter(|_| !side.introduced) {
+                side.introduced = true;
+                self.handshake.introduced += 1;
+                tell(direction, &found, out);
+            } else {
+                side.done = true;
+                break;
+            }
+            self.handshake.confirm(out);
+            rest = rest.get(frame.len()..).unwrap_or_default();
+        }
+        let behind = rest.len();
+        side.held.drain(..side.held.len() - behind);
+        side.done |= side.held.len() >= HOLD;
+        if side.done {
+            side.held = Vec::new();
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
+        if let Some(side) = self.sides.get_mut(direction.index()) {
+            side.done = true;
+            side.held = Vec::new();
+        }
+    }
+}
+
+fn tell(direction: Direction, found: &Introduction, out: &mut Events) {
+    let (own, peer) = (found.own.to_string(), found.peer.map(|uin| uin.to_string()));
+    let (account, other) = match direction {
+        Direction::ToServer => (Some(own), peer),
+        Direction::ToClient => (peer, Some(own)),
+    };
+    if let Some(name) = account {
+        out.push(Event::Account(name));
+    }
+    if let Some(name) = other {
+        out.push(Event::Peer(name));
+    }
+    out.push(Event::Feature(feature::DIRECT_CONNECTION));
+    if found.addresses.iter().any(|address| reaches(*address)) {
+        out.push(Event::Risk(risk::ADDRESS_REVEALED));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::classify::icq::testing::hex;
+
+    // UIN 1000001 calls UIN 654321. Made from the sources, not captured.
+    const V8: &str = "3000ff08002b00f1fb0900000034120000 41420f00 c0a80105c0a801050434120000efbeadde500000000300000000000000";
+    const V6: &str = "2c00ff06002700f1fb0900000034120000 41420f00 c0a80105c0a801050434120000efbeadde5000000003000000";
+    const V5: &str = "1a00ff 05000000 00000000 41420f00 c0a80105 c0a80105 04 34120000";
+    const V8_BACK: &str = "3000ff08002b00 41420f00 0000 35120000 f1fb0900 c0a80106 c0a80106 04 35120000 efbeadde 50000000 03000000 00000000";
+
+    fn ask(bytes: &[u8], start: Start) -> Probe {
+        for length in 0..=bytes.len() {
+            let probe = IcqDirect.probe(&ProbeInput {
+                direction: Direction::ToServer,
+                bytes: &bytes[..length],
+                start,
+                wire_len: length,
+                ended: false,
+                server_port: 40_000,
+                expected: None,
+            });
+            match probe {
+                Probe::NeedMore { total, .. } => assert!(total > length),
+                decided => return decided,
+            }
+        }
+        Probe::NeedMore {
+            from: 0,
+            total: bytes.len() + 1,
+        }
+    }
+
+    fn run(turns: &[(Direction, Vec<u8>)]) -> Vec<Event> {
+        let cut = |step: usize| {
+            let mut dissector = DirectDissector::default();
+            let mut out = Events::default();
+            for (direction, bytes) in turns {
+                bytes
+                    .chunks(step)
+                    .for_each(|piece| dissector.feed(*direction, piece, &mut out));
+            }
+            out.drain().collect::<Vec<_>>()
+        };
+        let whole = cut(usize::MAX);
+        for step in [1, 3] {
+            assert_eq!(cut(step), whole);
+        }
+        whole
+    }
+
+    fn confirmed(told: &[Event]) -> bool {
+        told.iter()
+            .any(|event| matches!(event, Event::Identified { .. }))
+    }
+
+    #[test]
+    fn introductions_of_all_versions_are_likely() {
+        for text in [V8, V6, V5] {
+            let bytes = hex(text);
+            assert!(
+                matches!(ask(&bytes, Start::Beginning), Probe::Likely(_)),
+                "{text}"
+            );
+            // What follows changes nothing.
+            let more = [bytes, vec![4, 0, 1, 0, 0, 0]].concat();
+            assert!(matches!(ask(&more, Start::Joined), Probe::Likely(_)));
+            assert_eq!(ask(&more, Start::Later), Probe::No);
+        }
+    }
+
+    #[test]
+    fn the_answer_is_the_proof() {
+        let (up, down) = (Direction::ToServer, Direction::ToClient);
+        assert!(!confirmed(&run(&[(up, hex(V8))])));
+        assert!(confirmed(&run(&[(up, hex(V5)), (down, ACK.to_vec())])));
+        let told = run(&[
+            (up, hex(V8)),
+            (down, [&ACK[..], &hex(V8_BACK)].concat()),
+            (up, ACK.to_vec()),
+        ]);
+        assert!(confirmed(&told));
+        for event in [
+            Event::Account("1000001".into()),
+            Event::Peer("654321".into()),
+            Event::Risk(risk::ADDRESS_REVEALED),
+            Event::Feature(feature::DIRECT_CONNECTION),
+        ] {
+            assert!(told.contains(&event), "{event:?}");
+        }
+        assert!(!told.contains(&Event::Account("654321".into())));
+        // Something else is no answer.
+        assert!(!confirmed(&run(&[
+            (up, hex(V8)),
+            (down, b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())
+        ])));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(tail: Vec<u8>, at in 0_usize..50, value: u8) {
+            let mut bytes = hex(V8);
+            bytes[at] = value;
+            bytes.extend(tail);
+            let told = run(&[(Direction::ToServer, bytes), (Direction::ToServer, vec![0; 200])]);
+            proptest::prop_assert!(told.len() < 20);
+        }
+    }
+
+    #[test]
+    fn anything_less_is_nothing() {
+        for (at, value) in [
+            (0, 0x31),
+            (2, 0xFE),
+            (3, 9),
+            (5, 0x2C),
+            (11, 1),
+            (15, 1),
+            (20, 0x80),
+            (29, 9),
+        ] {
+            let mut bytes = hex(V8);
+            bytes[at] = value;
+            assert_eq!(ask(&bytes, Start::Beginning), Probe::No, "byte {at}");
+        }
+        for bytes in [
+            &b"\x1a\0\xff\x05rest of something that is long enough"[..],
+            b"GET / HTTP/1.1\r\n",
+            &[0x30; 60],
+        ] {
+            assert_eq!(ask(bytes, Start::Beginning), Probe::No);
+        }
+    }
+}
