@@ -9,7 +9,7 @@ use super::rendezvous::{self, Capability};
 use super::tell::{Teller, Told};
 use super::{names, tlv};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
-use crate::model::{Direction, Evidence, Format, Service, Transport};
+use crate::model::{Confidence, Direction, Evidence, Format, Service, Transport};
 
 /// Length u16 of what follows it, 044A, type u16, u32 zero, flags u16.
 const HEADER: usize = 12;
@@ -90,6 +90,14 @@ fn client(joins: bool, body: &[u8]) -> Option<Kind> {
     })
 }
 
+const fn format() -> Format {
+    Format::messenger(Service::OSCAR, "ars", "proxy")
+}
+
+fn evidence() -> Evidence {
+    Evidence::payload("ars-unit", "unit of AOL's rendezvous proxy")
+}
+
 /// Recognises connections to the proxy.
 #[derive(Debug)]
 pub struct Ars;
@@ -108,10 +116,10 @@ impl Detector for Ars {
             return Probe::No;
         }
         let claim = |from_client| Claim {
-            format: Format::messenger(Service::OSCAR, "ars", "proxy"),
+            format: format(),
             offset: 0,
             sender_is_client: Some(from_client),
-            evidence: Evidence::payload("ars-unit", "unit of AOL's rendezvous proxy"),
+            evidence: evidence(),
         };
         match Unit::read(input.bytes) {
             Found::Yes(Unit {
@@ -136,6 +144,7 @@ impl Detector for Ars {
 pub struct ArsDissector {
     sides: [Side; 2],
     told: Told,
+    units: u32,
     oft: OftDissector,
     odc: OdcDissector,
 }
@@ -163,6 +172,11 @@ impl Dissector for ArsDissector {
         while !side.through && !bytes.is_empty() {
             match Unit::read(bytes) {
                 Found::Yes(unit) => {
+                    self.units = self.units.saturating_add(1);
+                    // The server's units are short; two of them, or one and its answer, are proof.
+                    if self.units == 2 {
+                        out.identified(format(), Confidence::Confirmed, evidence());
+                    }
                     if let Kind::Client { name, capability } = unit.kind {
                         let mut tell = Teller::new(&mut self.told, out);
                         tell.client_is(direction);

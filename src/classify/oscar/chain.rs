@@ -49,12 +49,22 @@ pub enum Walk {
     Broken,
 }
 
+/// Where the bytes of a walk lie in their direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The very first: every FLAP connection, from either side, begins with a sign-on frame.
+    Beginning,
+    /// The first that the capture has: likely the start of a frame.
+    Joined,
+    /// Anywhere.
+    Anywhere,
+}
+
 /// What is known beside the bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context {
-    /// The bytes are the first of their direction, or the first that the capture has.
-    pub at_start: bool,
+    /// Where they lie.
+    pub place: Place,
     /// The client's TOC greeting was in front.
     pub greeted: bool,
     /// The stream was announced as OSCAR.
@@ -85,6 +95,12 @@ pub fn walk(bytes: &[u8], context: Context) -> Walk {
             Start::No => return Walk::Broken,
             Start::Short(need) => return more(need),
         };
+        if trail.frames == 0
+            && context.place == Place::Beginning
+            && header.channel != Channel::SignOn
+        {
+            return Walk::Broken;
+        }
         let after = rest.get(HEADER..).unwrap_or_default();
         let end = HEADER.saturating_add(header.len);
         let whole = after.get(..header.len);
@@ -153,7 +169,7 @@ fn more(trail: &Trail, total: usize, on_boundary: bool, context: Context) -> Wal
         return Walk::More(total);
     }
     match trail.snac {
-        Some(header) if context.at_start && on_boundary => Walk::Proven(Proof {
+        Some(header) if context.place == Place::Joined && on_boundary => Walk::Proven(Proof {
             format: Role::of_family(header.family).format(),
             certain: false,
             sender_is_client: trail.sender_is_client,
@@ -292,7 +308,7 @@ fn close(
         return Step::Break;
     }
     // The hello in front of an answer proves it; an answer alone is one signature.
-    if signon::is_answer(payload) && (trail.frames > 0 || context.at_start) {
+    if signon::is_answer(payload) && (trail.frames > 0 || context.place == Place::Joined) {
         return Step::Prove(Proof {
             format: Role::Authoriser.format(),
             certain: trail.frames > 0,
@@ -343,27 +359,12 @@ fn data(
         };
         return Step::Prove(proof);
     }
-    if let Some(whole) = whole {
-        return match Snac::read(whole) {
-            Some(unit) if unit.proves_itself() => Step::Prove(Proof {
-                format: Role::of_family(snac.family).format(),
-                certain: true,
-                sender_is_client,
-                what: "snac-body",
-                detail: format!("FLAP frame with a whole SNAC {}", name(snac)),
-            }),
-            _ => Step::Pass {
-                snac: Some(snac),
-                sender_is_client,
-            },
-        };
-    }
-    if header.len <= LONG {
-        return Step::Wait(usize::MAX);
-    }
-    // The frame behind this one will never be seen. Some fifty bits of the first one are fixed, which is
-    // enough at the one place where a frame is likely to start, and not at each byte of a stream.
-    if context.at_start {
+    if header.len > LONG {
+        // The frame behind this one will never be seen. Some fifty bits of the first one are fixed, which is
+        // enough at the one place where a frame is likely to start, and not at each byte of a stream.
+        if context.place != Place::Joined {
+            return Step::Break;
+        }
         return Step::Prove(Proof {
             format: Role::of_family(snac.family).format(),
             certain: false,
@@ -372,7 +373,20 @@ fn data(
             detail: format!("long FLAP frame with SNAC {}", name(snac)),
         });
     }
-    Step::Break
+    match whole.map(Snac::read) {
+        None => Step::Wait(usize::MAX),
+        Some(Some(unit)) if unit.proves_itself() => Step::Prove(Proof {
+            format: Role::of_family(snac.family).format(),
+            certain: true,
+            sender_is_client,
+            what: "snac-body",
+            detail: format!("FLAP frame with a whole SNAC {}", name(snac)),
+        }),
+        Some(_) => Step::Pass {
+            snac: Some(snac),
+            sender_is_client,
+        },
+    }
 }
 
 fn toc_line(side: Side, whole: Option<&[u8]>, trail: &Trail) -> Step {

@@ -1,6 +1,6 @@
 //! Recognises FLAP: OSCAR and TOC on any port, from the start or in the middle, from either side alone.
 
-use super::chain::{Context, Proof, Walk, walk};
+use super::chain::{Context, Place, Proof, Walk, walk};
 use super::dissector::{FlapDissector, toc_format};
 use super::flap::{MARKER, Start as Found};
 use super::toc;
@@ -22,12 +22,16 @@ impl Detector for Flap {
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
         let context = Context {
-            at_start: input.start != Start::Later,
+            place: match input.start {
+                Start::Beginning => Place::Beginning,
+                Start::Joined => Place::Joined,
+                Start::Later => Place::Anywhere,
+            },
             greeted: false,
             expected: matches!(input.expected, Some("oscar")),
             ended: input.ended,
         };
-        if context.at_start {
+        if context.place != Place::Anywhere {
             match toc::greeting(input.bytes) {
                 Found::Yes(len) => return greeted(input.bytes, len, context),
                 Found::Short(total) if !input.ended && !input.bytes.is_empty() => {
@@ -80,10 +84,12 @@ fn greeted(bytes: &[u8], len: usize, context: Context) -> Probe {
 fn scan(bytes: &[u8], context: Context) -> Probe {
     for at in memchr::memchr_iter(MARKER, bytes) {
         let candidate = bytes.get(at..).unwrap_or_default();
-        let context = Context {
-            at_start: context.at_start && at == 0,
-            ..context
+        let place = if at == 0 {
+            context.place
+        } else {
+            Place::Anywhere
         };
+        let context = Context { place, ..context };
         match answer(walk(candidate, context), at) {
             Probe::No => {}
             found => return found,

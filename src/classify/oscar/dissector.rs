@@ -193,6 +193,7 @@ impl Facts {
             return;
         }
         self.role = role;
+        self.proven = self.confidence() == Confidence::Confirmed;
         let evidence = Evidence::payload("oscar-role", why);
         out.identified(role.format(), self.confidence(), evidence);
     }

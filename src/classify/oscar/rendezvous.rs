@@ -151,7 +151,7 @@ pub fn offer(
             tell.redirect(
                 Target::Address(*address, Some(port)),
                 format,
-                opener.clone(),
+                opener.map(str::to_owned),
             );
         }
     }

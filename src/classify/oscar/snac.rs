@@ -222,12 +222,17 @@ pub struct Snac<'a> {
 }
 
 impl<'a> Snac<'a> {
-    /// The SNAC that a channel 2 payload holds, if it is of a known family.
+    /// The SNAC that the payload of a frame holds, if it is of a known family. Less strict than
+    /// [`Header::read`]: here the frame is known to be one.
     pub fn read(payload: &'a [u8]) -> Option<Self> {
-        let Reading::Known(header) = Header::read(payload) else {
-            return None;
+        let mut bytes = Bytes::new(payload);
+        let header = Header {
+            family: bytes.be16()?,
+            subtype: bytes.be16()?,
+            flags: bytes.be16()?,
         };
-        let mut bytes = Bytes::new(payload.get(HEADER..)?);
+        bytes.be32()?;
+        lookup(header.family)?;
         if header.flags & FLAG_VERSION_BLOCK != 0 {
             let len = bytes.be16()?;
             bytes.take(usize::from(len))?;
