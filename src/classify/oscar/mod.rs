@@ -1,9 +1,9 @@
 //! OSCAR, the protocol of AIM and of ICQ since 2000, and what AOL built beside it: TOC for other people's
 //! clients, OFT and ODC between two users, ARS for users who cannot reach each other.
 //!
-//! [`detector`] recognises FLAP by walking frames ([`chain`]); [`dissector`] follows them ([`flap`]) and
-//! hands SNACs ([`snac`], [`generic`], [`signon`], [`icbm`], [`rendezvous`], [`icq`]) and lines of TOC
-//! ([`toc`]) to those who know what they say.
+//! `detector` recognises FLAP by walking frames (`chain`); `dissector` follows them (`flap`) and
+//! hands SNACs (`snac`, `generic`, `signon`, `icbm`, `rendezvous`, `icq`) and lines of TOC
+//! (`toc`) to those who know what they say.
 
 mod ars;
 mod bytes;
