@@ -1,5 +1,5 @@
 //! The program as a user meets it: exit codes, streams, formats.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -11,11 +11,21 @@ fn imwarden() -> Command {
 }
 
 fn sample(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-pcaps").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("sample-pcaps")
+        .join(name)
 }
 
 fn analyze(args: &[&str], path: &Path) -> String {
-    let output = imwarden().arg("analyze").args(args).arg(path).assert().success().get_output().stdout.clone();
+    let output = imwarden()
+        .arg("analyze")
+        .args(args)
+        .arg(path)
+        .assert()
+        .success()
+        .get_output()
+        .stdout
+        .clone();
     String::from_utf8(output).unwrap()
 }
 
@@ -29,9 +39,15 @@ const OFFICE: &str = "office.pcap";
 fn the_table_names_all_four_messengers() {
     let table = analyze(&[], &sample(OFFICE));
     for messenger in ["AIM", "ICQ", "MSN", "Yahoo!"] {
-        assert!(table.contains(messenger), "{messenger} is missing:\n{table}");
+        assert!(
+            table.contains(messenger),
+            "{messenger} is missing:\n{table}"
+        );
     }
-    assert!(table.lines().all(|line| line.chars().count() <= 120), "wider than 120 columns:\n{table}");
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 120),
+        "wider than 120 columns:\n{table}"
+    );
 }
 
 #[test]
@@ -39,36 +55,80 @@ fn the_flow_record_has_exactly_its_fields() {
     let lines = analyze(&["--format", "ndjson"], &sample(OFFICE));
     let first = lines.lines().next().unwrap();
     let fields = [
-        "schema", "event_type", "flow_id", "timestamp", "end", "src_ip", "src_port", "dest_ip", "dest_port", "proto",
-        "community_id", "service", "app_proto", "role", "confidence", "path", "accounts", "peers", "client",
-        "features", "packets", "bytes", "evidence", "risks", "learned_from",
+        "schema",
+        "event_type",
+        "flow_id",
+        "timestamp",
+        "end",
+        "src_ip",
+        "src_port",
+        "dest_ip",
+        "dest_port",
+        "proto",
+        "community_id",
+        "service",
+        "app_proto",
+        "role",
+        "confidence",
+        "path",
+        "accounts",
+        "peers",
+        "client",
+        "features",
+        "packets",
+        "bytes",
+        "evidence",
+        "risks",
+        "learned_from",
     ];
     let mut at = 0;
     for field in fields {
         let key = format!("\"{field}\":");
-        at += first[at..].find(&key).unwrap_or_else(|| panic!("{field} is missing or out of order: {first}"));
+        at += first[at..]
+            .find(&key)
+            .unwrap_or_else(|| panic!("{field} is missing or out of order: {first}"));
     }
     let record: Value = serde_json::from_str(first).unwrap();
     assert_eq!(record.as_object().unwrap().len(), fields.len());
     assert_eq!(record["schema"], "imwarden/1");
-    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let (summary, flows) = records.split_last().unwrap();
     assert_eq!(summary["event_type"], "summary");
-    assert!(flows.iter().all(|flow| flow["event_type"] == "flow" && flow["service"].is_string()));
-    let ids: Vec<u64> = flows.iter().map(|flow| flow["flow_id"].as_u64().unwrap()).collect();
-    assert!(ids.is_sorted(), "flows come in order of their first packet: {ids:?}");
+    assert!(
+        flows
+            .iter()
+            .all(|flow| flow["event_type"] == "flow" && flow["service"].is_string())
+    );
+    let ids: Vec<u64> = flows
+        .iter()
+        .map(|flow| flow["flow_id"].as_u64().unwrap())
+        .collect();
+    assert!(
+        ids.is_sorted(),
+        "flows come in order of their first packet: {ids:?}"
+    );
 }
 
 #[test]
 fn json_holds_the_same_records_as_ndjson_and_all_adds_the_rest() {
     let ndjson = analyze(&["--format", "ndjson"], &sample(OFFICE));
-    let document: Value = serde_json::from_str(&analyze(&["--format", "json"], &sample(OFFICE))).unwrap();
+    let document: Value =
+        serde_json::from_str(&analyze(&["--format", "json"], &sample(OFFICE))).unwrap();
     let flows = document["flows"].as_array().unwrap();
-    let lines: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = ndjson
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(flows[..], lines[..lines.len() - 1]);
     assert_eq!(document["summary"], lines[lines.len() - 1]);
     let all = analyze(&["--format", "ndjson", "--all"], &sample(OFFICE));
-    assert_eq!(all.lines().count() as u64, document["summary"]["flows"].as_u64().unwrap() + 1);
+    assert_eq!(
+        all.lines().count() as u64,
+        document["summary"]["flows"].as_u64().unwrap() + 1
+    );
     assert!(all.contains("\"service\":null"));
 }
 
@@ -84,10 +144,25 @@ fn standard_input_and_compression_change_nothing() {
     let bytes = std::fs::read(sample(OFFICE)).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&bytes).unwrap();
-    let zstd = ruzstd::encoding::compress_to_vec(bytes.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
-    for (form, input) in [("plain", bytes), ("gzip", gzip.finish().unwrap()), ("zstd", zstd)] {
-        let run = imwarden().args(["analyze", "--format", "ndjson", "-"]).write_stdin(input).assert().success();
-        assert_eq!(text(&run.get_output().stdout), plain, "{form} on standard input");
+    let zstd = ruzstd::encoding::compress_to_vec(
+        bytes.as_slice(),
+        ruzstd::encoding::CompressionLevel::Fastest,
+    );
+    for (form, input) in [
+        ("plain", bytes),
+        ("gzip", gzip.finish().unwrap()),
+        ("zstd", zstd),
+    ] {
+        let run = imwarden()
+            .args(["analyze", "--format", "ndjson", "-"])
+            .write_stdin(input)
+            .assert()
+            .success();
+        assert_eq!(
+            text(&run.get_output().stdout),
+            plain,
+            "{form} on standard input"
+        );
     }
 }
 
@@ -98,7 +173,11 @@ fn a_folder_is_read_whole_and_several_files_are_one_answer() {
     for name in ["a.pcap", "deeper/b.pcap"] {
         std::fs::copy(sample(OFFICE), folder.path().join(name)).unwrap();
     }
-    std::fs::write(folder.path().join("notes.txt"), "no capture, and nobody said it was one").unwrap();
+    std::fs::write(
+        folder.path().join("notes.txt"),
+        "no capture, and nobody said it was one",
+    )
+    .unwrap();
     let both = analyze(&["--format", "ndjson"], folder.path());
     let one = analyze(&["--format", "ndjson"], &sample(OFFICE));
     assert_eq!(both.lines().count() - 1, 2 * (one.lines().count() - 1));
@@ -106,7 +185,10 @@ fn a_folder_is_read_whole_and_several_files_are_one_answer() {
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["flow_id"].as_u64())
         .collect();
-    assert!(ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]), "flow ids stay unique: {ids:?}");
+    assert!(
+        ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]),
+        "flow ids stay unique: {ids:?}"
+    );
 }
 
 #[test]
@@ -116,11 +198,20 @@ fn a_capture_cut_in_the_middle_gives_what_came_before_and_exit_code_3() {
     let cut = folder.path().join("cut.pcap");
     let size = whole.len() - 7;
     std::fs::write(&cut, &whole[..size]).unwrap();
-    let run = imwarden().args(["analyze", "--format", "ndjson"]).arg(&cut).assert().code(3);
+    let run = imwarden()
+        .args(["analyze", "--format", "ndjson"])
+        .arg(&cut)
+        .assert()
+        .code(3);
     let complaint = text(&run.get_output().stderr);
-    assert!(complaint.contains("cut.pcap") && complaint.contains("offset"), "{complaint}");
+    assert!(
+        complaint.contains("cut.pcap") && complaint.contains("offset"),
+        "{complaint}"
+    );
     let findings = text(&run.get_output().stdout).lines().count();
-    let all = analyze(&["--format", "ndjson"], &sample(OFFICE)).lines().count();
+    let all = analyze(&["--format", "ndjson"], &sample(OFFICE))
+        .lines()
+        .count();
     assert_eq!(findings, all, "the last packet tells nothing new");
 }
 
@@ -134,13 +225,28 @@ fn what_is_no_capture_is_named_and_the_rest_is_still_read() {
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        let run = imwarden().args(["analyze", "--format", "ndjson"]).arg(&path).arg(sample(OFFICE)).assert().code(3);
+        let run = imwarden()
+            .args(["analyze", "--format", "ndjson"])
+            .arg(&path)
+            .arg(sample(OFFICE))
+            .assert()
+            .code(3);
         let complaint = text(&run.get_output().stderr);
-        assert!(complaint.contains(name) && complaint.contains(said), "{name}: {complaint}");
+        assert!(
+            complaint.contains(name) && complaint.contains(said),
+            "{name}: {complaint}"
+        );
         let expected = analyze(&["--format", "ndjson"], &sample(OFFICE));
-        assert_eq!(text(&run.get_output().stdout), expected, "{name} must not disturb the rest");
+        assert_eq!(
+            text(&run.get_output().stdout),
+            expected,
+            "{name} must not disturb the rest"
+        );
     }
-    let run = imwarden().args(["analyze", "no/such/file.pcap"]).assert().code(3);
+    let run = imwarden()
+        .args(["analyze", "no/such/file.pcap"])
+        .assert()
+        .code(3);
     assert!(text(&run.get_output().stderr).contains("no/such/file.pcap"));
 }
 
@@ -148,27 +254,54 @@ fn what_is_no_capture_is_named_and_the_rest_is_still_read() {
 fn wrong_arguments_are_exit_code_2_and_say_what_is_right() {
     imwarden().assert().code(2);
     imwarden().arg("analyze").assert().code(2);
-    imwarden().args(["analyze", "--format", "xml", "x"]).assert().code(2);
-    let run = imwarden().args(["analyze", "-o", "/no/such/folder/out"]).arg(sample(OFFICE)).assert().code(2);
+    imwarden()
+        .args(["analyze", "--format", "xml", "x"])
+        .assert()
+        .code(2);
+    let run = imwarden()
+        .args(["analyze", "-o", "/no/such/folder/out"])
+        .arg(sample(OFFICE))
+        .assert()
+        .code(2);
     let output = run.get_output();
     assert!(text(&output.stderr).contains("/no/such/folder/out") && output.stdout.is_empty());
-    imwarden().args(["analyze", "--rules", "/no/such/folder"]).arg(sample(OFFICE)).assert().code(2);
+    imwarden()
+        .args(["analyze", "--rules", "/no/such/folder"])
+        .arg(sample(OFFICE))
+        .assert()
+        .code(2);
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     use std::process::{Command, Stdio};
-    for args in [&["analyze", "--all", "--format", "json"][..], &["man"], &["policy"]] {
+    for args in [
+        &["analyze", "--all", "--format", "json"][..],
+        &["man"],
+        &["policy"],
+    ] {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("imwarden"));
-        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         if args[0] == "analyze" {
             command.arg(sample(OFFICE));
         }
         let mut child = command.spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
-        assert!(output.stderr.is_empty() || args[0] == "analyze", "{args:?}: {}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        assert!(
+            output.stderr.is_empty() || args[0] == "analyze",
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -176,19 +309,48 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 fn output_goes_to_a_file_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.ndjson");
-    let run = imwarden().args(["analyze", "--format", "ndjson", "-o"]).arg(&path).arg(sample(OFFICE)).assert().success();
+    let run = imwarden()
+        .args(["analyze", "--format", "ndjson", "-o"])
+        .arg(&path)
+        .arg(sample(OFFICE))
+        .assert()
+        .success();
     assert!(run.get_output().stdout.is_empty());
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), analyze(&["--format", "ndjson"], &sample(OFFICE)));
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        analyze(&["--format", "ndjson"], &sample(OFFICE))
+    );
 }
 
 #[test]
 fn help_version_manual_and_completions_are_there() {
-    let help = text(&imwarden().arg("--help").assert().success().get_output().stdout);
-    for command in ["analyze", "policy", "rules", "devices", "completions", "man"] {
+    let help = text(
+        &imwarden()
+            .arg("--help")
+            .assert()
+            .success()
+            .get_output()
+            .stdout,
+    );
+    for command in [
+        "analyze",
+        "policy",
+        "rules",
+        "devices",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(command), "{command} is missing in --help");
     }
     assert!(help.contains("Exit codes"));
-    let version = text(&imwarden().arg("--version").assert().success().get_output().stdout);
+    let version = text(
+        &imwarden()
+            .arg("--version")
+            .assert()
+            .success()
+            .get_output()
+            .stdout,
+    );
     assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.contains("network interfaces"));
     let manual = text(&imwarden().arg("man").assert().success().get_output().stdout);
     assert!(manual.contains(".TH imwarden") && manual.contains("IMWARDEN ANALYZE"));
@@ -200,6 +362,13 @@ fn help_version_manual_and_completions_are_there() {
 
 #[test]
 fn interfaces_are_listed() {
-    let list = text(&imwarden().arg("devices").assert().success().get_output().stdout);
+    let list = text(
+        &imwarden()
+            .arg("devices")
+            .assert()
+            .success()
+            .get_output()
+            .stdout,
+    );
     assert!(list.lines().any(|line| line.starts_with("lo ")), "{list}");
 }

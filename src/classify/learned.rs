@@ -67,7 +67,7 @@ impl Learned {
     ) {
         match target {
             Target::Address(ip, port) => {
-                self.expect_at(*ip, port.unwrap_or(default_port), expectation, now)
+                self.expect_at(*ip, port.unwrap_or(default_port), expectation, now);
             }
             Target::Host(name, port) => {
                 let port = port.unwrap_or(default_port);

@@ -62,7 +62,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     for path in &args.files {
         reading.argument(path, &rules, args.all);
     }
-    let Reading { findings, total, unreadable, .. } = reading;
+    let Reading {
+        findings,
+        total,
+        unreadable,
+        ..
+    } = reading;
     match args.format {
         Format::Table => report::write_table(&findings, &total, &mut out)?,
         Format::Ndjson => report::write_ndjson(&findings, &total, &mut out)?,
@@ -78,8 +83,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
 fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, CliError> {
     Ok(match path {
         Some(path) => {
-            let file = File::create(path)
-                .map_err(|source| CliError::Write { what: path.display().to_string(), source })?;
+            let file = File::create(path).map_err(|source| CliError::Write {
+                what: path.display().to_string(),
+                source,
+            })?;
             Box::new(BufWriter::new(file))
         }
         None => Box::new(output::stdout()),
@@ -112,7 +119,12 @@ impl Reading {
             }
             Ok(files) => {
                 for file in files {
-                    self.source(&file.display().to_string(), capture::open(&file), rules, keep_all);
+                    self.source(
+                        &file.display().to_string(),
+                        capture::open(&file),
+                        rules,
+                        keep_all,
+                    );
                 }
             }
             Err(error) => self.complain(&path.display().to_string(), &error.to_string()),
@@ -131,15 +143,23 @@ impl Reading {
             Err(error) => return self.complain(name, &error.to_string()),
         };
         let mut progress = Progress::new(name, source.stats().total);
-        let settings =
-            Settings { keep_all, first_flow: self.total.flows + 1, ..Settings::default() };
-        let analysis = pipeline::run(source.as_mut(), rules, settings, &mut |position| progress.at(position));
+        let settings = Settings {
+            keep_all,
+            first_flow: self.total.flows + 1,
+            ..Settings::default()
+        };
+        let analysis = pipeline::run(source.as_mut(), rules, settings, &mut |position| {
+            progress.at(position)
+        });
         progress.done();
         self.findings.extend(analysis.findings);
         self.total.add(&analysis.summary);
         if let Some(error) = analysis.error {
             let packets = analysis.summary.packets;
-            self.complain(name, &format!("{error}; the findings cover the {packets} packets before it"));
+            self.complain(
+                name,
+                &format!("{error}; the findings cover the {packets} packets before it"),
+            );
         }
     }
 
@@ -159,14 +179,21 @@ struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     fn new(name: &'a str, total: Option<u64>) -> Self {
-        Self { name, total, started: Instant::now(), bar: None }
+        Self {
+            name,
+            total,
+            started: Instant::now(),
+            bar: None,
+        }
     }
 
     fn at(&mut self, position: u64) {
         if self.bar.is_none() && self.started.elapsed() < PATIENCE {
             return;
         }
-        self.bar.get_or_insert_with(|| progress_bar(self.name, self.total)).set_position(position);
+        self.bar
+            .get_or_insert_with(|| progress_bar(self.name, self.total))
+            .set_position(position);
     }
 
     fn done(self) {
@@ -183,7 +210,9 @@ fn progress_bar(name: &str, total: Option<u64>) -> ProgressBar {
         None => "{msg} {spinner} {bytes} {bytes_per_sec}",
     };
     // The templates are constants; a mistake in one shows the default bar.
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar.set_message(report::clean(name).into_owned());
     bar
 }

@@ -225,10 +225,7 @@ impl Reassembler {
         }
         let mut at = 0;
         // Walk the sorted queue: keep what is there, add the pieces that fall into its holes.
-        loop {
-            let Some(waiting) = self.queue.get(at) else {
-                break;
-            };
+        while let Some(waiting) = self.queue.get(at) {
             if ahead(waiting.end(), seq) <= 0 {
                 at += 1;
                 continue;
@@ -332,7 +329,7 @@ mod tests {
             let reader = &mut self.reader;
             self.reassembler
                 .push(seq, data, cut, now, &mut self.budget, &mut |c| {
-                    reader.take(c)
+                    reader.take(c);
                 });
             self
         }

@@ -37,7 +37,9 @@ impl Summary {
     /// gives the same report.
     pub fn elapsed_seconds(&self) -> f64 {
         match (self.first, self.last) {
-            (Some(first), Some(last)) => last.nanos_since(first) as f64 / 1e9,
+            (Some(first), Some(last)) => {
+                std::time::Duration::from_nanos(last.nanos_since(first)).as_secs_f64()
+            }
             _ => 0.0,
         }
     }

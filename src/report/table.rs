@@ -100,7 +100,7 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
         "used for",
         "first seen (UTC)",
         "last seen",
-                "packets",
+        "packets",
         "bytes",
         "confidence",
     ]);
@@ -188,8 +188,10 @@ pub fn totals(findings: &[Finding], summary: &Summary) -> String {
         flows,
         ..
     } = summary;
-    let mut line =
-        format!("{packets} packets, {bytes} bytes, {flows} flows; {found} of a messenger");
+    let mut parts = vec![
+        format!("{packets} packets, {bytes} bytes, {flows} flows"),
+        format!("{found} of a messenger"),
+    ];
     let ignored: u64 = summary.ignored.values().sum();
     if ignored > 0 {
         let reasons: Vec<String> = summary
@@ -197,17 +199,22 @@ pub fn totals(findings: &[Finding], summary: &Summary) -> String {
             .iter()
             .map(|(reason, count)| format!("{reason} {count}"))
             .collect();
-        line += &format!("; {ignored} packets not read ({})", reasons.join(", "));
+        parts.push(format!(
+            "{ignored} packets not read ({})",
+            reasons.join(", ")
+        ));
     }
-    for (count, what) in [
+    let losses = [
         (summary.drops, "packets lost by the capture"),
         (summary.evictions, "flows given up early"),
-    ] {
-        if count > 0 {
-            line += &format!("; {count} {what}");
-        }
-    }
-    line
+    ];
+    parts.extend(
+        losses
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}")),
+    );
+    parts.join("; ")
 }
 
 fn plain_table(header: &[&str]) -> Table {

@@ -4,7 +4,7 @@ use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Sta
 use crate::model::{Direction, Event, Evidence, Format, Transport};
 use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
 
-/// Longest ClientHello that is waited for (RFC 8446 allows more; nobody sends it).
+/// Longest `ClientHello` that is waited for (RFC 8446 allows more; nobody sends it).
 const MAX_HELLO: usize = 32 * 1024;
 const RECORD_HEADER: usize = 5;
 
@@ -122,7 +122,7 @@ enum Answer {
     None,
 }
 
-/// The server name in a ClientHello that may span several records.
+/// The server name in a `ClientHello` that may span several records.
 fn server_name(stream: &[u8]) -> Answer {
     let mut handshake = Vec::new();
     let mut rest = stream;
@@ -179,7 +179,7 @@ mod tests {
     use crate::classify::{Detector, Probe, ProbeInput, Start};
     use crate::model::Direction;
 
-    /// A ClientHello with one SNI extension, in records of at most `cut` bytes.
+    /// A `ClientHello` with one SNI extension, in records of at most `cut` bytes.
     fn client_hello(name: &str, cut: usize) -> Vec<u8> {
         let len16 = |n: usize| (n as u16).to_be_bytes();
         let mut sni = vec![0];

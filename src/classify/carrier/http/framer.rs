@@ -262,8 +262,9 @@ mod tests {
     impl Visitor for Log {
         fn head(&mut self, head: &[u8]) -> Body {
             let head = String::from_utf8_lossy(head);
-            self.0
-                .push_str(&format!("[{}]", head.lines().next().unwrap_or_default()));
+            self.0 += "[";
+            self.0 += head.lines().next().unwrap_or_default();
+            self.0 += "]";
             match head.lines().nth(1).unwrap_or_default() {
                 "chunked: 1" => Body::Chunked,
                 "close: 1" => Body::UntilClose,
@@ -276,9 +277,7 @@ mod tests {
             match piece {
                 Piece::Body(bytes) => self.0.push_str(&String::from_utf8_lossy(bytes)),
                 Piece::End => self.0.push('.'),
-                Piece::Inner(bytes) => self
-                    .0
-                    .push_str(&format!("<{}>", String::from_utf8_lossy(bytes))),
+                Piece::Inner(bytes) => self.0.extend(["<", &String::from_utf8_lossy(bytes), ">"]),
             }
         }
     }

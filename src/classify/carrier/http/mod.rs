@@ -1,7 +1,7 @@
 //! HTTP/1: what messengers hide in, and how they pass a proxy.
 //!
-//! [`start`] finds where a message begins, [`framer`] cuts a direction into heads and bodies, [`dissector`]
-//! hands the messages to the messengers of [`contract`], and what runs inside CONNECT to a stream of its own.
+//! `start` finds where a message begins, `framer` cuts a direction into heads and bodies, `dissector`
+//! hands the messages to the messengers of `contract`, and what runs inside CONNECT to a stream of its own.
 
 mod contract;
 mod dissector;
