@@ -149,7 +149,7 @@ impl Reading {
             ..Settings::default()
         };
         let analysis = pipeline::run(source.as_mut(), rules, settings, &mut |position| {
-            progress.at(position)
+            progress.at(position);
         });
         progress.done();
         self.findings.extend(analysis.findings);
