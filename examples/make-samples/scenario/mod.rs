@@ -1,0 +1,37 @@
+//! Scenarios: who says what to whom, and what that is.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a mistake in a scenario must stop the maker"
+)]
+
+pub mod bytes;
+pub mod talk;
+pub mod wire;
+
+use std::io;
+use std::path::Path;
+use talk::Scenario;
+
+/// All scenarios.
+pub fn all() -> Vec<Scenario> {
+    Vec::new()
+}
+
+/// Writes every scenario as a capture and a truth file; says how many.
+pub fn write_all(folder: &Path) -> io::Result<usize> {
+    std::fs::create_dir_all(folder)?;
+    let scenarios = all();
+    for scenario in &scenarios {
+        std::fs::write(
+            folder.join(format!("{}.pcap", scenario.name)),
+            wire::capture(scenario),
+        )?;
+        std::fs::write(
+            folder.join(format!("{}.toml", scenario.name)),
+            scenario.truth(),
+        )?;
+    }
+    Ok(scenarios.len())
+}
