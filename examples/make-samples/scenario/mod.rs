@@ -6,7 +6,10 @@
     reason = "a mistake in a scenario must stop the maker"
 )]
 
+mod baits;
 pub mod bytes;
+mod named;
+mod ordinary;
 pub mod talk;
 pub mod wire;
 
@@ -16,7 +19,10 @@ use talk::Scenario;
 
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
-    Vec::new()
+    let mut all = Vec::new();
+    all.extend(named::scenarios());
+    all.extend(baits::scenarios());
+    all
 }
 
 /// Writes every scenario as a capture and a truth file; says how many.
