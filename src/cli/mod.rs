@@ -99,7 +99,8 @@ impl CliError {
                 return true;
             }
             // A transparent error hands its source on, not itself.
-            if let Some(Self::Output(io) | Self::Write { source: io, .. }) = error.downcast_ref::<Self>()
+            if let Some(Self::Output(io) | Self::Write { source: io, .. }) =
+                error.downcast_ref::<Self>()
                 && io.kind() == io::ErrorKind::BrokenPipe
             {
                 return true;
@@ -140,8 +141,14 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 
 /// `IMWARDEN_LOG=debug` (or `trace`, ...) writes the program's own doings to stderr.
 fn start_log() {
-    let wish = std::env::var("IMWARDEN_LOG").ok().and_then(|level| level.parse::<tracing::Level>().ok());
+    let wish = std::env::var("IMWARDEN_LOG")
+        .ok()
+        .and_then(|level| level.parse::<tracing::Level>().ok());
     if let Some(level) = wish {
-        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().init();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(io::stderr)
+            .without_time()
+            .init();
     }
 }
