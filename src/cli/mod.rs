@@ -1,0 +1,4 @@
+//! Arguments turned once into typed settings; one file a command.
+
+pub mod policy;
+pub mod rules;
