@@ -71,7 +71,7 @@ enum CliError {
     #[error(transparent)]
     Rules(#[from] crate::ruleset::RulesError),
     #[error(transparent)]
-    PolicyCommand(#[from] policy::PolicyCommandError),
+    Policy(#[from] policy::PolicyError),
     #[error(transparent)]
     RulesCommand(#[from] rules::RulesCommandError),
     #[error("cannot list the network interfaces: {0}")]
@@ -92,22 +92,13 @@ impl CliError {
 
     /// Whoever read our output has seen enough: no error (`imwarden analyze ... | head`).
     fn is_broken_pipe(&self) -> bool {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<io::Error>();
-            if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-                return true;
-            }
-            // A transparent error hands its source on, not itself.
-            if let Some(Self::Output(io) | Self::Write { source: io, .. }) =
-                error.downcast_ref::<Self>()
-                && io.kind() == io::ErrorKind::BrokenPipe
-            {
-                return true;
-            }
-            cause = error.source();
+        match self {
+            Self::Output(io)
+            | Self::Policy(policy::PolicyError::Output(io))
+            | Self::RulesCommand(rules::RulesCommandError::Output(io))
+            | Self::Write { source: io, .. } => io.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
         }
-        false
     }
 }
 
