@@ -18,7 +18,10 @@ const MAX_TEXT: usize = 8 * 1024;
 pub(super) const OBJECT_DATA: u32 = 0x20;
 
 /// Flags of version 1: data of a file.
-pub(super) const FILE_DATA: u32 = 0x0100_0030;
+pub(super) const FILE_DATA: u32 = 0x30;
+
+/// Set by Windows Live Messenger on top of the others.
+const LIVE: u32 = 0x0100_0000;
 
 /// The part of a version 1 header that matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(super) struct Header {
     pub total: u64,
     /// Length of this chunk's data.
     pub size: u32,
-    /// What it is.
+    /// What it is, without the mark of Windows Live Messenger.
     pub flags: u32,
 }
 
@@ -59,7 +62,7 @@ impl Header {
             offset: u64_at(8)?,
             total: u64_at(16)?,
             size: u32_at(24)?,
-            flags: u32_at(28)?,
+            flags: u32_at(28)? & !LIVE,
         };
         let end = header.offset.checked_add(u64::from(header.size))?;
         (end <= header.total).then_some(header)
@@ -196,7 +199,7 @@ impl Assembler {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Assembler, Content, FILE_DATA, HEADER, Header};
+    use super::{Assembler, Content, FILE_DATA, HEADER, Header, LIVE};
 
     /// A version 1 chunk without footer.
     pub fn version1(session: u32, offset: u64, total: u64, flags: u32, data: &[u8]) -> Vec<u8> {
@@ -252,7 +255,10 @@ pub(super) mod tests {
     fn file_data_is_told_from_acknowledgements() {
         let mut assembler = Assembler::default();
         assert_eq!(
-            assembler.relayed(&footed(version1(5, 0, 21, FILE_DATA, &[b'x'; 21]), 2)),
+            assembler.relayed(&footed(
+                version1(5, 0, 21, FILE_DATA | LIVE, &[b'x'; 21]),
+                2
+            )),
             Content::File
         );
         assert_eq!(

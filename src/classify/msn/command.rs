@@ -12,7 +12,7 @@ const MAX_LINE: usize = 8 * 1024;
 const KEEP: usize = 4 * 1024;
 
 /// How many places in one line are tried when looking for the next command.
-const MAX_TRIES: usize = 64;
+const MAX_TRIES: usize = 16;
 
 /// A command and what is kept of its payload.
 #[derive(Clone, Copy, Debug)]
@@ -256,7 +256,7 @@ mod tests {
         assert!(read(&mut reader, b"MSG 96 N 9\r\nHey", 64).is_empty());
         let mut cut = Vec::new();
         reader.gap(6, &mut |command| {
-            cut.push((command.payload.to_vec(), command.whole))
+            cut.push((command.payload.to_vec(), command.whole));
         });
         assert_eq!(cut, [(b"Hey".to_vec(), false)]);
         assert_eq!(read(&mut reader, b"ACK 97\r\n", 64).len(), 1);

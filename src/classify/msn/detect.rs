@@ -31,6 +31,9 @@ const ROOTS: &[&[u8]] = &[
     b"<ml",
 ];
 
+/// HTTP is read by its own carrier, the gateway's bodies included; and a page may quote the protocol.
+const HTTP: &[&[u8]] = &[b"HTTP/1.", b"GET ", b"POST "];
+
 /// Enough of a payload to see its root.
 const ROOT: usize = 20;
 
@@ -49,6 +52,10 @@ impl Detector for Msnp {
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
         let window = input.bytes.get(..WINDOW).unwrap_or(input.bytes);
         let full = window.len() == WINDOW;
+        let more_from = |from| Probe::NeedMore {
+            from,
+            total: input.bytes.len() + 1,
+        };
         let mut at = 0;
         loop {
             // At the start of a stream one signature is enough; a line in the middle of something unknown
@@ -59,21 +66,24 @@ impl Detector for Msnp {
                 Step::Hit(hit) => return hit.probe(at),
                 Step::Pending if full => return Probe::No,
                 Step::Pending if !input.ended => {
-                    let from = if input.start == Start::Beginning {
-                        0
-                    } else {
-                        at
-                    };
-                    return Probe::NeedMore {
-                        from,
-                        total: input.bytes.len() + 1,
-                    };
+                    let start = input.start == Start::Beginning;
+                    return more_from(if start { 0 } else { at });
                 }
                 Step::Pending | Step::Fail(_) if input.start == Start::Beginning => {
                     return Probe::No;
                 }
                 Step::Pending => at += 1,
-                Step::Fail(judged) => at += judged + 1,
+                Step::Fail(judged) => {
+                    at += judged;
+                    let line = window.get(at..).unwrap_or_default();
+                    if HTTP.iter().any(|word| line.starts_with(word)) {
+                        return Probe::No;
+                    }
+                    if !full && !input.ended && HTTP.iter().any(|word| word.starts_with(line)) {
+                        return more_from(at);
+                    }
+                    at += 1;
+                }
             }
             let Some(next) = next_candidate(window, at) else {
                 break;
@@ -88,10 +98,7 @@ impl Detector for Msnp {
             .rev()
             .find(|n| window.ends_with(b"MSG ".get(..*n).unwrap_or_default()))
             .unwrap_or(1);
-        Probe::NeedMore {
-            from: window.len().saturating_sub(tail),
-            total: input.bytes.len() + 1,
-        }
+        more_from(window.len().saturating_sub(tail))
     }
 
     fn dissector(&self, claim: &Claim) -> Box<dyn Dissector> {
@@ -119,10 +126,12 @@ struct Hit {
 
 impl Hit {
     fn probe(self, offset: usize) -> Probe {
-        let format = if self.place == Place::Switchboard {
-            SWITCHBOARD
-        } else {
+        // `USR tr OK passport nick` is a switchboard's answer, or one of an old notification server, which
+        // would have begun with `VER`.
+        let format = if self.place == Place::Notification {
             NOTIFICATION
+        } else {
+            SWITCHBOARD
         };
         let sender_is_client = match self.side {
             Side::Client => Some(true),

@@ -90,7 +90,7 @@ impl HttpDissector for Exchanges {
     fn request_body(&mut self, bytes: &[u8], out: &mut Events) {
         let Self { up, session, .. } = self;
         up.feed(bytes, &mut |command| {
-            session.command(Direction::ToServer, &command, out)
+            session.command(Direction::ToServer, &command, out);
         });
     }
 
@@ -114,7 +114,7 @@ impl HttpDissector for Exchanges {
     fn response_body(&mut self, bytes: &[u8], out: &mut Events) {
         let Self { down, session, .. } = self;
         down.feed(bytes, &mut |command| {
-            session.command(Direction::ToClient, &command, out)
+            session.command(Direction::ToClient, &command, out);
         });
     }
 
@@ -127,7 +127,7 @@ impl HttpDissector for Exchanges {
         };
         // How much is missing is not known: more than any payload.
         reader.gap(u64::MAX, &mut |command| {
-            session.command(direction, &command, out)
+            session.command(direction, &command, out);
         });
     }
 }

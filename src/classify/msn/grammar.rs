@@ -116,8 +116,7 @@ pub(super) fn viable(prefix: &[u8]) -> bool {
     VERBS.iter().any(|(known, first)| {
         known.starts_with(verb)
             && match (first, rest) {
-                (_, []) => true,
-                (First::Nothing, [b'\r', ..]) | (_, [b' ']) => true,
+                (_, [] | [b' ']) | (First::Nothing, [b'\r', ..]) => true,
                 (First::Number, [b' ', digit, ..]) => digit.is_ascii_digit(),
                 (_, [b' ', byte, ..]) => *byte > b' ',
                 _ => false,
@@ -126,6 +125,8 @@ pub(super) fn viable(prefix: &[u8]) -> bool {
 }
 
 /// Judges a line; `None` if it is no valid command, or an error (`500 7` is an FTP or SMTP reply as well).
+// A table: one line for each form of a command.
+#[allow(clippy::match_same_arms)]
 pub(super) fn shape(line: &Line<'_>) -> Option<Shape> {
     use Place::{Either as Anywhere, Notification, Switchboard};
     use Side::{Client, Either, Server};

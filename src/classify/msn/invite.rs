@@ -76,3 +76,70 @@ impl Invites {
 fn is_address(text: &str) -> bool {
     matches!(Target::parse(text), Some(Target::Address(..)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ASSISTANCE, FTP, Invites, NETMEETING, Notes, VOICE};
+    use crate::classify::Events;
+    use crate::model::{Event, Target, feature, risk};
+
+    fn read(bodies: &[&str], from_client: bool) -> Vec<Event> {
+        let (mut invites, mut notes, mut out) =
+            (Invites::default(), Notes::default(), Events::default());
+        for body in bodies {
+            invites.read(body.as_bytes(), from_client, &mut notes, &mut out);
+        }
+        out.drain().collect()
+    }
+
+    #[test]
+    fn the_application_names_the_feature() {
+        for (guid, word) in [
+            (VOICE, feature::VOICE),
+            (ASSISTANCE, feature::REMOTE_ASSISTANCE),
+            (NETMEETING, feature::APPLICATION_SHARING),
+        ] {
+            let body = format!(
+                "Application-GUID: {{{}}}\r\nInvitation-Command: INVITE\r\n",
+                guid.to_lowercase()
+            );
+            assert_eq!(read(&[&body], true), [Event::Feature(word)]);
+        }
+        assert_eq!(
+            read(
+                &["Application-GUID: {0}\r\nInvitation-Command: INVITE\r\n"],
+                true
+            ),
+            []
+        );
+    }
+
+    #[test]
+    fn whoever_accepts_with_an_address_listens() {
+        let accept = "Invitation-Command: ACCEPT\r\nInvitation-Cookie: 7\r\nIP-Address: 192.0.2.5\r\nPort: 6891\r\nAuthCookie: 9\r\n";
+        let events = read(&[accept], false);
+        let target = Target::Address([192, 0, 2, 5].into(), Some(6891));
+        assert!(events.contains(&Event::Redirect {
+            target,
+            format: FTP,
+            opener: None
+        }));
+        assert!(events.contains(&Event::Risk(risk::ADDRESS_REVEALED)));
+    }
+
+    #[test]
+    fn an_address_without_an_offer_or_a_port_announces_nothing() {
+        for body in [
+            "Invitation-Command: ACCEPT\r\nInvitation-Cookie: 7\r\nIP-Address: 192.0.2.5\r\nPort: 6891\r\n",
+            "Invitation-Command: ACCEPT\r\nAuthCookie: 9\r\nIP-Address: 192.0.2.5:8348\r\n",
+            "Invitation-Command: CANCEL\r\nAuthCookie: 9\r\nIP-Address: 192.0.2.5\r\nPort: 6891\r\n",
+            "Invitation-Command: ACCEPT\r\nAuthCookie: 9\r\nIP-Address: 192.0.2.5\r\nPort: 0\r\n",
+        ] {
+            assert_eq!(
+                read(&[body], true),
+                [Event::Risk(risk::ADDRESS_REVEALED)],
+                "{body}"
+            );
+        }
+    }
+}

@@ -53,8 +53,7 @@ impl<'a> Line<'a> {
             "UBX" | "UUX" | "GCF" | "ADL" | "RML" | "FQY" | "PUT" | "DEL" | "SDG" | "NFY"
             | "VAS" | "SDC" => 2,
             // The server's answer `QRY tr` has none. `MSG` is held to its two exact forms by the grammar.
-            "QRY" | "MSG" => 3,
-            "UBN" | "UUN" | "UBM" | "UUM" => 3,
+            "QRY" | "MSG" | "UBN" | "UUN" | "UBM" | "UUM" => 3,
             // An error has a payload only from MSNP13 on, and then says its length: `241 tr len`.
             verb if verb.starts_with(|c: char| c.is_ascii_digit()) && self.count() == 2 => 2,
             _ => return Some(0),

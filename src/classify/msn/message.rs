@@ -9,6 +9,19 @@ use super::slp::Request;
 use crate::classify::Events;
 use crate::model::{feature, risk};
 
+/// A message to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    /// Header and body.
+    pub payload: &'a [u8],
+    /// Whether the payload has no holes and no missing end.
+    pub whole: bool,
+    /// It comes from this flow's client.
+    pub from_client: bool,
+    /// It comes from a user, not from the notification server.
+    pub from_user: bool,
+}
+
 /// What messages of one stream leave behind for the next ones.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
@@ -18,15 +31,14 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// Reads a message. `from_user`: it comes from a user, not from the notification server.
-    pub fn read(
-        &mut self,
-        payload: &[u8],
-        from_client: bool,
-        from_user: bool,
-        notes: &mut Notes,
-        out: &mut Events,
-    ) {
+    /// Reads a message.
+    pub fn read(&mut self, message: &Message<'_>, notes: &mut Notes, out: &mut Events) {
+        let Message {
+            payload,
+            whole,
+            from_client,
+            from_user,
+        } = *message;
         let (head, body) = mime::split(payload);
         match head.content_type().to_ascii_lowercase().as_str() {
             // Ink is a drawn message.
@@ -35,7 +47,9 @@ impl Messages {
                 notes.risk(risk::CLEARTEXT_MESSAGES, out);
             }
             "text/x-msmsgsinvite" if from_user => self.invites.read(body, from_client, notes, out),
-            "application/x-msnmsgrp2p" if from_user => self.chunk(body, from_client, notes, out),
+            "application/x-msnmsgrp2p" if from_user && whole => {
+                self.chunk(body, from_client, notes, out);
+            }
             "text/x-clientcaps" if from_client => {
                 let name = mime::fields(body).get("Client-Name").unwrap_or_default();
                 notes.client(decode(name).chars().take(64).collect(), out);

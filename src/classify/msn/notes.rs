@@ -83,6 +83,9 @@ impl Notes {
 
     /// A connection is announced; `by_peer` if somebody else than this flow's client will open it.
     pub fn redirect(&mut self, target: Target, format: Format, by_peer: bool, out: &mut Events) {
+        if let Target::Address(_, Some(0)) | Target::Host(_, Some(0)) = target {
+            return;
+        }
         let seen = (target, format);
         if self.redirects.len() >= MAX_REDIRECTS || self.redirects.contains(&seen) {
             return;

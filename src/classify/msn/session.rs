@@ -3,7 +3,7 @@
 use super::command::{Command, Reader};
 use super::grammar::{self, Place, Shape, Side, Weight, is_md5};
 use super::line::{Line, decode, is_number, passport};
-use super::message::Messages;
+use super::message::{Message, Messages};
 use super::notes::Notes;
 use super::{NOTIFICATION, SWITCHBOARD, mime};
 use crate::classify::{Dissector, Events};
@@ -39,7 +39,7 @@ impl Msnp {
             down
         };
         act(reader, &mut |command| {
-            session.command(direction, &command, out)
+            session.command(direction, &command, out);
         });
     }
 }
@@ -106,8 +106,8 @@ impl Session {
         };
         match command.line.verb() {
             "MSG" => self.message(command, from_client, out),
-            _ if from_client => self.from_client(command, out),
-            _ => self.from_server(command, out),
+            _ if from_client => self.of_client(command, out),
+            _ => self.of_server(command, out),
         }
     }
 
@@ -167,16 +167,17 @@ impl Session {
         if !from_client {
             self.peer(sender, out);
         }
-        self.messages.read(
-            command.payload,
+        let Command { payload, whole, .. } = *command;
+        let message = Message {
+            payload,
+            whole,
             from_client,
             from_user,
-            &mut self.notes,
-            out,
-        );
+        };
+        self.messages.read(&message, &mut self.notes, out);
     }
 
-    fn from_client(&mut self, command: &Command<'_>, out: &mut Events) {
+    fn of_client(&mut self, command: &Command<'_>, out: &mut Events) {
         let line = &command.line;
         let p = |n: usize| line.param(n).unwrap_or_default();
         match line.verb() {
@@ -191,7 +192,7 @@ impl Session {
             "CAL" => self.peer(p(1), out),
             "CHG" => self.notes.feature(feature::PRESENCE, out),
             "SYN" | "ADL" | "ADC" | "ADD" | "REM" | "RML" => {
-                self.notes.feature(feature::CONTACT_LIST, out)
+                self.notes.feature(feature::CONTACT_LIST, out);
             }
             "UUM" => self.federated(command, p(1), out),
             "SDG" => self.routed(command, out),
@@ -222,7 +223,7 @@ impl Session {
         }
     }
 
-    fn from_server(&mut self, command: &Command<'_>, out: &mut Events) {
+    fn of_server(&mut self, command: &Command<'_>, out: &mut Events) {
         let line = &command.line;
         let p = |n: usize| line.param(n).unwrap_or_default();
         match line.verb() {

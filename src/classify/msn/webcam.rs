@@ -173,17 +173,16 @@ impl Stream {
     fn next(&mut self, direction: Direction, out: &mut Events) -> Option<()> {
         let head = self.heads.get_mut(direction.index())?;
         let done = self.done.get_mut(direction.index())?;
-        let (opening, length) = match opening(head) {
-            Ok(found) => found?,
-            Err(()) => {
-                let picture = frame(head)?;
-                *done = true;
-                *head = Vec::new();
-                if picture {
-                    self.count(out);
-                }
-                return None;
+        let (opening, length) = if let Ok(found) = opening(head) {
+            found?
+        } else {
+            let picture = frame(head)?;
+            *done = true;
+            *head = Vec::new();
+            if picture {
+                self.count(out);
             }
+            return None;
         };
         head.drain(..length);
         match opening {
