@@ -83,7 +83,7 @@ pub fn run(
     };
     let stats = source.stats();
     progress(stats.position);
-    summary.drops = stats.drops;
+    summary.drops = stats.dropped;
     let (engine, counted) = tracker.finish();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;

@@ -113,7 +113,7 @@ impl Reading {
             }
             return;
         }
-        match capture::expand(path) {
+        match capture::expand(&[path]) {
             Ok(files) if files.is_empty() => {
                 self.complain(&path.display().to_string(), "no capture in this folder");
             }
