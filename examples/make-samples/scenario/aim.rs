@@ -169,7 +169,7 @@ fn on_443() -> Scenario {
         )
         .answer(0x10, 5, &reply)
         .sign_off()
-        .is(Truth::confirmed("aim", "oscar", "service").uses(&["sign-on"]));
+        .is(Truth::confirmed("aim", "oscar", "service"));
     Scenario {
         name: "aim-port-443",
         about: "AIM in clear on port 443: authoriser, basic service, and a third server for buddy icons.",
@@ -210,8 +210,9 @@ fn around(
     exchange(link).idle(5000).sign_off()
 }
 
-/// Sender, receiver and the file between them: three connections.
+/// Sender, receiver and the file between them, over AIM or ICQ: three connections.
 pub fn file_between(
+    service: &'static str,
     sender: (&str, &'static str),
     receiver: (&str, &'static str),
     start_ms: u64,
@@ -240,7 +241,7 @@ pub fn file_between(
         ..propose
     };
     let truth = |name, peer| {
-        Truth::confirmed("aim", "oscar", "bos")
+        Truth::confirmed(service, "oscar", "bos")
             .account(name)
             .peer(peer)
             .uses(&["sign-on", "file-transfer"])
@@ -269,7 +270,7 @@ pub fn file_between(
             file,
             &content,
         )
-        .is(Truth::confirmed("aim", "oft", "peer").uses(&["file-transfer"])),
+        .is(Truth::confirmed(service, "oft", "peer").uses(&["file-transfer"])),
     ]
 }
 
@@ -278,6 +279,7 @@ fn file_transfer() -> Scenario {
         name: "aim-file-transfer",
         about: "alice77 offers bob42 a file over AIM; bob42 accepts, dials her machine and fetches it (OFT2).",
         talks: file_between(
+            "aim",
             ("10.0.0.5:50220", "alice77"),
             ("10.0.0.6:50420", "bob42"),
             100,

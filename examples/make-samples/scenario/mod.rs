@@ -9,6 +9,8 @@
 mod aim;
 mod baits;
 pub mod bytes;
+mod icq;
+mod icq_udp;
 mod named;
 mod ordinary;
 mod oscar;
@@ -24,6 +26,7 @@ use talk::Scenario;
 pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(aim::scenarios());
+    all.extend(icq::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
     all

@@ -275,8 +275,15 @@ fn rates() -> Vec<u8> {
     body
 }
 
+/// ICQ names its users by number.
+fn is_uin(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Online information: name, warning level, then counted TLVs.
-pub fn user_info(name: &str, class: u16, address: Option<Ipv4Addr>) -> Vec<u8> {
+pub fn user_info(name: &str, address: Option<Ipv4Addr>) -> Vec<u8> {
+    // Class: 0010 is AIM's "free", with 0040 it is ICQ.
+    let class: u16 = if is_uin(name) { 0x50 } else { 0x10 };
     let mut tlvs = vec![
         tlv(1, class.to_be_bytes()),
         tlv(6, [0, 0, 0, 0]),
@@ -310,11 +317,6 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Signs on with the cookie and sets everything up.
     pub fn open(&self) -> Link {
-        let class = if self.name.bytes().all(|byte| byte.is_ascii_digit()) {
-            0x50
-        } else {
-            0x10
-        };
         let address = Some(Ipv4Addr::new(192, 0, 2, 44));
         let mut list = vec![0];
         list.extend(be16(self.buddies.len() + 1));
@@ -351,7 +353,7 @@ impl Session<'_> {
             .answer(1, 7, &rates())
             .ask(1, 8, &[0, 1, 0, 2, 0, 3, 0, 4, 0, 5])
             .ask(1, 0x0e, &[])
-            .answer(1, 0x0f, &user_info(self.name, class, address))
+            .answer(1, 0x0f, &user_info(self.name, address))
             .ask(2, 2, &[])
             .answer(2, 3, &join(&[&tlv(1, be16(1024)), &tlv(2, be16(18))]))
             .ask(3, 2, &[])
@@ -380,9 +382,7 @@ impl Session<'_> {
         }
         link = link.ask(1, 2, &online);
         if let Some(buddy) = self.buddies.first() {
-            link = link
-                .pause(300)
-                .tell(3, 0x0b, &user_info(buddy, class, None));
+            link = link.pause(300).tell(3, 0x0b, &user_info(buddy, None));
         }
         link
     }
@@ -415,13 +415,8 @@ impl Link {
 
     /// Somebody writes to the user (0004/0007, channel 1).
     pub fn message_from(self, seed: u64, name: &str, text: &str) -> Self {
-        let class = if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            0x50
-        } else {
-            0x10
-        };
         let head = join(&[&icbm_cookie(seed), &[0, 1]]);
-        let body = join(&[&head, &user_info(name, class, None), &text_tlv(text)]);
+        let body = join(&[&head, &user_info(name, None), &text_tlv(text)]);
         self.tell(4, 7, &body)
     }
 
@@ -459,7 +454,7 @@ impl Link {
         let body = join(&[
             &rendezvous.cookie,
             &[0, 2],
-            &user_info(name, 0x10, None),
+            &user_info(name, None),
             &rendezvous.tlv(Some(seen)),
         ]);
         self.tell(4, 7, &body)
