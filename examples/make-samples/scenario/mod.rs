@@ -6,10 +6,15 @@
     reason = "a mistake in a scenario must stop the maker"
 )]
 
+mod aim;
 mod baits;
 pub mod bytes;
+mod icq;
+mod icq_udp;
 mod named;
 mod ordinary;
+mod oscar;
+mod peer;
 pub mod talk;
 pub mod wire;
 
@@ -20,6 +25,8 @@ use talk::Scenario;
 /// All scenarios.
 pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
+    all.extend(aim::scenarios());
+    all.extend(icq::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
     all

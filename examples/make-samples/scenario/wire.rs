@@ -124,8 +124,8 @@ impl<'a> Connection<'a> {
     fn new(talk: &'a Talk, number: usize) -> Self {
         let number = number as u32;
         let next = [
-            0x1000_0000 + number * 0x0101_0101,
-            0x7000_0000_u32.wrapping_add(number * 0x0303_0303),
+            0x1000_0000_u32.wrapping_add(number.wrapping_mul(0x0101_0101)),
+            0x7000_0000_u32.wrapping_add(number.wrapping_mul(0x0303_0303)),
         ];
         Self {
             talk,

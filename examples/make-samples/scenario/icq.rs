@@ -1,0 +1,474 @@
+//! ICQ: OSCAR with a number for a name, the old UDP protocol, direct connections, files.
+
+use super::aim::file_between;
+use super::bytes::{be16, be32, join, le16, le32, noise};
+use super::icq_udp::{self as udp, V5, message, text, v2_client, v2_server};
+use super::oscar::{self, Login, Session};
+use super::talk::{Scenario, Talk, Truth};
+use std::net::Ipv4Addr;
+
+/// What ICQ 2003a says about itself.
+pub const ICQ_2003A: &str = "ICQ Inc. - Product of ICQ (TM).2003a.5.45.1.3777.85";
+
+/// All captures.
+pub fn scenarios() -> Vec<Scenario> {
+    vec![sign_on(), over_udp(), direct(), file_transfer()]
+}
+
+/// The number in a UIN.
+fn number(uin: &str) -> usize {
+    uin.parse().expect("a UIN is a number")
+}
+
+/// The authoriser's connection: the password under the fixed XOR key, the redirect on channel 4.
+pub fn authoriser(
+    client: &str,
+    server: &str,
+    start_ms: u64,
+    uin: &'static str,
+    next: &str,
+    cookie: &[u8],
+) -> Talk {
+    Login {
+        client,
+        authoriser: server,
+        start_ms,
+        name: uin,
+        password: "notreal1",
+        software: ICQ_2003A,
+        next,
+        cookie,
+    }
+    .by_roast()
+    .is(Truth::confirmed("icq", "oscar", "authoriser")
+        .account(uin)
+        .software(ICQ_2003A)
+        .uses(&["sign-on"]))
+}
+
+/// Status and direct-connection block (TLV 0C, 37 bytes) of SNAC 0001/001E.
+fn status(address: Ipv4Addr, port: usize) -> Vec<u8> {
+    let direct = join(&[
+        &address.octets(),
+        &be32(port),
+        // Type 4, protocol version 8, cookie, web port, features.
+        &[4],
+        &be16(8),
+        &[0xde, 0xad, 0xbe, 0xef],
+        &be32(0x50),
+        &be32(3),
+        &[0; 14],
+    ]);
+    join(&[
+        &oscar::tlv(6, [0, 0, 0, 0]),
+        &oscar::tlv(8, [0, 0]),
+        &oscar::tlv(0x0c, direct),
+    ])
+}
+
+/// ICQ's own request or answer (SNAC 0015): one TLV with a little-endian block.
+fn own_unit(uin: usize, kind: usize, sequence: usize, body: &[u8]) -> Vec<u8> {
+    let block = join(&[&le32(uin), &le16(kind), &le16(sequence), body]);
+    oscar::tlv(1, join(&[&le16(block.len()), &block]))
+}
+
+/// A message of the old form (ICBM channel 4): little-endian inside TLV 5.
+fn old_message(uin: usize, words: &str) -> Vec<u8> {
+    oscar::tlv(5, join(&[&le32(uin), &[1, 0], &text(words)]))
+}
+
+/// A session with a conversation: stored messages, old and new message forms.
+pub fn session(
+    client: &str,
+    server: &str,
+    start_ms: u64,
+    uin: &'static str,
+    peer: &'static str,
+    cookie: &[u8],
+) -> Talk {
+    let (me, them) = (number(uin), number(peer));
+    let stored = join(&[
+        &le32(them),
+        &le16(2026),
+        &[1, 1, 22, 15, 1, 0],
+        &text("call me tomorrow"),
+    ]);
+    let head = |seed, name| join(&[&oscar::icbm_cookie(seed), &[0, 4], &oscar::short_text(name)]);
+    let received = join(&[
+        &oscar::icbm_cookie(54),
+        &[0, 4],
+        &oscar::user_info(peer, None),
+        &old_message(them, "see you there"),
+    ]);
+    Session {
+        client,
+        server,
+        start_ms,
+        name: uin,
+        cookie,
+        buddies: &[peer],
+        status: Some(status(Ipv4Addr::new(10, 0, 1, 20), 3574)),
+    }
+    .open()
+    .ask(0x15, 2, &own_unit(me, 0x3c, 2, &[]))
+    .answer(0x15, 3, &own_unit(me, 0x41, 2, &stored))
+    .answer(0x15, 3, &own_unit(me, 0x42, 2, &[0, 0]))
+    .ask(0x15, 2, &own_unit(me, 0x3e, 3, &[]))
+    // Short information about somebody; an error is the usual answer.
+    .ask(
+        0x15,
+        2,
+        &own_unit(me, 0x07d0, 4, &join(&[&le16(0x04ba), &le32(them)])),
+    )
+    .answer(0x15, 1, &join(&[&be16(2), &oscar::tlv(0x21, [0, 1])]))
+    .pause(1100)
+    .message_to(51, peer, "thank you for the note")
+    .ask(
+        4,
+        6,
+        &join(&[
+            &head(52, peer),
+            &old_message(me, "lunch at noon?"),
+            &oscar::tlv(6, []),
+        ]),
+    )
+    .pause(1700)
+    .message_from(53, peer, "gladly")
+    .tell(4, 7, &received)
+    .idle(6000)
+    .sign_off()
+    .is(Truth::confirmed("icq", "oscar", "bos")
+        .account(uin)
+        .peer(peer)
+        .uses(&["sign-on", "message"]))
+}
+
+fn sign_on() -> Scenario {
+    let (first, second) = (oscar::cookie(17), oscar::cookie(18));
+    let by_md5 = Login {
+        client: "10.0.1.21:50510",
+        authoriser: "64.12.161.185:443",
+        start_ms: 400,
+        name: "1000002",
+        password: "",
+        software: "ICQBasic",
+        next: "64.12.24.50:443",
+        cookie: &second,
+    };
+    Scenario {
+        name: "icq-signon-message",
+        about: "ICQ over OSCAR: 1000001 signs on with the XOR key, 1000002 with the MD5 challenge on port 443; they write \
+                in the old and the new form.",
+        talks: vec![
+            authoriser(
+                "10.0.1.20:50500",
+                "205.188.153.98:5190",
+                100,
+                "1000001",
+                "205.188.179.9:5190",
+                &first,
+            ),
+            session(
+                "10.0.1.20:50501",
+                "205.188.179.9:5190",
+                700,
+                "1000001",
+                "1000002",
+                &first,
+            ),
+            by_md5
+                .by_md5()
+                .is(Truth::confirmed("icq", "oscar", "authoriser")
+                    .account("1000002")
+                    .software("ICQBasic")
+                    .uses(&["sign-on"])),
+            session(
+                "10.0.1.21:50511",
+                "64.12.24.50:443",
+                1100,
+                "1000002",
+                "1000001",
+                &second,
+            ),
+        ],
+    }
+}
+
+/// ICQ 98 and 99 over UDP, version 5.
+pub fn udp_v5(
+    client: &str,
+    server: &str,
+    start_ms: u64,
+    uin: &'static str,
+    peer: &'static str,
+) -> Talk {
+    let (me, them) = (number(uin), number(peer));
+    let v5 = V5 {
+        uin: me,
+        session: 0x1122_3344,
+    };
+    let ack = |sequence| v5.client(udp::ACK, sequence, &le32(0x0055_1234));
+    let login = join(&[
+        &le32(1_767_323_045),
+        &le32(4000),
+        &text("notreal1"),
+        &le32(0x98),
+        &[10, 0, 1, 22],
+        &[4],
+        // Status, version of direct connections, then constants of the client.
+        &le32(0),
+        &le32(6),
+        &[0; 8],
+        &[2, 0, 0x3f, 1, 0x50, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0],
+    ]);
+    let online = join(&[
+        &le32(them),
+        &[10, 0, 1, 23],
+        &le32(4001),
+        &[10, 0, 1, 23],
+        &[4],
+        &le32(0),
+        &le32(6),
+    ]);
+    Talk::udp(client, server, start_ms)
+        .client(v5.client(udp::LOGIN, 1, &login))
+        .server(v5.server(udp::ACK, 1, &[]))
+        .server(v5.server(
+            udp::HELLO,
+            1,
+            &[
+                0x8c, 0, 0, 0, 0xf0, 0, 10, 0, 10, 0, 5, 0, 10, 0, 1, 22, 0, 0, 0, 0,
+            ],
+        ))
+        .client(ack(1))
+        .client(v5.client(udp::CONTACTS, 2, &join(&[&[1], &le32(them)])))
+        .server(v5.server(udp::ACK, 2, &[]))
+        .server(v5.server(udp::CONTACTS_DONE, 2, &[]))
+        .client(ack(2))
+        .server(v5.server(udp::ONLINE, 3, &online))
+        .client(ack(3))
+        .client(v5.client(udp::STATUS, 3, &le32(0)))
+        .server(v5.server(udp::ACK, 3, &[]))
+        .pause(1500)
+        .client(v5.client(udp::SEND, 4, &message(them, "lunch at noon?")))
+        .server(v5.server(udp::ACK, 4, &[]))
+        .pause(2500)
+        .server(v5.server(udp::RECEIVE, 4, &message(them, "gladly")))
+        .client(ack(4))
+        .pause(9000)
+        .client(v5.client(udp::KEEP_ALIVE, 5, &le32(0x0066_4321)))
+        .server(v5.server(udp::ACK, 5, &[]))
+        .client(v5.client(
+            udp::LOGOFF,
+            6,
+            &join(&[&text("B_USER_DISCONNECTED"), &[5, 0]]),
+        ))
+        .server(v5.server(udp::ACK, 6, &[]))
+        .is(Truth::confirmed("icq", "icq-udp", "session")
+            .account(uin)
+            .peer(peer)
+            .uses(&["sign-on", "message"]))
+}
+
+/// The first clients over UDP, version 2, all in clear.
+fn udp_v2(
+    client: &str,
+    server: &str,
+    start_ms: u64,
+    uin: &'static str,
+    peer: &'static str,
+) -> Talk {
+    let (me, them) = (number(uin), number(peer));
+    let login = join(&[
+        &le32(1030),
+        &text("notreal1"),
+        &[0x72, 0, 4, 0],
+        &[192, 168, 1, 20],
+        &[4],
+        &le16(0),
+        &le16(0),
+        &[2, 0, 0, 0, 0, 0, 4, 0, 0x72, 0, 0, 0],
+    ]);
+    let hello = join(&[
+        &le32(me),
+        &[192, 168, 1, 20],
+        &le16(1),
+        &[1, 0, 1, 0, 0x5e, 0, 0, 0, 0x8c, 0, 0, 0],
+    ]);
+    let online = join(&[
+        &le32(them),
+        &[192, 168, 1, 33],
+        &le32(1031),
+        &[192, 168, 1, 33],
+        &[4],
+        &le32(0),
+    ]);
+    let ack = |sequence| v2_client(udp::ACK, sequence, me, &[]);
+    Talk::udp(client, server, start_ms)
+        .client(v2_client(udp::LOGIN, 1, me, &login))
+        .server(v2_server(udp::ACK, 1, &[]))
+        .server(v2_server(udp::HELLO, 0, &hello))
+        .client(ack(0))
+        .client(v2_client(udp::CONTACTS, 2, me, &join(&[&[1], &le32(them)])))
+        .server(v2_server(udp::ACK, 2, &[]))
+        .server(v2_server(udp::ONLINE, 1, &online))
+        .client(ack(1))
+        .pause(1200)
+        .client(v2_client(
+            udp::SEND,
+            3,
+            me,
+            &message(them, "are you there?"),
+        ))
+        .server(v2_server(udp::ACK, 3, &[]))
+        .pause(1900)
+        .server(v2_server(udp::RECEIVE, 2, &message(them, "always")))
+        .client(ack(2))
+        .pause(8000)
+        .client(v2_client(udp::KEEP_ALIVE, 4, me, &[]))
+        .server(v2_server(udp::ACK, 4, &[]))
+        .client(v2_client(
+            udp::LOGOFF,
+            5,
+            me,
+            &join(&[&text("B_USER_DISCONNECTED"), &[5, 0]]),
+        ))
+        .server(v2_server(udp::ACK, 5, &[]))
+        .is(Truth::confirmed("icq", "icq-udp", "session")
+            .account(uin)
+            .peer(peer)
+            .uses(&["sign-on", "message"]))
+}
+
+fn over_udp() -> Scenario {
+    Scenario {
+        name: "icq-udp",
+        about: "ICQ before OSCAR: version 2 in clear, version 5 scrambled, and version 5 again on a port that is not ICQ's.",
+        talks: vec![
+            udp_v2(
+                "192.168.1.20:1030",
+                "205.188.252.21:4000",
+                100,
+                "1000001",
+                "1000002",
+            ),
+            udp_v5(
+                "10.0.1.22:4001",
+                "205.188.252.24:4000",
+                300,
+                "1000003",
+                "1000004",
+            ),
+            udp_v5(
+                "10.0.1.23:1077",
+                "198.51.100.44:7777",
+                900,
+                "1000004",
+                "1000003",
+            ),
+        ],
+    }
+}
+
+/// Two users without a server: handshakes of version 8, then scrambled frames.
+pub fn direct_connection(
+    client: &str,
+    server: &str,
+    start_ms: u64,
+    uin: &'static str,
+    peer: &'static str,
+) -> Talk {
+    let address = |endpoint: &str| -> Ipv4Addr {
+        let (address, _) = endpoint.split_once(':').expect("an address and a port");
+        address.parse().expect("an IPv4 address")
+    };
+    let init = |from: &str, to: &str, at: Ipv4Addr| {
+        let body = join(&[
+            &[0xff],
+            &le16(8),
+            &le16(0x2b),
+            &le32(number(to)),
+            &[0, 0],
+            &le32(3574),
+            &le32(number(from)),
+            &at.octets(),
+            &at.octets(),
+            &[4],
+            &le32(3574),
+            // The cookie that OSCAR's TLV 0C named, features, a constant, the connection's id.
+            &[0xef, 0xbe, 0xad, 0xde],
+            &le32(0x50),
+            &le32(3),
+            &[0; 4],
+        ]);
+        join(&[&le16(body.len()), &body])
+    };
+    let second = |dialler: usize| {
+        let body = join(&[
+            &[3],
+            &le32(10),
+            &le32(1),
+            &le32(dialler),
+            &[0; 8],
+            &le32(0x0004_0001),
+            &[0; 8],
+        ]);
+        join(&[&le16(body.len()), &body])
+    };
+    let ack = [4, 0, 1, 0, 0, 0];
+    let frame = |seed: u64, len: usize| join(&[&le16(len + 1), &[2], &noise(start_ms + seed, len)]);
+    Talk::tcp(client, server, start_ms)
+        .client(init(uin, peer, address(client)))
+        .server(join(&[&ack, &init(peer, uin, address(server))]))
+        .client(ack)
+        .client(second(0))
+        .server(second(1))
+        .pause(600)
+        .client(frame(1, 90))
+        .server(frame(2, 60))
+        .pause(2000)
+        .server(frame(3, 124))
+        .client(frame(4, 60))
+        .is(Truth::confirmed("icq", "icq-direct", "peer")
+            .account(uin)
+            .peer(peer)
+            .uses(&["direct-connection"]))
+}
+
+fn direct() -> Scenario {
+    Scenario {
+        name: "icq-direct",
+        about: "1000001 dials 1000002 for a direct ICQ connection (version 8), once on port 3574 and once on any port.",
+        talks: vec![
+            direct_connection(
+                "10.0.1.20:50520",
+                "10.0.1.21:3574",
+                100,
+                "1000001",
+                "1000002",
+            ),
+            direct_connection(
+                "10.0.1.21:50521",
+                "10.0.1.20:28411",
+                3500,
+                "1000002",
+                "1000001",
+            ),
+        ],
+    }
+}
+
+fn file_transfer() -> Scenario {
+    Scenario {
+        name: "icq-file-transfer",
+        about: "1000001 offers 1000002 a file over ICQ; 1000002 accepts, dials the other machine and fetches it (OFT2).",
+        talks: file_between(
+            "icq",
+            ("10.0.1.20:50530", "1000001"),
+            ("10.0.1.21:50540", "1000002"),
+            150,
+            "photos.zip",
+            9_400,
+        ),
+    }
+}

@@ -1,0 +1,124 @@
+//! ICQ over UDP, before it became part of OSCAR: version 2 in clear, version 5 scrambled. All numbers are little-endian.
+
+use super::bytes::{join, le16, le32};
+
+/// The 256 bytes that version 5 adds to its key (a text of the ICQ client, as every third-party client carries it).
+#[rustfmt::skip]
+const TABLE: [u8; 256] = [
+    0x59, 0x60, 0x37, 0x6b, 0x65, 0x62, 0x46, 0x48, 0x53, 0x61, 0x4c, 0x59, 0x60, 0x57, 0x5b, 0x3d,
+    0x5e, 0x34, 0x6d, 0x36, 0x50, 0x3f, 0x6f, 0x67, 0x53, 0x61, 0x4c, 0x59, 0x40, 0x47, 0x63, 0x39,
+    0x50, 0x5f, 0x5f, 0x3f, 0x6f, 0x47, 0x43, 0x69, 0x48, 0x33, 0x31, 0x64, 0x35, 0x5a, 0x4a, 0x42,
+    0x56, 0x40, 0x67, 0x53, 0x41, 0x07, 0x6c, 0x49, 0x58, 0x3b, 0x4d, 0x46, 0x68, 0x43, 0x69, 0x48,
+    0x33, 0x31, 0x44, 0x65, 0x62, 0x46, 0x48, 0x53, 0x41, 0x07, 0x6c, 0x69, 0x48, 0x33, 0x51, 0x54,
+    0x5d, 0x4e, 0x6c, 0x49, 0x38, 0x4b, 0x55, 0x4a, 0x62, 0x46, 0x48, 0x33, 0x51, 0x34, 0x6d, 0x36,
+    0x50, 0x5f, 0x5f, 0x5f, 0x3f, 0x6f, 0x47, 0x63, 0x59, 0x40, 0x67, 0x33, 0x31, 0x64, 0x35, 0x5a,
+    0x6a, 0x52, 0x6e, 0x3c, 0x51, 0x34, 0x6d, 0x36, 0x50, 0x5f, 0x5f, 0x3f, 0x4f, 0x37, 0x4b, 0x35,
+    0x5a, 0x4a, 0x62, 0x66, 0x58, 0x3b, 0x4d, 0x66, 0x58, 0x5b, 0x5d, 0x4e, 0x6c, 0x49, 0x58, 0x3b,
+    0x4d, 0x66, 0x58, 0x3b, 0x4d, 0x46, 0x48, 0x53, 0x61, 0x4c, 0x59, 0x40, 0x67, 0x33, 0x31, 0x64,
+    0x55, 0x6a, 0x32, 0x3e, 0x44, 0x45, 0x52, 0x6e, 0x3c, 0x31, 0x64, 0x55, 0x6a, 0x52, 0x4e, 0x6c,
+    0x69, 0x48, 0x53, 0x61, 0x4c, 0x39, 0x30, 0x6f, 0x47, 0x63, 0x59, 0x60, 0x57, 0x5b, 0x3d, 0x3e,
+    0x64, 0x35, 0x3a, 0x3a, 0x5a, 0x6a, 0x52, 0x4e, 0x6c, 0x69, 0x48, 0x53, 0x61, 0x6c, 0x49, 0x58,
+    0x3b, 0x4d, 0x46, 0x68, 0x63, 0x39, 0x50, 0x5f, 0x5f, 0x3f, 0x6f, 0x67, 0x53, 0x41, 0x25, 0x41,
+    0x3c, 0x51, 0x54, 0x3d, 0x5e, 0x54, 0x5d, 0x4e, 0x4c, 0x39, 0x50, 0x5f, 0x5f, 0x5f, 0x3f, 0x6f,
+    0x47, 0x43, 0x69, 0x48, 0x33, 0x51, 0x54, 0x5d, 0x6e, 0x3c, 0x31, 0x64, 0x35, 0x5a, 0x00, 0x00,
+];
+
+pub const ACK: usize = 0x000a;
+pub const SEND: usize = 0x010e;
+pub const LOGIN: usize = 0x03e8;
+pub const CONTACTS: usize = 0x0406;
+pub const KEEP_ALIVE: usize = 0x042e;
+pub const LOGOFF: usize = 0x0438;
+pub const STATUS: usize = 0x04d8;
+pub const HELLO: usize = 0x005a;
+pub const ONLINE: usize = 0x006e;
+pub const RECEIVE: usize = 0x0104;
+pub const CONTACTS_DONE: usize = 0x021c;
+
+/// A text behind its 16-bit length, which counts the zero at the end.
+pub fn text(text: &str) -> Vec<u8> {
+    join(&[&le16(text.len() + 1), text.as_bytes(), &[0]])
+}
+
+/// A text message (type 1) for or from this user.
+pub fn message(uin: usize, words: &str) -> Vec<u8> {
+    join(&[&le32(uin), &le16(1), &text(words)])
+}
+
+/// A client's packet of version 2: version, command, sequence, UIN.
+pub fn v2_client(command: usize, sequence: usize, uin: usize, body: &[u8]) -> Vec<u8> {
+    join(&[&le16(2), &le16(command), &le16(sequence), &le32(uin), body])
+}
+
+/// A server's packet of version 2: version, command, sequence.
+pub fn v2_server(command: usize, sequence: usize, body: &[u8]) -> Vec<u8> {
+    join(&[&le16(2), &le16(command), &le16(sequence), body])
+}
+
+/// One user's session of version 5.
+pub struct V5 {
+    pub uin: usize,
+    pub session: usize,
+}
+
+impl V5 {
+    /// A client's packet: check value, then everything but the first ten bytes and the check value under the key.
+    pub fn client(&self, command: usize, sequence: usize, body: &[u8]) -> Vec<u8> {
+        let mut packet = join(&[
+            &le16(5),
+            &[0; 4],
+            &le32(self.uin),
+            &le32(self.session),
+            &le16(command),
+            &le16(sequence),
+            &le16(sequence & 7),
+            &[0; 4],
+            body,
+        ]);
+        // Two places that the server looks up again: one in the packet, one in the table.
+        let (r1, r2) = (14_u8, (sequence * 37 % 256) as u8);
+        let header = u32::from_be_bytes([packet[8], packet[4], packet[2], packet[6]]);
+        let places = [r1, packet[usize::from(r1)], r2, TABLE[usize::from(r2)]];
+        let check = header ^ u32::from_be_bytes(places) ^ 0x00ff_00ff;
+        let key = (packet.len() as u32)
+            .wrapping_mul(0x6865_6c6c)
+            .wrapping_add(check);
+        for i in (10..packet.len()).step_by(4) {
+            let word = key.wrapping_add(u32::from(TABLE[i & 0xff])).to_le_bytes();
+            for (offset, mask) in word.into_iter().enumerate() {
+                // Bytes 20 to 23 hold the check value and stay as they are.
+                if let Some(byte) = packet.get_mut(i + offset)
+                    && !(20..24).contains(&(i + offset))
+                {
+                    *byte ^= mask;
+                }
+            }
+        }
+        packet[20..24].copy_from_slice(&scramble(check).to_le_bytes());
+        packet
+    }
+
+    /// A server's packet: clear.
+    pub fn server(&self, command: usize, sequence: usize, body: &[u8]) -> Vec<u8> {
+        join(&[
+            &le16(5),
+            &[0],
+            &le32(self.session),
+            &le16(command),
+            &le16(sequence),
+            &le16(sequence & 7),
+            &le32(self.uin),
+            &le32(0x1234_5678 ^ sequence),
+            body,
+        ])
+    }
+}
+
+/// Moves the bits of the check value to where version 5 hides them.
+fn scramble(check: u32) -> u32 {
+    ((check & 0x0000_001f) << 12)
+        + ((check & 0x03e0_03e0) << 1)
+        + ((check & 0xf800_0400) >> 10)
+        + ((check & 0x0000_f800) << 16)
+        + ((check & 0x041f_0000) >> 15)
+}
