@@ -10,7 +10,11 @@ fn main() -> ExitCode {
     println!("cargo:rerun-if-env-changed=IMWARDEN_LIBPCAP");
     println!("cargo:rerun-if-changed=build.rs");
     let wish = std::env::var("IMWARDEN_LIBPCAP").unwrap_or_else(|_| "auto".into());
-    let found = || pkg_config::Config::new().cargo_metadata(false).probe("libpcap");
+    let found = || {
+        pkg_config::Config::new()
+            .cargo_metadata(false)
+            .probe("libpcap")
+    };
     match wish.as_str() {
         "off" => {}
         "auto" | "" => {
@@ -21,7 +25,9 @@ fn main() -> ExitCode {
         "require" => match found() {
             Ok(_) => println!("cargo:rustc-cfg=have_libpcap"),
             Err(error) => {
-                eprintln!("IMWARDEN_LIBPCAP=require, but libpcap was not found (Debian: apt install libpcap-dev pkg-config)\n{error}");
+                eprintln!(
+                    "IMWARDEN_LIBPCAP=require, but libpcap was not found (Debian: apt install libpcap-dev pkg-config)\n{error}"
+                );
                 return ExitCode::FAILURE;
             }
         },

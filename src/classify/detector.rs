@@ -122,7 +122,11 @@ impl Events {
 
     /// Tells that the stream was recognised (again, or better).
     pub fn identified(&mut self, format: Format, confidence: Confidence, evidence: Evidence) {
-        self.push(Event::Identified { format, confidence, evidence });
+        self.push(Event::Identified {
+            format,
+            confidence,
+            evidence,
+        });
     }
 
     /// Takes all events told so far, in order.

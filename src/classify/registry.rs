@@ -4,7 +4,12 @@ use super::carrier::http::HttpMessenger;
 use super::{Detector, icq, msn, oscar, yahoo};
 
 /// The detectors of each protocol family, asked in this order.
-pub const FAMILIES: &[&[&dyn Detector]] = &[oscar::DETECTORS, icq::DETECTORS, msn::DETECTORS, yahoo::DETECTORS];
+pub const FAMILIES: &[&[&dyn Detector]] = &[
+    oscar::DETECTORS,
+    icq::DETECTORS,
+    msn::DETECTORS,
+    yahoo::DETECTORS,
+];
 
 /// The messengers that hide in HTTP.
 pub const HTTP: &[&[&dyn HttpMessenger]] = &[msn::HTTP, yahoo::HTTP];

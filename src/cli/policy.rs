@@ -149,8 +149,12 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     };
     let text = render(&plan, target);
     match &args.output {
-        Some(path) if path.as_os_str() != "-" => write_file(path, &text)
-            .map_err(|error| PolicyError::File { path: path.clone(), error }),
+        Some(path) if path.as_os_str() != "-" => {
+            write_file(path, &text).map_err(|error| PolicyError::File {
+                path: path.clone(),
+                error,
+            })
+        }
         _ => {
             out.write_all(text.as_bytes())?;
             Ok(out.flush()?)
@@ -161,7 +165,11 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
 fn request(args: &PolicyArgs) -> Request {
     Request {
         services: args.service.iter().map(|id| id.trim().to_owned()).collect(),
-        features: args.feature.iter().map(|text| FeatureChoice::parse(text)).collect(),
+        features: args
+            .feature
+            .iter()
+            .map(|text| FeatureChoice::parse(text))
+            .collect(),
         profile: match args.profile {
             ProfileArg::Document => Profile::Document,
             ProfileArg::Full => Profile::Full,

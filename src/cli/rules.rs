@@ -75,7 +75,11 @@ fn load(dir: Option<&PathBuf>) -> Result<RuleSet, RulesError> {
 fn list(rules: &RuleSet, out: &mut dyn Write) -> Result<(), RulesCommandError> {
     let mut table = table(&["ID", "NAME", "PORTS", "HOSTS", "FEATURES"]);
     for messenger in rules.messengers() {
-        let features: Vec<_> = messenger.features().iter().map(ToString::to_string).collect();
+        let features: Vec<_> = messenger
+            .features()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         table.add_row([
             messenger.service.to_string(),
             messenger.name.clone(),
@@ -90,7 +94,10 @@ fn list(rules: &RuleSet, out: &mut dyn Write) -> Result<(), RulesCommandError> {
 fn show(rules: &RuleSet, name: &str, out: &mut dyn Write) -> Result<(), RulesCommandError> {
     let Some(messenger) = rules.messenger(name) else {
         let known: Vec<_> = rules.messengers().iter().map(|m| m.service.id()).collect();
-        return Err(RulesCommandError::Unknown { name: name.to_owned(), known: known.join(", ") });
+        return Err(RulesCommandError::Unknown {
+            name: name.to_owned(),
+            known: known.join(", "),
+        });
     };
     writeln!(out, "{} ({})", messenger.name, messenger.service)?;
     writeln!(out, "{}", messenger.about)?;
@@ -146,7 +153,9 @@ fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     // The same width into a pipe and onto a terminal: the last column is the one that wraps.
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(120);
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(120);
     table.set_header(header.iter().copied());
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));

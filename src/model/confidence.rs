@@ -63,6 +63,11 @@ pub struct Evidence {
 impl Evidence {
     /// Evidence from the bytes of the flow.
     pub fn payload(what: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind: EvidenceKind::Payload, what, detail: detail.into(), packet: 0 }
+        Self {
+            kind: EvidenceKind::Payload,
+            what,
+            detail: detail.into(),
+            packet: 0,
+        }
     }
 }

@@ -38,7 +38,10 @@ impl Target {
             return Some(Self::Address(ip, None));
         }
         let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port.parse::<u16>().ok().filter(|port| *port != 0)?)),
+            Some((host, port)) => (
+                host,
+                Some(port.parse::<u16>().ok().filter(|port| *port != 0)?),
+            ),
             None => (text, None),
         };
         if let Ok(ip) = host.parse::<IpAddr>() {
@@ -46,7 +49,9 @@ impl Target {
         }
         let plausible = !host.is_empty()
             && host.len() <= 253
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-' || b == b'_');
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-' || b == b'_');
         plausible.then(|| Self::Host(host.to_ascii_lowercase(), port))
     }
 }

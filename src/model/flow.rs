@@ -63,7 +63,11 @@ impl FlowKey {
     /// The key of a packet between these two endpoints, whichever sent it.
     pub fn new(transport: Transport, a: Endpoint, b: Endpoint) -> Self {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        Self { transport, low, high }
+        Self {
+            transport,
+            low,
+            high,
+        }
     }
 }
 
@@ -87,7 +91,11 @@ impl FiveTuple {
     /// The same flow seen from the other side.
     #[must_use]
     pub const fn swapped(self) -> Self {
-        Self { transport: self.transport, client: self.server, server: self.client }
+        Self {
+            transport: self.transport,
+            client: self.server,
+            server: self.client,
+        }
     }
 }
 

@@ -58,12 +58,20 @@ pub struct Format {
 impl Format {
     /// A messenger's format.
     pub const fn messenger(service: Service, app_proto: &'static str, role: &'static str) -> Self {
-        Self { service: Some(service), app_proto, role: Some(role) }
+        Self {
+            service: Some(service),
+            app_proto,
+            role: Some(role),
+        }
     }
 
     /// A format that is no messenger.
     pub const fn other(app_proto: &'static str) -> Self {
-        Self { service: None, app_proto, role: None }
+        Self {
+            service: None,
+            app_proto,
+            role: None,
+        }
     }
 }
 

@@ -47,12 +47,18 @@ mod tests {
             Timestamp::from_nanos(1_767_323_045_000_006_000).to_string(),
             "2026-01-02T03:04:05.000006Z"
         );
-        assert_eq!(Timestamp::default().to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(
+            Timestamp::default().to_string(),
+            "1970-01-01T00:00:00.000000Z"
+        );
     }
 
     #[test]
     fn a_clock_that_goes_back_counts_as_no_time() {
-        let (early, late) = (Timestamp::from_nanos(5), Timestamp::from_nanos(3_000_000_006));
+        let (early, late) = (
+            Timestamp::from_nanos(5),
+            Timestamp::from_nanos(3_000_000_006),
+        );
         assert_eq!(late.seconds_since(early), 3);
         assert_eq!(early.seconds_since(late), 0);
     }

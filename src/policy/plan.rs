@@ -117,7 +117,11 @@ impl Plan {
         let mut facts = Vec::new();
         let mut left_out = Vec::new();
         let mut refused = Vec::new();
-        for Selected { messenger, features } in &selected {
+        for Selected {
+            messenger,
+            features,
+        } in &selected
+        {
             for rule in &messenger.ports {
                 if !features.contains(&rule.feature) || !request.profile.takes(rule.source) {
                     continue;
@@ -153,7 +157,10 @@ impl Plan {
         hooks.dedup();
         let named = |messenger: &Messenger| (messenger.service.clone(), messenger.name.clone());
         Ok(Self {
-            messengers: selected.iter().map(|selected| named(selected.messenger)).collect(),
+            messengers: selected
+                .iter()
+                .map(|selected| named(selected.messenger))
+                .collect(),
             chosen: request.features.iter().map(ToString::to_string).collect(),
             profile: request.profile,
             hooks,
@@ -162,7 +169,10 @@ impl Plan {
             groups: group(disjoint(&facts)),
             hosts: hosts(request, &selected),
             left_out,
-            limits: selected.iter().flat_map(|s| s.messenger.limits.iter().cloned()).collect(),
+            limits: selected
+                .iter()
+                .flat_map(|s| s.messenger.limits.iter().cloned())
+                .collect(),
         })
     }
 
@@ -186,7 +196,11 @@ impl Plan {
 
 fn hosts(request: &Request, selected: &[Selected<'_>]) -> Vec<HostDeny> {
     let mut hosts = Vec::new();
-    for Selected { messenger, features } in selected {
+    for Selected {
+        messenger,
+        features,
+    } in selected
+    {
         let wanted = messenger.hosts.iter().filter(|host| {
             host.usage == HostUse::Exclusive
                 && features.contains(&host.feature)
@@ -209,16 +223,27 @@ fn idle(request: &Request, selected: &[Selected<'_>], facts: &[Ports]) -> Vec<St
     }
     let closed: BTreeSet<_> = facts
         .iter()
-        .flat_map(|ports| ports.owners.iter().map(|owner| (owner.service.id(), owner.feature)))
+        .flat_map(|ports| {
+            ports
+                .owners
+                .iter()
+                .map(|owner| (owner.service.id(), owner.feature))
+        })
         .collect();
     let mut idle = Vec::new();
-    for Selected { messenger, features } in selected {
+    for Selected {
+        messenger,
+        features,
+    } in selected
+    {
         // Asked for as a whole, a messenger need not have a rule for each single feature.
         if features.contains(&Feature::Everything) {
             continue;
         }
         let id = messenger.service.id();
-        let without = features.iter().filter(|&&feature| !closed.contains(&(id, feature)));
+        let without = features
+            .iter()
+            .filter(|&&feature| !closed.contains(&(id, feature)));
         idle.extend(without.map(|feature| format!("{id}:{feature}")));
     }
     idle
@@ -228,19 +253,30 @@ fn idle(request: &Request, selected: &[Selected<'_>], facts: &[Ports]) -> Vec<St
 fn disjoint(facts: &[Ports]) -> Vec<Ports> {
     let mut result = Vec::new();
     for transport in [Transport::Tcp, Transport::Udp] {
-        let facts: Vec<_> = facts.iter().filter(|fact| fact.transport == transport).collect();
+        let facts: Vec<_> = facts
+            .iter()
+            .filter(|fact| fact.transport == transport)
+            .collect();
         let starts = facts.iter().map(|fact| u32::from(fact.range.first()));
         let ends = facts.iter().map(|fact| u32::from(fact.range.last()) + 1);
         let borders: BTreeSet<u32> = starts.chain(ends).collect();
         let pairs = borders.iter().zip(borders.iter().skip(1));
         for (&from, &to) in pairs {
             let bounds = (u16::try_from(from), u16::try_from(to.saturating_sub(1)));
-            let (Ok(first), Ok(last)) = bounds else { continue };
-            let Some(range) = PortRange::new(first, last) else { continue };
+            let (Ok(first), Ok(last)) = bounds else {
+                continue;
+            };
+            let Some(range) = PortRange::new(first, last) else {
+                continue;
+            };
             let here = facts.iter().filter(|fact| fact.range.contains(first));
             let owners: BTreeSet<_> = here.flat_map(|fact| fact.owners.iter().cloned()).collect();
             if !owners.is_empty() {
-                result.push(Ports { transport, range, owners: owners.into_iter().collect() });
+                result.push(Ports {
+                    transport,
+                    range,
+                    owners: owners.into_iter().collect(),
+                });
             }
         }
     }
@@ -251,18 +287,26 @@ fn disjoint(facts: &[Ports]) -> Vec<Ports> {
 fn group(ports: Vec<Ports>) -> Vec<Group> {
     let mut groups: BTreeMap<(Vec<Service>, Feature), Vec<Ports>> = BTreeMap::new();
     for ports in ports {
-        let Some(feature) = ports.owners.first().map(|owner| owner.feature) else { continue };
+        let Some(feature) = ports.owners.first().map(|owner| owner.feature) else {
+            continue;
+        };
         let sharing = ports.owners.iter().filter(|owner| owner.feature == feature);
         let mut services: Vec<_> = sharing.map(|owner| owner.service.clone()).collect();
         services.dedup();
         groups.entry((services, feature)).or_default().push(ports);
     }
-    let group = |((services, feature), ports)| Group { feature, services, ports };
+    let group = |((services, feature), ports)| Group {
+        feature,
+        services,
+        ports,
+    };
     let mut groups: Vec<_> = groups.into_iter().map(group).collect();
     // A messenger's groups stand together, its session first.
     groups.sort_by(|a, b| {
         let key = |group: &Group| (group.services.first().cloned(), group.feature);
-        key(a).cmp(&key(b)).then_with(|| a.services.cmp(&b.services))
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.services.cmp(&b.services))
     });
     groups
 }

@@ -74,10 +74,14 @@ impl FeatureChoice {
     /// From `feature` or `service:feature`.
     pub fn parse(text: &str) -> Self {
         match text.split_once(':') {
-            Some((service, feature)) => {
-                Self { service: Some(service.trim().to_owned()), feature: feature.trim().to_owned() }
-            }
-            None => Self { service: None, feature: text.trim().to_owned() },
+            Some((service, feature)) => Self {
+                service: Some(service.trim().to_owned()),
+                feature: feature.trim().to_owned(),
+            },
+            None => Self {
+                service: None,
+                feature: text.trim().to_owned(),
+            },
         }
     }
 }
@@ -144,7 +148,11 @@ pub enum PlanError {
 }
 
 fn list(refusals: &[Refusal]) -> String {
-    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    refusals
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What was chosen of one messenger.
@@ -171,7 +179,9 @@ impl Request {
             messenger,
             features: self.features_of(messenger),
         });
-        Ok(selected.filter(|selected| !selected.features.is_empty()).collect())
+        Ok(selected
+            .filter(|selected| !selected.features.is_empty())
+            .collect())
     }
 
     fn check(
@@ -182,7 +192,10 @@ impl Request {
     ) -> Result<(), PlanError> {
         if let Some(service) = &choice.service {
             known_service(rules, service)?;
-            if !messengers.iter().any(|messenger| messenger.service.id() == service) {
+            if !messengers
+                .iter()
+                .any(|messenger| messenger.service.id() == service)
+            {
                 return Err(PlanError::NotAsked {
                     choice: choice.to_string(),
                     service: service.clone(),
@@ -190,22 +203,39 @@ impl Request {
                 });
             }
         }
-        if messengers.iter().any(|messenger| self.applies(choice, messenger)) {
+        if messengers
+            .iter()
+            .any(|messenger| self.applies(choice, messenger))
+        {
             return Ok(());
         }
         let known: Vec<_> = messengers
             .iter()
             .map(|messenger| {
-                let names: Vec<_> = messenger.features().into_iter().map(Feature::name).collect();
+                let names: Vec<_> = messenger
+                    .features()
+                    .into_iter()
+                    .map(Feature::name)
+                    .collect();
                 format!("  {}: {}", messenger.service, names.join(", "))
             })
             .collect();
-        Err(PlanError::UnknownFeature { choice: choice.to_string(), known: known.join("\n") })
+        Err(PlanError::UnknownFeature {
+            choice: choice.to_string(),
+            known: known.join("\n"),
+        })
     }
 
     fn applies(&self, choice: &FeatureChoice, messenger: &Messenger) -> bool {
-        let named = choice.service.as_deref().is_none_or(|id| id == messenger.service.id());
-        named && messenger.features().iter().any(|feature| feature.name() == choice.feature)
+        let named = choice
+            .service
+            .as_deref()
+            .is_none_or(|id| id == messenger.service.id());
+        named
+            && messenger
+                .features()
+                .iter()
+                .any(|feature| feature.name() == choice.feature)
     }
 
     /// No choice at all means everything, and so does the feature of that name.
@@ -213,7 +243,10 @@ impl Request {
         let all = messenger.features();
         let chosen = |feature: &Feature| {
             let by = |choice: &&FeatureChoice| choice.feature == feature.name();
-            self.features.iter().filter(by).any(|choice| self.applies(choice, messenger))
+            self.features
+                .iter()
+                .filter(by)
+                .any(|choice| self.applies(choice, messenger))
         };
         if self.features.is_empty() || chosen(&Feature::Everything) {
             all
@@ -227,6 +260,13 @@ fn known_service(rules: &RuleSet, name: &str) -> Result<(), PlanError> {
     if rules.messenger(name).is_some() {
         return Ok(());
     }
-    let known: Vec<_> = rules.messengers().iter().map(|messenger| messenger.service.id()).collect();
-    Err(PlanError::UnknownService { name: name.to_owned(), known: known.join(", ") })
+    let known: Vec<_> = rules
+        .messengers()
+        .iter()
+        .map(|messenger| messenger.service.id())
+        .collect();
+    Err(PlanError::UnknownService {
+        name: name.to_owned(),
+        known: known.join(", "),
+    })
 }

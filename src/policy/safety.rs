@@ -4,8 +4,12 @@ use crate::ruleset::{Origin, PortRule};
 use std::fmt;
 
 /// Ports that carry everybody's traffic, or an administrator's only way in.
-const PROTECTED: [(u16, &str); 4] =
-    [(22, "remote administration (SSH)"), (53, "name resolution (DNS)"), (80, "the web"), (443, "the web")];
+const PROTECTED: [(u16, &str); 4] = [
+    (22, "remote administration (SSH)"),
+    (53, "name resolution (DNS)"),
+    (80, "the web"),
+    (443, "the web"),
+];
 
 /// A wider range takes in other people's connections, which take any free port.
 const MAX_CLOSED_PORTS: u32 = 1024;
@@ -41,13 +45,22 @@ pub(super) fn judge(rule: &PortRule) -> Result<Judgement, Refusal> {
     if let Some(owner) = &rule.shared_with {
         return Ok(Judgement::LeaveOpen(format!("shared with {owner}")));
     }
-    let protected = PROTECTED.iter().find(|&&(port, _)| rule.ports.contains(port));
+    let protected = PROTECTED
+        .iter()
+        .find(|&&(port, _)| rule.ports.contains(port));
     let reason = if let Some((port, what)) = protected {
         format!("port {port} carries {what}")
     } else if rule.ports.count() > MAX_CLOSED_PORTS {
-        format!("{} ports at once take in other people's traffic", rule.ports.count())
+        format!(
+            "{} ports at once take in other people's traffic",
+            rule.ports.count()
+        )
     } else {
         return Ok(Judgement::Close);
     };
-    Err(Refusal { id: rule.id.clone(), origin: rule.origin.clone(), reason })
+    Err(Refusal {
+        id: rule.id.clone(),
+        origin: rule.origin.clone(),
+        reason,
+    })
 }

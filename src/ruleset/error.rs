@@ -22,13 +22,20 @@ impl SourceFile {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
-        Origin { file: Arc::clone(&self.name), line, column }
+        Origin {
+            file: Arc::clone(&self.name),
+            line,
+            column,
+        }
     }
 }
 
 fn floor_char_boundary(text: &str, offset: usize) -> usize {
     let offset = offset.min(text.len());
-    (0..=offset).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+    (0..=offset)
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
 }
 
 /// One mistake in a rule file. Prints as `file:line:column` with the line and a caret.
@@ -49,7 +56,12 @@ impl Mistake {
     ) -> Self {
         let start = floor_char_boundary(&file.text, span.start);
         let end = floor_char_boundary(&file.text, span.end).max(start);
-        Self { file: file.clone(), span: start..end, message: message.into(), label: label.into() }
+        Self {
+            file: file.clone(),
+            span: start..end,
+            message: message.into(),
+            label: label.into(),
+        }
     }
 
     /// Where it is.
@@ -63,10 +75,15 @@ impl Mistake {
     }
 
     fn render(&self, renderer: &Renderer) -> String {
-        let mark = AnnotationKind::Primary.span(self.span.clone()).label(self.label.as_str());
-        let snippet =
-            Snippet::source(self.file.text.as_ref()).path(self.file.name.as_ref()).annotation(mark);
-        renderer.render(&[Level::ERROR.primary_title(self.message.as_str()).element(snippet)])
+        let mark = AnnotationKind::Primary
+            .span(self.span.clone())
+            .label(self.label.as_str());
+        let snippet = Snippet::source(self.file.text.as_ref())
+            .path(self.file.name.as_ref())
+            .annotation(mark);
+        renderer.render(&[Level::ERROR
+            .primary_title(self.message.as_str())
+            .element(snippet)])
     }
 }
 
@@ -100,7 +117,10 @@ impl RulesError {
 }
 
 fn render_all(mistakes: &[Mistake], renderer: &Renderer) -> String {
-    let parts: Vec<_> = mistakes.iter().map(|mistake| mistake.render(renderer)).collect();
+    let parts: Vec<_> = mistakes
+        .iter()
+        .map(|mistake| mistake.render(renderer))
+        .collect();
     parts.join("\n\n")
 }
 

@@ -91,7 +91,11 @@ pub struct PortRange {
 impl PortRange {
     /// The ports from `first` to `last`, both included; `None` for port 0 and for a reversed range.
     pub const fn new(first: u16, last: u16) -> Option<Self> {
-        if first == 0 || first > last { None } else { Some(Self { first, last }) }
+        if first == 0 || first > last {
+            None
+        } else {
+            Some(Self { first, last })
+        }
     }
 
     /// The lowest port.
@@ -259,7 +263,10 @@ impl Messenger {
     /// Every feature that a port or an exclusive host of it names, in order, each once.
     pub fn features(&self) -> Vec<Feature> {
         let ports = self.ports.iter().map(|rule| rule.feature);
-        let hosts = self.hosts.iter().filter(|rule| rule.usage == HostUse::Exclusive);
+        let hosts = self
+            .hosts
+            .iter()
+            .filter(|rule| rule.usage == HostUse::Exclusive);
         let mut features: Vec<_> = ports.chain(hosts.map(|rule| rule.feature)).collect();
         features.sort_unstable();
         features.dedup();

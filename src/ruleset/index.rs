@@ -21,9 +21,18 @@ impl Index {
     pub(super) fn new(messengers: &[Messenger]) -> Self {
         let mut index = Self::default();
         for (m, messenger) in messengers.iter().enumerate() {
-            for (r, rule) in messenger.ports.iter().enumerate().filter(|(_, rule)| rule.hint) {
+            for (r, rule) in messenger
+                .ports
+                .iter()
+                .enumerate()
+                .filter(|(_, rule)| rule.hint)
+            {
                 for port in rule.ports.first()..=rule.ports.last() {
-                    index.ports.entry((rule.transport, port)).or_default().push((m, r));
+                    index
+                        .ports
+                        .entry((rule.transport, port))
+                        .or_default()
+                        .push((m, r));
                 }
             }
             for (r, rule) in messenger.hosts.iter().enumerate() {
@@ -43,10 +52,16 @@ impl Index {
         transport: Transport,
         port: u16,
     ) -> impl Iterator<Item = PortHint<'a>> {
-        let places = self.ports.get(&(transport, port)).map_or(&[][..], Vec::as_slice);
+        let places = self
+            .ports
+            .get(&(transport, port))
+            .map_or(&[][..], Vec::as_slice);
         places.iter().filter_map(move |&(m, r)| {
             let messenger = messengers.get(m)?;
-            Some(PortHint { service: &messenger.service, rule: messenger.ports.get(r)? })
+            Some(PortHint {
+                service: &messenger.service,
+                rule: messenger.ports.get(r)?,
+            })
         })
     }
 
@@ -63,7 +78,10 @@ impl Index {
         let name = std::str::from_utf8(lower).ok()?;
         let &(m, r) = self.exact.get(name).or_else(|| self.by_suffix(name))?;
         let messenger = messengers.get(m)?;
-        Some(HostHit { service: &messenger.service, rule: messenger.hosts.get(r)? })
+        Some(HostHit {
+            service: &messenger.service,
+            rule: messenger.hosts.get(r)?,
+        })
     }
 
     /// Drops one label after the other from the left: the first that is known is the longest.
@@ -83,6 +101,7 @@ impl Index {
         name: &str,
         usage: HostUse,
     ) -> Option<HostHit<'a>> {
-        self.most_specific(messengers, name).filter(|hit| hit.rule.usage == usage)
+        self.most_specific(messengers, name)
+            .filter(|hit| hit.rule.usage == usage)
     }
 }

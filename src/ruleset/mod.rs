@@ -96,11 +96,17 @@ impl RuleSet {
 
     /// The `*.toml` files in a folder, in the order of their names; an error when there is none.
     pub fn files_in(dir: &Path) -> Result<Vec<PathBuf>, RulesError> {
-        let unreadable = |error| RulesError::Unreadable { path: dir.to_owned(), error };
+        let unreadable = |error| RulesError::Unreadable {
+            path: dir.to_owned(),
+            error,
+        };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
                 files.push(path);
             }
         }
@@ -115,16 +121,24 @@ impl RuleSet {
     pub fn load_files(files: &[PathBuf]) -> Result<Self, RulesError> {
         let mut sources = Vec::with_capacity(files.len());
         for path in files {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| RulesError::Unreadable { path: path.clone(), error })?;
-            sources.push(SourceFile { name: path.display().to_string().into(), text: text.into() });
+            let text = std::fs::read_to_string(path).map_err(|error| RulesError::Unreadable {
+                path: path.clone(),
+                error,
+            })?;
+            sources.push(SourceFile {
+                name: path.display().to_string().into(),
+                text: text.into(),
+            });
         }
         Self::from_texts(sources)
     }
 
     fn from_texts(files: impl IntoIterator<Item = SourceFile>) -> Result<Self, RulesError> {
         let messengers = validate::messengers(files).map_err(RulesError::Invalid)?;
-        Ok(Self { index: index::Index::new(&messengers), messengers })
+        Ok(Self {
+            index: index::Index::new(&messengers),
+            messengers,
+        })
     }
 
     /// All messengers, in the order of their files.
@@ -134,12 +148,18 @@ impl RuleSet {
 
     /// The messenger of that id.
     pub fn messenger(&self, id: &str) -> Option<&Messenger> {
-        self.messengers.iter().find(|messenger| messenger.service.id() == id)
+        self.messengers
+            .iter()
+            .find(|messenger| messenger.service.id() == id)
     }
 
     /// The messengers that usually listen on a port: a guess and no more. Ports that others use as much
     /// (`hint = false`) give none. One hash look-up.
-    pub fn port_hints(&self, transport: Transport, port: u16) -> impl Iterator<Item = PortHint<'_>> {
+    pub fn port_hints(
+        &self,
+        transport: Transport,
+        port: u16,
+    ) -> impl Iterator<Item = PortHint<'_>> {
         self.index.port_hints(&self.messengers, transport, port)
     }
 
@@ -151,6 +171,8 @@ impl RuleSet {
 
     /// Whether this host is known to serve a messenger and others alike.
     pub fn is_shared_host(&self, name: &str) -> bool {
-        self.index.host(&self.messengers, name, HostUse::Shared).is_some()
+        self.index
+            .host(&self.messengers, name, HostUse::Shared)
+            .is_some()
     }
 }

@@ -38,13 +38,21 @@ pub(super) fn messengers(
     for file in files {
         match parse::parse(&file) {
             Ok(raw) => {
-                let mut check = Check { file: &file, mistakes: &mut mistakes, seen: &mut seen };
+                let mut check = Check {
+                    file: &file,
+                    mistakes: &mut mistakes,
+                    seen: &mut seen,
+                };
                 messengers.extend(check.messenger(&raw));
             }
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    if mistakes.is_empty() { Ok(messengers) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(messengers)
+    } else {
+        Err(mistakes)
+    }
 }
 
 struct Check<'a> {
@@ -55,7 +63,8 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn wrong(&mut self, span: Range<usize>, message: impl Into<String>, label: impl Into<String>) {
-        self.mistakes.push(Mistake::new(self.file, span, message, label));
+        self.mistakes
+            .push(Mistake::new(self.file, span, message, label));
     }
 
     fn messenger(&mut self, raw: &parse::RawFile) -> Option<Messenger> {
@@ -63,14 +72,26 @@ impl Check<'_> {
         let service = Service::named(id);
         let name = self.text(&raw.name);
         let about = self.text(&raw.about);
-        let limits = raw.limits.iter().filter_map(|limit| self.text(limit)).collect();
+        let limits = raw
+            .limits
+            .iter()
+            .filter_map(|limit| self.text(limit))
+            .collect();
         if raw.ports.is_empty() && raw.hosts.is_empty() {
             let message = format!("`{service}` has neither a port nor a host");
             self.wrong(raw.id.span(), message, "add a [[port]] or a [[host]]");
         }
         // All facts are looked at, also behind a wrong one: every mistake is told at once.
-        let ports: Vec<_> = raw.ports.iter().map(|port| self.port(&service, port)).collect();
-        let hosts: Vec<_> = raw.hosts.iter().map(|host| self.host(&service, host)).collect();
+        let ports: Vec<_> = raw
+            .ports
+            .iter()
+            .map(|port| self.port(&service, port))
+            .collect();
+        let hosts: Vec<_> = raw
+            .hosts
+            .iter()
+            .map(|host| self.host(&service, host))
+            .collect();
         Some(Messenger {
             service,
             name: name?,
@@ -89,12 +110,17 @@ impl Check<'_> {
             && text.chars().all(is_id_char);
         if !shaped {
             let message = format!("`{}` cannot name a messenger", text.escape_debug());
-            let label = format!("a letter, then letters, digits and '-', all lower case, at most {MAX_ID}");
+            let label =
+                format!("a letter, then letters, digits and '-', all lower case, at most {MAX_ID}");
             self.wrong(id.span(), message, label);
             return None;
         }
         if text == "oscar" {
-            self.wrong(id.span(), "`oscar` is taken: it says \"AIM or ICQ\"", "choose another id");
+            self.wrong(
+                id.span(),
+                "`oscar` is taken: it says \"AIM or ICQ\"",
+                "choose another id",
+            );
             return None;
         }
         let here = self.file.origin(id.span().start).to_string();
@@ -150,11 +176,16 @@ impl Check<'_> {
 
     fn fact_id(&mut self, service: &Service, id: &Spanned<String>) -> Option<String> {
         let text = id.get_ref();
-        let own = text.strip_prefix(service.id()).and_then(|rest| rest.strip_prefix('/'));
+        let own = text
+            .strip_prefix(service.id())
+            .and_then(|rest| rest.strip_prefix('/'));
         let shaped = text.len() <= MAX_FACT_ID
             && own.is_some_and(|own| !own.is_empty() && own.chars().all(is_id_char));
         if !shaped {
-            let message = format!("`{}` cannot name a fact of `{service}`", text.escape_debug());
+            let message = format!(
+                "`{}` cannot name a fact of `{service}`",
+                text.escape_debug()
+            );
             let label = format!("`{service}/` and lower-case letters, digits and '-'");
             self.wrong(id.span(), message, label);
             return None;
@@ -183,7 +214,11 @@ impl Check<'_> {
             _ => (None, None),
         };
         let (Some(first), Some(last)) = (first, last) else {
-            self.wrong(port.span(), "not a port", "a number from 1 to 65535, or \"6892-6900\"");
+            self.wrong(
+                port.span(),
+                "not a port",
+                "a number from 1 to 65535, or \"6892-6900\"",
+            );
             return None;
         };
         let range = PortRange::new(first, last);
@@ -231,7 +266,10 @@ impl Check<'_> {
         let usage = self.choice(
             "use",
             &raw.usage,
-            &[("exclusive", HostUse::Exclusive), ("shared", HostUse::Shared)],
+            &[
+                ("exclusive", HostUse::Exclusive),
+                ("shared", HostUse::Shared),
+            ],
         );
         let source = self.source(&raw.source);
         let note = raw.note.as_ref().map(|text| self.text(text));
@@ -269,7 +307,11 @@ impl Check<'_> {
             }
             Some((first, _, _)) => {
                 let label = format!("first named at {first}");
-                self.wrong(raw.name.span(), format!("the host {name} is named twice"), label);
+                self.wrong(
+                    raw.name.span(),
+                    format!("the host {name} is named twice"),
+                    label,
+                );
                 None
             }
         }
@@ -314,11 +356,18 @@ impl Check<'_> {
         choices: &[(&str, T)],
     ) -> Option<T> {
         let text = value.get_ref();
-        let found = choices.iter().find(|(name, _)| name == text).map(|&(_, choice)| choice);
+        let found = choices
+            .iter()
+            .find(|(name, _)| name == text)
+            .map(|&(_, choice)| choice);
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|&(name, _)| name).collect();
             let message = format!("unknown {what} `{}`", text.escape_debug());
-            self.wrong(value.span(), message, format!("one of: {}", names.join(", ")));
+            self.wrong(
+                value.span(),
+                message,
+                format!("one of: {}", names.join(", ")),
+            );
         }
         found
     }
@@ -346,7 +395,10 @@ impl Check<'_> {
 }
 
 /// `None` outside stands for a mistake, `Some(None)` for "not given".
-#[allow(clippy::option_option, reason = "absent and wrong are different things here")]
+#[allow(
+    clippy::option_option,
+    reason = "absent and wrong are different things here"
+)]
 fn optional(value: Option<Option<String>>) -> Option<Option<String>> {
     match value {
         None => Some(None),

@@ -24,7 +24,10 @@ pub struct ResponseHead<'a> {
 
 /// The value of a header field, without regard to case of the name.
 pub fn header<'a>(headers: &[(&'a str, &'a [u8])], name: &str) -> Option<&'a [u8]> {
-    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    headers
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, value)| *value)
 }
 
 impl<'a> RequestHead<'a> {

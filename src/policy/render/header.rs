@@ -8,14 +8,26 @@ pub(super) type Commands<'a> = &'a [(&'a str, &'a str)];
 
 /// Writes all of it, as `#` comments.
 pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
-    let names: Vec<_> = plan.messengers.iter().map(|(_, name)| name.as_str()).collect();
+    let names: Vec<_> = plan
+        .messengers
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
     let what = match plan.profile {
         Profile::Document => "the ports of the default table (profile document)",
         Profile::Full => "every known port, whoever states it (profile full),",
     };
-    text.paragraph("# ", "# ", &format!("imwarden policy: closes {what} for {}.", and(&names)));
+    text.paragraph(
+        "# ",
+        "# ",
+        &format!("imwarden policy: closes {what} for {}.", and(&names)),
+    );
     if !plan.chosen.is_empty() {
-        text.paragraph("# ", "# ", &format!("Asked for: {} only.", plan.chosen.join(", ")));
+        text.paragraph(
+            "# ",
+            "# ",
+            &format!("Asked for: {} only.", plan.chosen.join(", ")),
+        );
     }
     text.line("#");
     for (verb, command) in commands {
@@ -54,6 +66,10 @@ fn conduct(plan: &Plan) -> String {
 }
 
 fn warnings(text: &mut Text, plan: &Plan) {
+    if plan.is_empty() {
+        text.line("#");
+        text.line("# THIS FILE CLOSES NOTHING. The lines below say why.");
+    }
     if !plan.idle.is_empty() {
         let hint = match plan.profile {
             Profile::Document => {
@@ -62,11 +78,11 @@ fn warnings(text: &mut Text, plan: &Plan) {
             Profile::Full => "no known port of it can be closed",
         };
         text.line("#");
-        text.paragraph("# ", "# ", &format!("NO RULE for {}: {hint}.", plan.idle.join(", ")));
-    }
-    if plan.is_empty() {
-        text.line("#");
-        text.line("# THIS FILE CLOSES NOTHING. The reasons are below.");
+        text.paragraph(
+            "# ",
+            "# ",
+            &format!("NO RULE for {}: {hint}.", plan.idle.join(", ")),
+        );
     }
 }
 
@@ -113,11 +129,24 @@ fn hosts(text: &mut Text, plan: &Plan) {
         "Hosts to deny as well. A packet filter knows addresses, not names: these need a resolver \
          or a proxy that refuses them (*. stands for the name itself and all names below it).",
     );
-    let width = plan.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
+    let width = plan
+        .hosts
+        .iter()
+        .map(|host| host.name.len())
+        .max()
+        .unwrap_or(0);
     for host in &plan.hosts {
-        let note = host.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        let note = host
+            .note
+            .as_deref()
+            .map(|note| format!(": {note}"))
+            .unwrap_or_default();
         let first = format!("#   {:<width$}  ", host.name);
         let rest = format!("#   {:<width$}  ", "");
-        text.paragraph(&first, &rest, &format!("{} ({}){note}", host.service, host.source));
+        text.paragraph(
+            &first,
+            &rest,
+            &format!("{} ({}){note}", host.service, host.source),
+        );
     }
 }

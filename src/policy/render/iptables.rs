@@ -70,14 +70,21 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
     let check = format!("{program}-restore --noflush --test FILE");
     let load = format!("{program}-restore -w --noflush FILE");
     let watch = format!("{program} -w -nvL");
-    header::write(&mut text, plan, &[("check", &check), ("load", &load), ("watch", &watch)]);
+    let remove = "sh SCRIPT remove, with the script of --format iptables-script";
+    let commands = [
+        ("check", &*check),
+        ("load", &load),
+        ("watch", &watch),
+        ("remove", remove),
+    ];
+    header::write(&mut text, plan, &commands);
     text.line("#");
     text.paragraph(
         "# ",
         "# ",
         "Rules of others stay (--noflush), and our chains are emptied first. But a restore file cannot ask \
-         whether a jump is there: loaded twice, it jumps twice, which is harmless and untidy. The shell \
-         script (--format iptables-script) can run again and again, and removes the rules, too.",
+         whether a jump is there: loaded twice, it jumps twice, which is harmless and untidy. The \
+         script can run again and again.",
     );
     text.line("*filter");
     declarations(&mut text, plan);
@@ -112,9 +119,19 @@ fn declarations(text: &mut Text, plan: &Plan) {
 fn rules(text: &mut Text, plan: &Plan, family: Family) {
     let names = names::iptables(plan);
     text.line("# Resets pass first: a refusal is itself a reset, and must get out.");
-    text.line(own("-A IMWARDEN -p tcp -m tcp --tcp-flags RST RST", "imwarden: resets pass", "RETURN"));
-    text.line("# Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.");
-    text.line(own("-A IMWARDEN -m conntrack --ctdir REPLY", "imwarden: answers pass", "RETURN"));
+    text.line(own(
+        "-A IMWARDEN -p tcp -m tcp --tcp-flags RST RST",
+        "imwarden: resets pass",
+        "RETURN",
+    ));
+    text.line(
+        "# Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.",
+    );
+    text.line(own(
+        "-A IMWARDEN -m conntrack --ctdir REPLY",
+        "imwarden: answers pass",
+        "RETURN",
+    ));
     for (group, name) in plan.groups.iter().zip(&names) {
         for owner in group.owners() {
             if let Some(note) = &owner.note {
@@ -131,7 +148,11 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
     }
     if !plan.is_empty() && plan.action == Action::Reject {
         let unreachable = format!("REJECT --reject-with {}", family.unreachable());
-        text.line(own("-A IMW-REFUSE -p tcp", "imwarden: TCP, at once", "REJECT --reject-with tcp-reset"));
+        text.line(own(
+            "-A IMW-REFUSE -p tcp",
+            "imwarden: TCP, at once",
+            "REJECT --reject-with tcp-reset",
+        ));
         text.line(own("-A IMW-REFUSE", "imwarden: UDP, at once", &unreachable));
     }
 }
@@ -139,7 +160,11 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
 /// The rules that lead to one feature's chain.
 fn matches(text: &mut Text, group: &Group, name: &str) {
     for (transport, word) in [(Transport::Tcp, "tcp"), (Transport::Udp, "udp")] {
-        let mut ports: Vec<_> = group.ports.iter().filter(|p| p.transport == transport).collect();
+        let mut ports: Vec<_> = group
+            .ports
+            .iter()
+            .filter(|p| p.transport == transport)
+            .collect();
         ports.sort_by_key(|ports| ports.range);
         for chunk in chunks(&ports) {
             let list: Vec<_> = chunk.iter().map(|ports| port(ports)).collect();
@@ -151,7 +176,11 @@ fn matches(text: &mut Text, group: &Group, name: &str) {
             owners.sort_unstable();
             owners.dedup();
             let comment = reference(&owners, MAX_COMMENT);
-            text.line(own(&format!("-A IMWARDEN -p {word} {condition}"), &comment, name));
+            text.line(own(
+                &format!("-A IMWARDEN -p {word} {condition}"),
+                &comment,
+                name,
+            ));
         }
     }
 }
@@ -175,7 +204,11 @@ fn chunks<'a>(ports: &[&'a Ports]) -> Vec<Vec<&'a Ports>> {
 
 fn port(ports: &Ports) -> String {
     let (first, last) = (ports.range.first(), ports.range.last());
-    if first == last { first.to_string() } else { format!("{first}:{last}") }
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}:{last}")
+    }
 }
 
 fn own(rule: &str, comment: &str, target: &str) -> String {

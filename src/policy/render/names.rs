@@ -27,7 +27,11 @@ pub(super) fn iptables(plan: &Plan) -> Vec<String> {
 }
 
 fn joined(group: &Group, joint: &str) -> String {
-    let ids: Vec<_> = group.services.iter().map(crate::model::Service::id).collect();
+    let ids: Vec<_> = group
+        .services
+        .iter()
+        .map(crate::model::Service::id)
+        .collect();
     ids.join(joint)
 }
 

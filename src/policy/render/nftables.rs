@@ -20,7 +20,10 @@ pub(super) fn render(plan: &Plan) -> String {
         plan,
         &[
             ("check", "nft -c -f FILE"),
-            ("load", "nft -f FILE (again at will: it replaces itself, and the counters start at 0)"),
+            (
+                "load",
+                "nft -f FILE (again at will: it replaces itself, and the counters start at 0)",
+            ),
             ("watch", "nft list counters table inet imwarden"),
             ("remove", "nft delete table inet imwarden"),
         ],
@@ -79,14 +82,26 @@ fn port_map(
     text.line("\t\tflags interval");
     text.line("\t\telements = {");
     for (at, (group, ports)) in ports.iter().enumerate() {
-        let Some(name) = plan.groups.iter().zip(names).find(|(g, _)| g == group).map(|(_, n)| n)
+        let Some(name) = plan
+            .groups
+            .iter()
+            .zip(names)
+            .find(|(g, _)| g == group)
+            .map(|(_, n)| n)
         else {
             continue;
         };
         let owners: Vec<&Owner> = ports.owners.iter().collect();
         let comment = reference(&owners, MAX_COMMENT);
-        let comma = if at + 1 < plan.ports(transport).len() { "," } else { "" };
-        text.line(format!("\t\t\t{} comment \"{comment}\" : goto f_{name}{comma}", ports.range));
+        let comma = if at + 1 < plan.ports(transport).len() {
+            ","
+        } else {
+            ""
+        };
+        text.line(format!(
+            "\t\t\t{} comment \"{comment}\" : goto f_{name}{comma}",
+            ports.range
+        ));
     }
     text.line("\t\t}");
     text.line("\t}");
@@ -116,7 +131,9 @@ fn feature_chains(text: &mut Text, plan: &Plan, names: &[String]) {
         }
         let comment = reference(&owners, MAX_COMMENT);
         text.line(format!("\tchain f_{name} {{"));
-        text.line(format!("\t\tcounter name \"{name}\" {verdict} comment \"{comment}\""));
+        text.line(format!(
+            "\t\tcounter name \"{name}\" {verdict} comment \"{comment}\""
+        ));
         text.line("\t}");
         text.blank();
     }
@@ -140,7 +157,9 @@ fn base_chain(text: &mut Text, hook: Hook) {
     let name = hook.name();
     text.line(format!("\tchain {name} {{"));
     // A little before the usual filter chains: what they accept early is still seen here.
-    text.line(format!("\t\ttype filter hook {name} priority filter - 5; policy accept;"));
+    text.line(format!(
+        "\t\ttype filter hook {name} priority filter - 5; policy accept;"
+    ));
     match hook {
         Hook::Forward => {}
         Hook::Output => text.line("\t\toifname \"lo\" accept comment \"imwarden: loopback\""),

@@ -21,7 +21,9 @@ pub(super) fn render(plan: &Plan) -> String {
     text.blank();
     text.line("set -eu");
     text.blank();
-    text.line("# To choose a back-end: IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy sh FILE");
+    text.line(
+        "# To choose a back-end: IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy sh FILE",
+    );
     text.line("IPTABLES=${IPTABLES:-iptables}");
     text.line("IP6TABLES=${IP6TABLES:-ip6tables}");
     text.blank();

@@ -53,8 +53,14 @@ pub(super) fn reference(owners: &[&Owner], max: usize) -> String {
     for (done, owner) in owners.iter().enumerate() {
         let joint = if done == 0 { "" } else { ", " };
         // A source is said once for the run of facts that share it.
-        let last_of_source = owners.get(done + 1).is_none_or(|next| next.source != owner.source);
-        let source = if last_of_source { format!(" ({})", owner.source) } else { String::new() };
+        let last_of_source = owners
+            .get(done + 1)
+            .is_none_or(|next| next.source != owner.source);
+        let source = if last_of_source {
+            format!(" ({})", owner.source)
+        } else {
+            String::new()
+        };
         let piece = format!("{joint}{}{source}", owner.id);
         let left = owners.len().saturating_sub(done);
         let tail = format!("{joint}{left} more");
