@@ -66,6 +66,10 @@ fn conduct(plan: &Plan) -> String {
 }
 
 fn warnings(text: &mut Text, plan: &Plan) {
+    if plan.is_empty() {
+        text.line("#");
+        text.line("# THIS FILE CLOSES NOTHING. The lines below say why.");
+    }
     if !plan.idle.is_empty() {
         let hint = match plan.profile {
             Profile::Document => {
@@ -79,10 +83,6 @@ fn warnings(text: &mut Text, plan: &Plan) {
             "# ",
             &format!("NO RULE for {}: {hint}.", plan.idle.join(", ")),
         );
-    }
-    if plan.is_empty() {
-        text.line("#");
-        text.line("# THIS FILE CLOSES NOTHING. The reasons are below.");
     }
 }
 

@@ -70,18 +70,21 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
     let check = format!("{program}-restore --noflush --test FILE");
     let load = format!("{program}-restore -w --noflush FILE");
     let watch = format!("{program} -w -nvL");
-    header::write(
-        &mut text,
-        plan,
-        &[("check", &check), ("load", &load), ("watch", &watch)],
-    );
+    let remove = "sh SCRIPT remove, with the script of --format iptables-script";
+    let commands = [
+        ("check", &*check),
+        ("load", &load),
+        ("watch", &watch),
+        ("remove", remove),
+    ];
+    header::write(&mut text, plan, &commands);
     text.line("#");
     text.paragraph(
         "# ",
         "# ",
         "Rules of others stay (--noflush), and our chains are emptied first. But a restore file cannot ask \
-         whether a jump is there: loaded twice, it jumps twice, which is harmless and untidy. The shell \
-         script (--format iptables-script) can run again and again, and removes the rules, too.",
+         whether a jump is there: loaded twice, it jumps twice, which is harmless and untidy. The \
+         script can run again and again.",
     );
     text.line("*filter");
     declarations(&mut text, plan);
