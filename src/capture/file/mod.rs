@@ -12,7 +12,6 @@ mod stream;
 mod window;
 mod zstd;
 
-
 pub use expand::expand;
 
 use super::{CaptureError, FrameSource};
