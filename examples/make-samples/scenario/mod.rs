@@ -11,6 +11,9 @@ mod baits;
 pub mod bytes;
 mod icq;
 mod icq_udp;
+mod msn;
+mod msn_http;
+mod msn_peer;
 mod named;
 mod ordinary;
 mod oscar;
@@ -27,6 +30,9 @@ pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(aim::scenarios());
     all.extend(icq::scenarios());
+    all.extend(msn::scenarios());
+    all.extend(msn_peer::scenarios());
+    all.extend(msn_http::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
     all
