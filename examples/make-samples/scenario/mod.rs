@@ -20,6 +20,7 @@ mod oscar;
 mod peer;
 pub mod talk;
 pub mod wire;
+mod yahoo;
 
 use std::io;
 use std::path::Path;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(msn::scenarios());
     all.extend(msn_peer::scenarios());
     all.extend(msn_http::scenarios());
+    all.extend(yahoo::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
     all

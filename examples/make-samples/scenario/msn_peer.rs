@@ -277,7 +277,7 @@ fn direct() -> Scenario {
         .server(handshake(903))
         .client(data)
         .server(framed(&received.bytes()))
-        .is(Truth::confirmed("msn", "msn-p2p", "peer"));
+        .is(Truth::confirmed("msn", "msn-p2p", "peer").uses(&["direct-connection"]));
     Scenario {
         name: "msn-p2p-direct",
         about: "alice@example.com sends bob@example.org a picture the newer way: MSNSLP on the switchboard, then a direct \
