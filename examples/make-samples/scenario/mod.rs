@@ -11,12 +11,16 @@ mod baits;
 pub mod bytes;
 mod icq;
 mod icq_udp;
+mod msn;
+mod msn_http;
+mod msn_peer;
 mod named;
 mod ordinary;
 mod oscar;
 mod peer;
 pub mod talk;
 pub mod wire;
+mod yahoo;
 
 use std::io;
 use std::path::Path;
@@ -27,6 +31,10 @@ pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(aim::scenarios());
     all.extend(icq::scenarios());
+    all.extend(msn::scenarios());
+    all.extend(msn_peer::scenarios());
+    all.extend(msn_http::scenarios());
+    all.extend(yahoo::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
     all
