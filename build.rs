@@ -4,7 +4,11 @@
 //! without it, `off` leaves it out. The `pcap` crate is a plain dependency; a crate that no code names is
 //! not linked, so the binary has no libpcap in its NEEDED list when the answer is no.
 
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a build script talks to cargo by printing")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a build script talks to cargo by printing"
+)]
 
 use std::process::ExitCode;
 

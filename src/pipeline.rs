@@ -23,7 +23,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { keep_all: false, memory: DEFAULT_MEMORY, first_flow: 1 }
+        Self {
+            keep_all: false,
+            memory: DEFAULT_MEMORY,
+            first_flow: 1,
+        }
     }
 }
 
@@ -48,7 +52,11 @@ pub fn run(
     settings: Settings,
     progress: &mut dyn FnMut(u64),
 ) -> Analysis {
-    let mut tracker = Tracker::new(Engine::new(rules, settings.keep_all), settings.memory, settings.first_flow);
+    let mut tracker = Tracker::new(
+        Engine::new(rules, settings.keep_all),
+        settings.memory,
+        settings.first_flow,
+    );
     let mut summary = Summary::default();
     let error = loop {
         if summary.packets % PROGRESS_EVERY == 0 {
@@ -75,10 +83,14 @@ pub fn run(
     };
     let stats = source.stats();
     progress(stats.position);
-    summary.drops = stats.drops;
+    summary.drops = stats.dropped;
     let (engine, counted) = tracker.finish();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;
     summary.overlaps = counted.overlaps;
-    Analysis { findings: engine.into_findings(), summary, error }
+    Analysis {
+        findings: engine.into_findings(),
+        summary,
+        error,
+    }
 }

@@ -205,7 +205,7 @@ fn a_capture_cut_in_the_middle_gives_what_came_before_and_exit_code_3() {
         .code(3);
     let complaint = text(&run.get_output().stderr);
     assert!(
-        complaint.contains("cut.pcap") && complaint.contains("offset"),
+        complaint.contains("cut.pcap") && complaint.contains("at byte"),
         "{complaint}"
     );
     let findings = text(&run.get_output().stdout).lines().count();

@@ -44,7 +44,10 @@ fn captures() -> Vec<PathBuf> {
     let mut captures: Vec<PathBuf> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "pcap"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "pcap")
+        })
         .collect();
     captures.sort();
     captures
@@ -65,23 +68,45 @@ fn detections(capture: &Path) -> BTreeMap<String, Value> {
         .filter(|record| record["event_type"] == "flow" && record["confidence"] != "possible")
         .map(|record| {
             let end = |side: &str| {
-                let ip = record[format!("{side}_ip")].as_str().unwrap().parse().unwrap();
-                std::net::SocketAddr::new(ip, record[format!("{side}_port")].as_u64().unwrap() as u16)
+                let ip = record[format!("{side}_ip")]
+                    .as_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap();
+                std::net::SocketAddr::new(
+                    ip,
+                    record[format!("{side}_port")].as_u64().unwrap() as u16,
+                )
             };
-            (format!("{} {} -> {}", record["proto"].as_str().unwrap(), end("src"), end("dest")), record)
+            (
+                format!(
+                    "{} {} -> {}",
+                    record["proto"].as_str().unwrap(),
+                    end("src"),
+                    end("dest")
+                ),
+                record,
+            )
         })
         .collect()
 }
 
 fn texts(list: &Value) -> Vec<String> {
-    let mut texts: Vec<String> =
-        list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect();
+    let mut texts: Vec<String> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect();
     texts.sort();
     texts
 }
 
 fn rank(confidence: &str) -> usize {
-    ["possible", "probable", "confirmed"].iter().position(|known| *known == confidence).unwrap()
+    ["possible", "probable", "confirmed"]
+        .iter()
+        .position(|known| *known == confidence)
+        .unwrap()
 }
 
 /// Everything in which a record differs from its truth.
@@ -92,9 +117,17 @@ fn differences(truth: &Flow, record: &Value) -> Vec<String> {
             found.push(format!("{what} is {got}, in truth {want}"));
         }
     };
-    equal("service", &truth.service.as_str().into(), &record["service"]);
+    equal(
+        "service",
+        &truth.service.as_str().into(),
+        &record["service"],
+    );
     if let Some(app_proto) = &truth.app_proto {
-        equal("app_proto", &app_proto.as_str().into(), &record["app_proto"]);
+        equal(
+            "app_proto",
+            &app_proto.as_str().into(),
+            &record["app_proto"],
+        );
     }
     if let Some(role) = &truth.role {
         equal("role", &role.as_str().into(), &record["role"]);
@@ -107,10 +140,22 @@ fn differences(truth: &Flow, record: &Value) -> Vec<String> {
         names.sort();
         names
     };
-    equal("accounts", &sorted(&truth.accounts).into(), &texts(&record["accounts"]).into());
-    equal("peers", &sorted(&truth.peers).into(), &texts(&record["peers"]).into());
+    equal(
+        "accounts",
+        &sorted(&truth.accounts).into(),
+        &texts(&record["accounts"]).into(),
+    );
+    equal(
+        "peers",
+        &sorted(&truth.peers).into(),
+        &texts(&record["peers"]).into(),
+    );
     let features = texts(&record["features"]);
-    for feature in truth.features.iter().filter(|feature| !features.contains(feature)) {
+    for feature in truth
+        .features
+        .iter()
+        .filter(|feature| !features.contains(feature))
+    {
         found.push(format!("feature {feature} is missing in {features:?}"));
     }
     let confidence = record["confidence"].as_str().unwrap();
@@ -126,24 +171,38 @@ fn every_sample_is_named_as_its_truth_says_and_everything_else_is_silent() {
     let mut flows = 0;
     for capture in captures() {
         let name = capture.file_name().unwrap().to_string_lossy().into_owned();
-        let truth: Truth = toml::from_str(&std::fs::read_to_string(capture.with_extension("toml")).unwrap()).unwrap();
+        let truth: Truth =
+            toml::from_str(&std::fs::read_to_string(capture.with_extension("toml")).unwrap())
+                .unwrap();
         let mut found = detections(&capture);
         for flow in &truth.flow {
             flows += 1;
             let key = format!("{} {} -> {}", flow.proto, flow.client, flow.server);
             match found.remove(&key) {
                 Some(record) => {
-                    wrong.extend(differences(flow, &record).iter().map(|what| format!("{name}: {key}: {what}")));
+                    wrong.extend(
+                        differences(flow, &record)
+                            .iter()
+                            .map(|what| format!("{name}: {key}: {what}")),
+                    );
                 }
                 None => wrong.push(format!("{name}: {key}: {} is missed", flow.service)),
             }
         }
         for (key, record) in found {
-            wrong.push(format!("{name}: {key}: false alarm: {}, {}", record["service"], record["evidence"]));
+            wrong.push(format!(
+                "{name}: {key}: false alarm: {}, {}",
+                record["service"], record["evidence"]
+            ));
         }
     }
+    assert!(
+        wrong.is_empty(),
+        "{} differences in {flows} flows\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(flows >= 40, "only {flows} flows in all samples");
-    assert!(wrong.is_empty(), "{} differences in {flows} flows\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -151,14 +210,27 @@ fn the_maker_makes_the_same_bytes_again() {
     let again = tempfile::tempdir().unwrap();
     scenario::write_all(again.path()).unwrap();
     let list = |folder: &Path| -> Vec<PathBuf> {
-        let mut names: Vec<PathBuf> =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into()).collect();
+        let mut names: Vec<PathBuf> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into())
+            .collect();
         names.sort();
         names
     };
-    assert_eq!(list(again.path()), list(&folder()), "the samples are those that the maker makes");
+    assert_eq!(
+        list(again.path()),
+        list(&folder()),
+        "the samples are those that the maker makes"
+    );
     for name in list(again.path()) {
-        let (made, kept) = (std::fs::read(again.path().join(&name)), std::fs::read(folder().join(&name)));
-        assert!(made.unwrap() == kept.unwrap(), "{} differs: run `cargo run --example make-samples`", name.display());
+        let (made, kept) = (
+            std::fs::read(again.path().join(&name)),
+            std::fs::read(folder().join(&name)),
+        );
+        assert!(
+            made.unwrap() == kept.unwrap(),
+            "{} differs: run `cargo run --example make-samples`",
+            name.display()
+        );
     }
 }

@@ -3,6 +3,12 @@
 //! `cargo run --example make-samples [FOLDER]`: the same bytes every time. Nothing of the library is used here: what a
 //! capture holds is known from the scenario that made it, not from the program that will read it.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it says what it wrote"
+)]
+
 mod scenario;
 
 use std::path::PathBuf;

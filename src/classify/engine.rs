@@ -102,6 +102,8 @@ impl<'r> Engine<'r> {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     state.facts().named_host(hit, &name, via, info.packet);
                 }
+                // Who opened the connection is known: a protocol's idea of client and server yields.
+                Event::ClientIs(_) if info.opening_seen => {}
                 event => state.facts().take(event, info.packet),
             }
         }

@@ -113,10 +113,7 @@ impl Reading {
             }
             return;
         }
-        match capture::expand(path) {
-            Ok(files) if files.is_empty() => {
-                self.complain(&path.display().to_string(), "no capture in this folder");
-            }
+        match capture::expand(&[path]) {
             Ok(files) => {
                 for file in files {
                     self.source(
@@ -127,7 +124,7 @@ impl Reading {
                     );
                 }
             }
-            Err(error) => self.complain(&path.display().to_string(), &error.to_string()),
+            Err(error) => self.complain(&error.to_string()),
         }
     }
 
@@ -140,7 +137,7 @@ impl Reading {
     ) {
         let mut source = match source {
             Ok(source) => source,
-            Err(error) => return self.complain(name, &error.to_string()),
+            Err(error) => return self.complain(&error.to_string()),
         };
         let mut progress = Progress::new(name, source.stats().total);
         let settings = Settings {
@@ -156,16 +153,15 @@ impl Reading {
         self.total.add(&analysis.summary);
         if let Some(error) = analysis.error {
             let packets = analysis.summary.packets;
-            self.complain(
-                name,
-                &format!("{error}; the findings cover the {packets} packets before it"),
-            );
+            self.complain(&format!(
+                "{error}; the findings cover the {packets} packets before it"
+            ));
         }
     }
 
-    fn complain(&mut self, name: &str, message: &str) {
+    fn complain(&mut self, message: &str) {
         self.unreadable = true;
-        output::complain(&format!("{name}: {message}"));
+        output::complain(message);
     }
 }
 

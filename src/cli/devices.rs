@@ -8,8 +8,16 @@ use std::io::Write;
 pub fn run(out: &mut dyn Write) -> Result<(), CliError> {
     for device in live::devices().map_err(CliError::Devices)? {
         let addresses: Vec<String> = device.addresses.iter().map(ToString::to_string).collect();
-        let addresses = if addresses.is_empty() { "-".into() } else { addresses.join(" ") };
-        writeln!(out, "{:<16} {addresses:<48} {}", device.name, device.description)?;
+        let addresses = if addresses.is_empty() {
+            "-".into()
+        } else {
+            addresses.join(" ")
+        };
+        writeln!(
+            out,
+            "{:<16} {addresses:<48} {}",
+            device.name, device.description
+        )?;
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ enum CliError {
     #[error(transparent)]
     Rules(#[from] crate::ruleset::RulesError),
     #[error(transparent)]
-    PolicyCommand(#[from] policy::PolicyCommandError),
+    Policy(#[from] policy::PolicyError),
     #[error(transparent)]
     RulesCommand(#[from] rules::RulesCommandError),
     #[error("cannot list the network interfaces: {0}")]
@@ -92,21 +92,13 @@ impl CliError {
 
     /// Whoever read our output has seen enough: no error (`imwarden analyze ... | head`).
     fn is_broken_pipe(&self) -> bool {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            let io = error.downcast_ref::<io::Error>();
-            if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-                return true;
-            }
-            // A transparent error hands its source on, not itself.
-            if let Some(Self::Output(io) | Self::Write { source: io, .. }) = error.downcast_ref::<Self>()
-                && io.kind() == io::ErrorKind::BrokenPipe
-            {
-                return true;
-            }
-            cause = error.source();
+        match self {
+            Self::Output(io)
+            | Self::Policy(policy::PolicyError::Output(io))
+            | Self::RulesCommand(rules::RulesCommandError::Output(io))
+            | Self::Write { source: io, .. } => io.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
         }
-        false
     }
 }
 
@@ -140,8 +132,14 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 
 /// `IMWARDEN_LOG=debug` (or `trace`, ...) writes the program's own doings to stderr.
 fn start_log() {
-    let wish = std::env::var("IMWARDEN_LOG").ok().and_then(|level| level.parse::<tracing::Level>().ok());
+    let wish = std::env::var("IMWARDEN_LOG")
+        .ok()
+        .and_then(|level| level.parse::<tracing::Level>().ok());
     if let Some(level) = wish {
-        tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).without_time().init();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(io::stderr)
+            .without_time()
+            .init();
     }
 }

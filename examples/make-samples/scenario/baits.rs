@@ -46,7 +46,9 @@ impl List {
     }
 
     fn lines(&mut self, server: &str, dialogue: &[&str]) {
-        self.add(server, |client, server, start| lines(client, server, start, dialogue));
+        self.add(server, |client, server, start| {
+            lines(client, server, start, dialogue)
+        });
     }
 }
 
@@ -54,10 +56,19 @@ fn text() -> Vec<Talk> {
     let mut list = List::default();
     for port in [5190, 5050, 1863, 4443, 7320, 5101] {
         list.add(&format!("198.51.100.20:{port}"), |client, server, start| {
-            ordinary::web(client, server, start, "intranet.example.com", "<html>Nothing to see</html>")
+            ordinary::web(
+                client,
+                server,
+                start,
+                "intranet.example.com",
+                "<html>Nothing to see</html>",
+            )
         });
     }
-    let redis_or_imap = [ordinary::redis as fn(&str, &str, u64) -> Talk, ordinary::imap];
+    let redis_or_imap = [
+        ordinary::redis as fn(&str, &str, u64) -> Talk,
+        ordinary::imap,
+    ];
     for (service, port) in redis_or_imap.into_iter().zip([5190, 5190]) {
         list.add(&format!("198.51.100.21:{port}"), service);
     }
@@ -87,19 +98,43 @@ fn text() -> Vec<Talk> {
         )
         .shown(Shown::WithoutOpening)
     });
-    list.lines("198.51.100.26:1863", &["C: VER 1.0", "S: VER 1.0 OK", "C: MSG hello", "S: ACK"]);
-    list.lines("198.51.100.26:1863", &["C: USR alice", "S: ANS 42", "C: BYE", "S: OUT"]);
-    list.lines("198.51.100.26:5050", &["C: YMSG rocks, said nobody in particular", "S: YMSG? What is that?"]);
-    list.lines("198.51.100.26:5190", &["C: * this is a list", "S: * of two things"]);
-    list.lines("198.51.100.26:9898", &["C: FLAP your wings", "S: toc_signon is a command"]);
-    list.lines("198.51.100.26:5190", &["C: OFT2 is a format", "S: ODC2 is another"]);
+    list.lines(
+        "198.51.100.26:1863",
+        &["C: VER 1.0", "S: VER 1.0 OK", "C: MSG hello", "S: ACK"],
+    );
+    list.lines(
+        "198.51.100.26:1863",
+        &["C: USR alice", "S: ANS 42", "C: BYE", "S: OUT"],
+    );
+    list.lines(
+        "198.51.100.26:5050",
+        &[
+            "C: YMSG rocks, said nobody in particular",
+            "S: YMSG? What is that?",
+        ],
+    );
+    list.lines(
+        "198.51.100.26:5190",
+        &["C: * this is a list", "S: * of two things"],
+    );
+    list.lines(
+        "198.51.100.26:9898",
+        &["C: FLAP your wings", "S: toc_signon is a command"],
+    );
+    list.lines(
+        "198.51.100.26:5190",
+        &["C: OFT2 is a format", "S: ODC2 is another"],
+    );
     // An article whose body begins with a magic word, and another that quotes a dialogue.
     for body in [
         "YMSG is the magic of a protocol.\n",
         "VER 1 MSNP9 CVR0\r\nUSR 2 TWN I alice@example.com\r\nis how it began.\r\n",
     ] {
         list.add("198.51.100.27:80", |client, server, start| {
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
             Talk::tcp(client, server, start)
                 .client("GET /history.txt HTTP/1.1\r\nHost: articles.example.com\r\n\r\n")
                 .server(format!("{head}{body}"))
@@ -113,9 +148,9 @@ fn text() -> Vec<Talk> {
         "GET /capacity HTTP/1.1\r\nHost: disk.example.com\r\n\r\n",
     ] {
         list.add("198.51.100.28:80", |client, server, start| {
-            Talk::tcp(client, server, start)
-                .client(request)
-                .server("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n")
+            Talk::tcp(client, server, start).client(request).server(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n",
+            )
         });
     }
     list.0
@@ -142,11 +177,25 @@ fn binary() -> Vec<Talk> {
     }
     // AOL's own client framed its packets with Z on the same port.
     list.add("203.0.113.35:5190", |client, server, start| {
-        let frame = |n: u64| join(&[b"Z", &noise(n, 2), &be16(24), &[0x10, 0x10, 0x20], &noise(n + 1, 24)]);
-        Talk::tcp(client, server, start).client(frame(1)).server(frame(2)).client(frame(3)).server(frame(4))
+        let frame = |n: u64| {
+            join(&[
+                b"Z",
+                &noise(n, 2),
+                &be16(24),
+                &[0x10, 0x10, 0x20],
+                &noise(n + 1, 24),
+            ])
+        };
+        Talk::tcp(client, server, start)
+            .client(frame(1))
+            .server(frame(2))
+            .client(frame(3))
+            .server(frame(4))
     });
     // Noise, from both sides, on every messenger port.
-    for port in [5190, 4443, 1863, 6891, 1503, 5050, 3574, 7320, 5100, 5101, 9898, 443] {
+    for port in [
+        5190, 4443, 1863, 6891, 1503, 5050, 3574, 7320, 5100, 5101, 9898, 443,
+    ] {
         list.add(&format!("203.0.113.36:{port}"), |client, server, start| {
             Talk::tcp(client, server, start)
                 .client(noise(start, 700))
@@ -163,7 +212,8 @@ fn binary() -> Vec<Talk> {
     for port in [4000, 13324, 13325, 5000] {
         list.add(&format!("203.0.113.38:{port}"), |client, server, start| {
             (0..20).fold(Talk::udp(client, server, start), |talk, n| {
-                talk.client(noise(start + n, 24 + n as usize * 7)).server(noise(start + n + 50, 21))
+                talk.client(noise(start + n, 24 + n as usize * 7))
+                    .server(noise(start + n + 50, 21))
             })
         });
     }
@@ -198,8 +248,12 @@ fn names() -> Vec<Talk> {
     ];
     for (n, name) in near.into_iter().enumerate() {
         let address = Ipv4Addr::new(203, 0, 113, 100 + n as u8);
-        list.add("10.0.9.1:53", |client, server, start| ordinary::dns(client, server, start, name, address));
-        list.add(&format!("{address}:443"), |client, server, start| ordinary::tls(client, server, start, name));
+        list.add("10.0.9.1:53", |client, server, start| {
+            ordinary::dns(client, server, start, name, address)
+        });
+        list.add(&format!("{address}:443"), |client, server, start| {
+            ordinary::tls(client, server, start, name)
+        });
         list.add(&format!("{address}:80"), |client, server, start| {
             let page = "<p>Sign on at login.oscar.aol.com, port 5190, or scs.msg.yahoo.com.</p>";
             ordinary::web(client, server, start, name, page)
@@ -208,10 +262,14 @@ fn names() -> Vec<Talk> {
     // One address, a messenger's name and another one: the address proves nothing.
     let shared = Ipv4Addr::new(203, 0, 113, 200);
     for name in ["scs.msg.yahoo.com", "cdn.example.com"] {
-        list.add("10.0.9.1:53", |client, server, start| ordinary::dns(client, server, start, name, shared));
+        list.add("10.0.9.1:53", |client, server, start| {
+            ordinary::dns(client, server, start, name, shared)
+        });
     }
     list.add(&format!("{shared}:8080"), |client, server, start| {
-        Talk::tcp(client, server, start + 500).client(noise(start, 300)).server(noise(start + 1, 800))
+        Talk::tcp(client, server, start + 500)
+            .client(noise(start, 300))
+            .server(noise(start + 1, 800))
     });
     // A messenger's address, but the connection says that it is for somebody else.
     let moved = Ipv4Addr::new(203, 0, 113, 201);
@@ -221,6 +279,8 @@ fn names() -> Vec<Talk> {
     list.add(&format!("{moved}:443"), |client, server, start| {
         ordinary::tls(client, server, start + 500, "www.example.net")
     });
-    list.add(&format!("{moved}:22"), |client, server, start| ordinary::ssh(client, server, start + 500));
+    list.add(&format!("{moved}:22"), |client, server, start| {
+        ordinary::ssh(client, server, start + 500)
+    });
     list.0
 }

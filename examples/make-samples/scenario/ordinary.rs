@@ -24,16 +24,26 @@ pub fn web(client: &str, server: &str, start_ms: u64, host: &str, page: &str) ->
         .server(response("text/html; charset=utf-8", page.as_bytes()))
         .pause(80)
         .client(request("/logo.png"))
-        .server(response("image/png", &join(&[b"\x89PNG\r\n\x1a\n", &noise(start_ms, 3000)])))
+        .server(response(
+            "image/png",
+            &join(&[b"\x89PNG\r\n\x1a\n", &noise(start_ms, 3000)]),
+        ))
         .client(request("/photo.jpg"))
-        .server(response("image/jpeg", &join(&[b"\xff\xd8\xff\xe0", &noise(start_ms + 1, 9000)])))
+        .server(response(
+            "image/jpeg",
+            &join(&[b"\xff\xd8\xff\xe0", &noise(start_ms + 1, 9000)]),
+        ))
 }
 
 /// A large file.
 pub fn download(client: &str, server: &str, start_ms: u64, host: &str, size: usize) -> Talk {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {size}\r\n\r\n"
+    );
     Talk::tcp(client, server, start_ms)
-        .client(format!("GET /pub/image.iso HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+        .client(format!(
+            "GET /pub/image.iso HTTP/1.1\r\nHost: {host}\r\n\r\n"
+        ))
         .server(join(&[head.as_bytes(), &noise(size as u64, size)]))
 }
 
@@ -68,30 +78,50 @@ pub fn tls(client: &str, server: &str, start_ms: u64, name: &str) -> Talk {
             &record(0x14, &[1]),
             &record(0x17, &noise(start_ms + 3, 2300)),
         ]))
-        .client(join(&[&record(0x14, &[1]), &record(0x17, &noise(start_ms + 4, 53))]))
+        .client(join(&[
+            &record(0x14, &[1]),
+            &record(0x17, &noise(start_ms + 4, 53)),
+        ]))
         .client(record(0x17, &noise(start_ms + 5, 410)))
         .server(record(0x17, &noise(start_ms + 6, 5200)))
 }
 
 /// A question and its answer.
 pub fn dns(client: &str, server: &str, start_ms: u64, name: &str, address: Ipv4Addr) -> Talk {
-    let labels: Vec<u8> =
-        name.split('.').flat_map(|label| join(&[&[label.len() as u8], label.as_bytes()])).chain([0]).collect();
+    let labels: Vec<u8> = name
+        .split('.')
+        .flat_map(|label| join(&[&[label.len() as u8], label.as_bytes()]))
+        .chain([0])
+        .collect();
     let id = be16((start_ms & 0xffff) as usize);
     let question = join(&[&labels, &[0, 1, 0, 1]]);
-    let answer = join(&[&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4], &address.octets()]);
+    let answer = join(&[
+        &[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4],
+        &address.octets(),
+    ]);
     Talk::udp(client, server, start_ms)
         .client(join(&[&id, &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &question]))
-        .server(join(&[&id, &[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], &question, &answer]))
+        .server(join(&[
+            &id,
+            &[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0],
+            &question,
+            &answer,
+        ]))
 }
 
 /// Lines of a text protocol: `C: ` and `S: ` say who speaks.
 pub fn lines(client: &str, server: &str, start_ms: u64, dialogue: &[&str]) -> Talk {
-    dialogue.iter().fold(Talk::tcp(client, server, start_ms), |talk, line| {
-        let (who, text) = line.split_at(3);
-        let text = format!("{text}\r\n");
-        if who == "C: " { talk.client(text) } else { talk.server(text) }
-    })
+    dialogue
+        .iter()
+        .fold(Talk::tcp(client, server, start_ms), |talk, line| {
+            let (who, text) = line.split_at(3);
+            let text = format!("{text}\r\n");
+            if who == "C: " {
+                talk.client(text)
+            } else {
+                talk.server(text)
+            }
+        })
 }
 
 /// Mail goes out.
@@ -284,7 +314,12 @@ pub fn ntp(client: &str, server: &str, start_ms: u64) -> Talk {
 pub fn dce_rpc(client: &str, server: &str, start_ms: u64) -> Talk {
     let pdu = |kind: u8, body: &[u8]| {
         let length = (body.len() + 16) as u16;
-        join(&[&[5, 0, kind, 3, 0x10, 0, 0, 0], &length.to_le_bytes(), &[0, 0, 1, 0, 0, 0], body])
+        join(&[
+            &[5, 0, kind, 3, 0x10, 0, 0, 0],
+            &length.to_le_bytes(),
+            &[0, 0, 1, 0, 0, 0],
+            body,
+        ])
     };
     Talk::tcp(client, server, start_ms)
         .client(pdu(11, &noise(start_ms, 56)))
@@ -298,7 +333,8 @@ pub fn netflow(client: &str, server: &str, start_ms: u64) -> Talk {
     (0..4).fold(Talk::udp(client, server, start_ms), |talk, round| {
         let count = 3;
         let header = join(&[&be16(5), &be16(count), &noise(start_ms + round, 20)]);
-        talk.pause(250).client(join(&[&header, &noise(start_ms + round + 9, count * 48)]))
+        talk.pause(250)
+            .client(join(&[&header, &noise(start_ms + round + 9, count * 48)]))
     })
 }
 

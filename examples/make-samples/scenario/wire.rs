@@ -102,6 +102,7 @@ const fn ends(talk: &Talk, side: Side) -> (SocketAddr, SocketAddr) {
 }
 
 #[derive(Default, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "these are the header's bits")]
 struct Flags {
     syn: bool,
     fin: bool,

@@ -19,7 +19,11 @@ pub fn devices() -> Result<Vec<Device>, String> {
     let list = pcap::Device::list().map_err(|error| error.to_string())?;
     let device = |device: pcap::Device| Device {
         name: device.name,
-        addresses: device.addresses.iter().map(|address| address.addr).collect(),
+        addresses: device
+            .addresses
+            .iter()
+            .map(|address| address.addr)
+            .collect(),
         description: device.desc.unwrap_or_default(),
     };
     Ok(list.into_iter().map(device).collect())
@@ -33,5 +37,8 @@ pub fn devices() -> Result<Vec<Device>, String> {
         description: interface.description,
         name: interface.name,
     };
-    Ok(pnet::datalink::interfaces().into_iter().map(device).collect())
+    Ok(pnet::datalink::interfaces()
+        .into_iter()
+        .map(device)
+        .collect())
 }

@@ -1,0 +1,190 @@
+//! The pcapng format (draft-ietf-opsawg-pcapng): blocks, each with its type, its length before and after, and
+//! between them whatever the type says, padded to 4 bytes.
+//!
+//! ```text
+//! type u32 | total length u32 | body ... | total length u32
+//! ```
+//!
+//! A file is one or more sections. A section header says the byte order of its section and makes all earlier
+//! interface descriptions void; interfaces are numbered from 0 in the order of their descriptions. A packet
+//! block names its interface, and with it link type and clock resolution. Unknown blocks are passed over by
+//! their length.
+
+mod block;
+mod interface;
+mod options;
+
+use super::super::{CaptureError, Frame, FrameSource, SourceStats};
+use super::order::Order;
+use super::window::{Origin, Window, peek, peek_or_end};
+use crate::model::Timestamp;
+use block::{Block, Located};
+use interface::Interface;
+
+/// A block longer than this is a length gone wrong; the limit is Wireshark's.
+const MAX_BLOCK: u32 = 16 << 20;
+/// Interfaces in one section. Nothing in the format limits them, so a file could make us remember 2^32.
+const MAX_INTERFACES: usize = 1 << 16;
+
+const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+
+/// Whether this is the beginning of a section, by its type and byte-order magic.
+pub(super) fn starts_section(head: &[u8]) -> bool {
+    head.starts_with(&SECTION_HEADER) && section_order(head).is_some()
+}
+
+/// Whether a section may begin with these bytes, too few to be sure.
+pub(super) fn may_begin_with(head: &[u8]) -> bool {
+    let magic = head.get(8..).unwrap_or_default();
+    SECTION_HEADER.iter().zip(head).all(|(a, b)| a == b)
+        && (BYTE_ORDER_MAGIC.to_le_bytes().starts_with(magic)
+            || BYTE_ORDER_MAGIC.to_be_bytes().starts_with(magic))
+}
+
+fn section_order(block: &[u8]) -> Option<Order> {
+    [Order::Little, Order::Big]
+        .into_iter()
+        .find(|order| order.u32(block, 8) == Some(BYTE_ORDER_MAGIC))
+}
+
+pub(super) struct PcapngReader<W> {
+    window: W,
+    origin: Origin,
+    order: Order,
+    interfaces: Vec<Interface>,
+    /// Time of the last packet, which a simple packet block, having none, inherits.
+    last: Timestamp,
+    frames: u64,
+    bytes: u64,
+    skipped_blocks: u64,
+    /// Lost packets of finished sections, and those that packet blocks count themselves.
+    dropped: u64,
+    /// The end, or an error that was told.
+    ended: bool,
+}
+
+impl<W: Window> PcapngReader<W> {
+    /// A reader over a window that [`starts_section`].
+    pub fn new(window: W, origin: Origin) -> Self {
+        Self {
+            window,
+            origin,
+            order: Order::Little,
+            interfaces: Vec::new(),
+            last: Timestamp::default(),
+            frames: 0,
+            bytes: 0,
+            skipped_blocks: 0,
+            dropped: 0,
+            ended: false,
+        }
+    }
+
+    /// Reads blocks up to the next one that holds a packet. That block is left in the window.
+    fn locate(&mut self) -> Result<Option<Located>, CaptureError> {
+        loop {
+            let offset = self.window.offset();
+            let Some(head) = peek_or_end(&mut self.window, &self.origin, 12)? else {
+                return Ok(None);
+            };
+            if head.starts_with(&SECTION_HEADER) {
+                let Some(order) = section_order(head) else {
+                    return Err(self
+                        .origin
+                        .corrupt(offset, "a section header without byte-order magic"));
+                };
+                self.order = order;
+            }
+            let order = self.order;
+            let (Some(kind), Some(length)) = (order.u32(head, 0), order.u32(head, 4)) else {
+                return Ok(None);
+            };
+            if length < 12 || !length.is_multiple_of(4) || length > MAX_BLOCK {
+                let what = format!(
+                    "a block of {length} bytes, when lengths go from 12 to {MAX_BLOCK} in steps of 4"
+                );
+                return Err(self.origin.corrupt(offset, what));
+            }
+            let block = peek(&mut self.window, &self.origin, length as usize)?;
+            let body_end = length as usize - 4;
+            if order.u32(block, body_end) != Some(length) {
+                return Err(self
+                    .origin
+                    .corrupt(offset, "a block whose two lengths differ"));
+            }
+            let body = block.get(..body_end).unwrap_or_default();
+            let parsed = block::parse(kind, order, body, &self.interfaces);
+            match parsed.map_err(|what| self.origin.corrupt(offset, what))? {
+                Block::Packet(mut packet) => {
+                    let timestamp = packet.timestamp.unwrap_or(self.last);
+                    packet.timestamp = Some(timestamp);
+                    packet.block_len = length as usize;
+                    self.last = timestamp;
+                    self.dropped = self.dropped.saturating_add(packet.dropped);
+                    return Ok(Some(packet));
+                }
+                Block::Section => {
+                    self.dropped = self.lost();
+                    self.interfaces.clear();
+                }
+                Block::Interface(_) if self.interfaces.len() >= MAX_INTERFACES => {
+                    let what = format!("more than {MAX_INTERFACES} interfaces in one section");
+                    return Err(self.origin.corrupt(offset, what));
+                }
+                Block::Interface(interface) => self.interfaces.push(interface),
+                Block::Statistics { interface, lost } => {
+                    // Each block counts from the start of the capture, so the last one holds.
+                    if let (Some(interface), Some(lost)) =
+                        (self.interfaces.get_mut(interface), lost)
+                    {
+                        interface.lost = lost;
+                    }
+                }
+                Block::Other => self.skipped_blocks += 1,
+            }
+            self.window.take(length as usize);
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.interfaces.iter().fold(self.dropped, |sum, interface| {
+            sum.saturating_add(interface.lost)
+        })
+    }
+}
+
+impl<W: Window> FrameSource for PcapngReader<W> {
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let packet = match self.locate() {
+            Ok(Some(packet)) => packet,
+            other => {
+                self.ended = true;
+                return other.map(|_| None);
+            }
+        };
+        self.frames += 1;
+        self.bytes += packet.data.len() as u64;
+        let block = self.window.take(packet.block_len);
+        Ok(Some(Frame {
+            timestamp: packet.timestamp.unwrap_or_default(),
+            link: packet.link,
+            data: block.get(packet.data).unwrap_or_default(),
+            wire_len: packet.wire_len,
+        }))
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats {
+            frames: self.frames,
+            bytes: self.bytes,
+            position: self.window.position(),
+            total: self.window.total(),
+            skipped_blocks: self.skipped_blocks,
+            dropped: self.lost(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A pipe or a decompressor, through one buffer that only grows to the largest record asked for.
+
+use super::input::Input;
+use super::window::{Shortage, Window};
+use std::io;
+
+/// Room at the start; enough for hundreds of ordinary frames.
+const INITIAL: usize = 256 << 10;
+
+pub(super) struct Stream {
+    input: Box<dyn Input>,
+    buffer: Vec<u8>,
+    /// `buffer[start..end]` is read and not yet taken.
+    start: usize,
+    end: usize,
+    offset: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The input ended; `cut` if in the middle of its compression.
+    Ended {
+        cut: bool,
+    },
+    /// It failed; the error was handed out.
+    Failed,
+}
+
+impl Stream {
+    pub fn new(input: Box<dyn Input>) -> Self {
+        Self {
+            input,
+            buffer: vec![0; INITIAL],
+            start: 0,
+            end: 0,
+            offset: 0,
+            state: State::Open,
+        }
+    }
+
+    /// Reads until `n` bytes are there, and no longer: a live pipe must not be waited for without need.
+    fn fill(&mut self, n: usize) -> Result<(), Shortage> {
+        while self.end - self.start < n {
+            let have = self.end - self.start;
+            match self.state {
+                State::Open => {}
+                State::Ended { cut } => return Err(Shortage::End { have, cut }),
+                State::Failed => return Err(Shortage::End { have, cut: true }),
+            }
+            self.make_room(n);
+            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match self.input.read(room) {
+                Ok(0) => self.state = State::Ended { cut: false },
+                Ok(read) => self.end = self.buffer.len().min(self.end + read),
+                // A decompressor that wanted more when there was no more.
+                Err(error)
+                    if error.kind() == io::ErrorKind::UnexpectedEof || self.input.ended() =>
+                {
+                    self.state = State::Ended { cut: true };
+                }
+                Err(error) => {
+                    self.state = State::Failed;
+                    return Err(Shortage::Failed(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is room behind `end`. The buffer doubles as bytes come in, so a length that a
+    /// record merely claims costs nothing.
+    fn make_room(&mut self, n: usize) {
+        if self.start + n <= self.buffer.len() && self.end < self.buffer.len() {
+            return;
+        }
+        // Only now, when the rest is less than one record, and only once for it.
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+    }
+}
+
+impl Window for Stream {
+    fn peek(&mut self, n: usize) -> Result<&[u8], Shortage> {
+        self.fill(n)?;
+        Ok(self
+            .buffer
+            .get(self.start..self.start + n)
+            .unwrap_or_default())
+    }
+
+    fn take(&mut self, n: usize) -> &[u8] {
+        let start = self.start;
+        self.start = self.end.min(start + n);
+        self.offset += (self.start - start) as u64;
+        self.buffer.get(start..self.start).unwrap_or_default()
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn position(&self) -> u64 {
+        self.input.consumed()
+    }
+
+    fn total(&self) -> Option<u64> {
+        self.input.total()
+    }
+}

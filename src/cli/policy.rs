@@ -1,0 +1,195 @@
+//! `imwarden policy`: firewall rules from the rule files.
+
+use crate::policy::{
+    Action, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target, render,
+};
+use crate::ruleset::{RuleSet, RulesError};
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Write firewall rules that block messengers.
+///
+/// Prints a file that a firewall loads: nftables, or iptables and ip6tables. Nothing on this machine is
+/// changed. The default is the document's port table for all messengers, for a router and for what it opens
+/// itself. The head of the file says how to check, load and remove it, what it cannot stop, and which host
+/// names a resolver should deny as well.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  imwarden policy --format nftables -o im.nft && nft -c -f im.nft && nft -f im.nft
+  imwarden policy --format iptables-script --service msn,yahoo -o im.sh && sh im.sh
+  imwarden policy --format nftables --feature file-transfer,aim:images   these features only
+  imwarden policy --format nftables --direction output,input             a workstation by itself
+
+Ports 22, 53, 80 and 443, and other ports that everybody shares, are never closed: the file names what it
+left open, and why. `imwarden rules show NAME` lists every port and host, and who states it.")]
+pub struct PolicyArgs {
+    /// What to write the rules for
+    #[arg(long, short = 'F', value_enum, value_name = "FORMAT", default_value = "nftables")]
+    pub format: Format,
+
+    /// Messengers, by their ids [default: all; `imwarden rules list` shows them]
+    #[arg(long, short = 'S', value_name = "ID,...", value_delimiter = ',')]
+    pub service: Vec<String>,
+
+    /// Features only, as FEATURE or SERVICE:FEATURE, such as msn:file-transfer,aim:images [default: all]
+    #[arg(long, value_name = "FEATURE,...", value_delimiter = ',')]
+    pub feature: Vec<String>,
+
+    /// Which ports: those of the document's table, or all that anybody states
+    #[arg(long, value_enum, default_value_t = ProfileArg::Document)]
+    pub profile: ProfileArg,
+
+    /// Where the connections to judge are
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE,...",
+        value_delimiter = ',',
+        default_values_t = [DirectionArg::Forward, DirectionArg::Output]
+    )]
+    pub direction: Vec<DirectionArg>,
+
+    /// What happens to them
+    #[arg(long, value_enum, default_value_t = ActionArg::Reject)]
+    pub action: ActionArg,
+
+    /// Rule files to use in place of all built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+
+    /// Write to FILE instead of the standard output
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A file for `nft -f`, IPv4 and IPv6
+    Nftables,
+    /// A file for `iptables-restore --noflush`, IPv4 only
+    Iptables,
+    /// A file for `ip6tables-restore --noflush`, IPv6 only
+    Ip6tables,
+    /// A shell script that loads both, checks first, can run again, and removes them
+    IptablesScript,
+}
+
+/// `--profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArg {
+    /// The document's table, and what your own rule files mark as `site`
+    Document,
+    /// Every known port
+    Full,
+}
+
+/// `--direction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DirectionArg {
+    /// Passing through this machine, either way: a router
+    Forward,
+    /// Opened by this machine
+    Output,
+    /// Opened to this machine by others
+    Input,
+}
+
+/// `--action`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ActionArg {
+    /// Refused at once: TCP reset, UDP port unreachable
+    Reject,
+    /// Dropped without a word
+    Drop,
+}
+
+/// Why there are no rules.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The rule files.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The request.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The output file.
+    #[error("cannot write {}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The standard output.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs the command.
+pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
+    let rules = match &args.rules {
+        Some(dir) => RuleSet::load_dir(dir)?,
+        None => RuleSet::builtin()?,
+    };
+    let plan = Plan::new(&rules, &request(args))?;
+    for idle in &plan.idle {
+        tracing::warn!("no rule for {idle}: the file says why");
+    }
+    if plan.is_empty() {
+        tracing::warn!("this policy closes nothing: the file says why");
+    }
+    let target = match args.format {
+        Format::Nftables => Target::Nftables,
+        Format::Iptables => Target::Iptables,
+        Format::Ip6tables => Target::Ip6tables,
+        Format::IptablesScript => Target::IptablesScript,
+    };
+    let text = render(&plan, target);
+    match &args.output {
+        Some(path) if path.as_os_str() != "-" => {
+            write_file(path, &text).map_err(|error| PolicyError::File {
+                path: path.clone(),
+                error,
+            })
+        }
+        _ => {
+            out.write_all(text.as_bytes())?;
+            Ok(out.flush()?)
+        }
+    }
+}
+
+fn request(args: &PolicyArgs) -> Request {
+    Request {
+        services: args.service.iter().map(|id| id.trim().to_owned()).collect(),
+        features: args
+            .feature
+            .iter()
+            .map(|text| FeatureChoice::parse(text))
+            .collect(),
+        profile: match args.profile {
+            ProfileArg::Document => Profile::Document,
+            ProfileArg::Full => Profile::Full,
+        },
+        hooks: args
+            .direction
+            .iter()
+            .map(|direction| match direction {
+                DirectionArg::Forward => Hook::Forward,
+                DirectionArg::Output => Hook::Output,
+                DirectionArg::Input => Hook::Input,
+            })
+            .collect(),
+        action: match args.action {
+            ActionArg::Reject => Action::Reject,
+            ActionArg::Drop => Action::Drop,
+        },
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, text)
+}

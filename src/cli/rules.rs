@@ -1,0 +1,196 @@
+//! `imwarden rules`: what the rule files say, and whether they are right.
+
+use crate::model::Transport;
+use crate::ruleset::{Messenger, RuleSet, RulesError};
+use clap::{Args, Subcommand};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Show or check the rule files: ports, hosts, and who states them.
+#[derive(Args, Clone, Debug)]
+pub struct RulesArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// `imwarden rules ...`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List the messengers with their features
+    List {
+        /// Rule files to use in place of all built-in ones
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+    },
+    /// Show every port and host of a messenger, and who states it
+    Show {
+        /// Its id, as `imwarden rules list` shows it
+        name: String,
+        /// Rule files to use in place of all built-in ones
+        #[arg(long, value_name = "DIR")]
+        rules: Option<PathBuf>,
+    },
+    /// Check rule files; mistakes are shown with file, line and column
+    Check {
+        /// Files, or folders of *.toml files, read together [default: the built-in rules]
+        #[arg(value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesCommandError {
+    /// The rule files.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// No such messenger.
+    #[error("there is no messenger `{}`; the rule files know: {known}", name.escape_debug())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The standard output.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs the command.
+pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<(), RulesCommandError> {
+    match &args.command {
+        RulesCommand::List { rules } => list(&load(rules.as_ref())?, out),
+        RulesCommand::Show { name, rules } => show(&load(rules.as_ref())?, name, out),
+        RulesCommand::Check { paths } => check(paths, out),
+    }
+}
+
+fn load(dir: Option<&PathBuf>) -> Result<RuleSet, RulesError> {
+    dir.map_or_else(RuleSet::builtin, |dir| RuleSet::load_dir(dir))
+}
+
+fn list(rules: &RuleSet, out: &mut dyn Write) -> Result<(), RulesCommandError> {
+    let mut table = table(&["ID", "NAME", "PORTS", "HOSTS", "FEATURES"]);
+    for messenger in rules.messengers() {
+        let features: Vec<_> = messenger
+            .features()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        table.add_row([
+            messenger.service.to_string(),
+            messenger.name.clone(),
+            messenger.ports.len().to_string(),
+            messenger.hosts.len().to_string(),
+            features.join(", "),
+        ]);
+    }
+    Ok(writeln!(out, "{}", table.trim_fmt())?)
+}
+
+fn show(rules: &RuleSet, name: &str, out: &mut dyn Write) -> Result<(), RulesCommandError> {
+    let Some(messenger) = rules.messenger(name) else {
+        let known: Vec<_> = rules.messengers().iter().map(|m| m.service.id()).collect();
+        return Err(RulesCommandError::Unknown {
+            name: name.to_owned(),
+            known: known.join(", "),
+        });
+    };
+    writeln!(out, "{} ({})", messenger.name, messenger.service)?;
+    writeln!(out, "{}", messenger.about)?;
+    writeln!(out, "\n{}", ports(messenger).trim_fmt())?;
+    writeln!(out, "\n{}", hosts(messenger).trim_fmt())?;
+    if !messenger.limits.is_empty() {
+        writeln!(out, "\nWhat port and host rules cannot stop:")?;
+        for limit in &messenger.limits {
+            writeln!(out, "  - {limit}")?;
+        }
+    }
+    Ok(())
+}
+
+fn ports(messenger: &Messenger) -> Table {
+    let mut table = table(&["PORT", "ID", "OPENED", "SOURCE", "GUESS", "NOTE"]);
+    for rule in &messenger.ports {
+        let transport = match rule.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        };
+        let mut note = rule.note.clone().unwrap_or_default();
+        if let Some(owner) = &rule.shared_with {
+            note = format!("[never closed: shared with {owner}] {note}");
+        }
+        table.add_row([
+            format!("{transport} {}", rule.ports),
+            rule.id.clone(),
+            rule.opening.name().to_owned(),
+            rule.source.to_string(),
+            if rule.hint { "yes" } else { "no" }.to_owned(),
+            note,
+        ]);
+    }
+    table
+}
+
+fn hosts(messenger: &Messenger) -> Table {
+    let mut table = table(&["HOST", "FEATURE", "USE", "SOURCE", "NOTE"]);
+    for rule in &messenger.hosts {
+        table.add_row([
+            rule.to_string(),
+            rule.feature.to_string(),
+            rule.usage.name().to_owned(),
+            rule.source.to_string(),
+            rule.note.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    // The same width into a pipe and onto a terminal: the last column is the one that wraps.
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(120);
+    table.set_header(header.iter().copied());
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if at + 1 < header.len() {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        } else {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(30)));
+        }
+    }
+    table
+}
+
+fn check(paths: &[PathBuf], out: &mut dyn Write) -> Result<(), RulesCommandError> {
+    let rules = if paths.is_empty() {
+        RuleSet::builtin()?
+    } else {
+        let mut files = Vec::new();
+        for path in paths {
+            if path.is_dir() {
+                files.extend(RuleSet::files_in(path)?);
+            } else {
+                files.push(path.clone());
+            }
+        }
+        RuleSet::load_files(&files)?
+    };
+    for messenger in rules.messengers() {
+        writeln!(
+            out,
+            "ok: {} ({}): {} ports, {} hosts",
+            messenger.origin.file,
+            messenger.service,
+            messenger.ports.len(),
+            messenger.hosts.len()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What a frame says.
+//!
+//! [`decode`] goes from header to header, outermost first, until it stands before a TCP or UDP payload. Each
+//! header is one small function that eats its bytes and names what comes [`Next`]; a tunnel is a function
+//! whose next header is a link layer or IP once more. Nothing is allocated and nothing is copied: the payload
+//! is lent from the frame.
+//!
+//! Checksums are not looked at: with offloading, half of what a host captures of itself has none yet.
+
+mod ether_type;
+mod ip;
+mod link;
+mod reason;
+mod span;
+mod transport;
+mod vlan;
+
+pub use reason::Reason;
+
+use crate::model::{LayerPath, LinkType, Packet, Timestamp};
+use ip::Datagram;
+use span::Span;
+
+/// What is known about a frame besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameMeta {
+    /// Position in the capture, from 1.
+    pub number: u64,
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// What its first header is.
+    pub link: LinkType,
+    /// How long it was on the wire.
+    pub wire_len: u32,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would be an allocation a packet"
+)]
+pub enum Decoded<'a> {
+    /// A TCP segment or UDP datagram.
+    Packet(Packet<'a>),
+    /// Nothing for us; to be counted.
+    Ignored(Reason),
+}
+
+/// The header to read next, and the bytes from there on.
+enum Next<'a> {
+    /// An Ethernet header.
+    Ethernet(Span<'a>),
+    /// An IEEE 802.2 LLC header.
+    Llc(Span<'a>),
+    /// Whatever this Ethernet type stands for.
+    EtherType(u16, Span<'a>),
+    /// IPv4 or IPv6, as its first four bits say.
+    Ip(Span<'a>),
+    /// Whatever IP's protocol number stands for.
+    IpPayload(Datagram<'a>),
+}
+
+/// Reads the headers of one frame, as a capture holds it.
+pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
+    match headers(meta, frame) {
+        Ok(packet) => Decoded::Packet(packet),
+        Err(reason) => Decoded::Ignored(reason),
+    }
+}
+
+fn headers(meta: FrameMeta, frame: &[u8]) -> Result<Packet<'_>, Reason> {
+    let mut path = LayerPath::default();
+    let mut next = link::first(meta.link, Span::frame(frame, meta.wire_len))?;
+    // Ends because each round eats at least one captured byte.
+    let segment = loop {
+        next = match next {
+            Next::Ethernet(span) => link::ethernet::read(span)?,
+            Next::Llc(span) => link::llc::read(span)?,
+            Next::EtherType(kind, span) => ether_type::read(kind, span, &mut path)?,
+            Next::Ip(span) => ip::read(span)?,
+            Next::IpPayload(datagram) => break transport::read(&datagram)?,
+        };
+    };
+    Ok(Packet {
+        number: meta.number,
+        timestamp: meta.timestamp,
+        src: segment.src,
+        dst: segment.dst,
+        header: segment.header,
+        payload: segment.payload.data(),
+        cut: segment.payload.missing(),
+        wire_len: meta.wire_len,
+        path,
+    })
+}

@@ -1,0 +1,82 @@
+//! TCP (RFC 9293) and UDP (RFC 768).
+
+use super::ip::Datagram;
+use super::{Reason, Span};
+use crate::model::{Endpoint, TcpFlags, TcpHeader, TransportHeader};
+use etherparse::ip_number;
+
+/// What the last header says.
+pub(super) struct Segment<'a> {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    pub header: TransportHeader,
+    pub payload: Span<'a>,
+}
+
+pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
+    match datagram.protocol {
+        ip_number::TCP => tcp(datagram),
+        ip_number::UDP => udp(datagram),
+        _ => Err(Reason::UnsupportedIpProtocol),
+    }
+}
+
+/// Read by hand and not with a library's slice, because a capture that cuts into the options still has all
+/// that reassembly needs.
+fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
+    let (&header, _) = datagram.payload.split::<20>()?;
+    let [
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        a0,
+        a1,
+        a2,
+        a3,
+        offset,
+        flags,
+        ..,
+    ] = header;
+    let length = usize::from(offset >> 4) * 4;
+    if length < header.len() {
+        return Err(Reason::Malformed);
+    }
+    Ok(Segment {
+        src: Endpoint::new(datagram.src, u16::from_be_bytes([s0, s1])),
+        dst: Endpoint::new(datagram.dst, u16::from_be_bytes([d0, d1])),
+        header: TransportHeader::Tcp(TcpHeader {
+            seq: u32::from_be_bytes([q0, q1, q2, q3]),
+            ack: u32::from_be_bytes([a0, a1, a2, a3]),
+            flags: TcpFlags {
+                fin: flags & 0x01 != 0,
+                syn: flags & 0x02 != 0,
+                rst: flags & 0x04 != 0,
+                ack: flags & 0x10 != 0,
+            },
+        }),
+        payload: datagram.payload.skip_on_wire(length)?,
+    })
+}
+
+fn udp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
+    let (&[s0, s1, d0, d1, l0, l1, _, _], payload) = datagram.payload.split::<8>()?;
+    let payload = match usize::from(u16::from_be_bytes([l0, l1])) {
+        // A jumbogram, or not yet cut by the network card: as long as IP says.
+        0 => payload,
+        1..8 => return Err(Reason::Malformed),
+        // A receiver would drop it.
+        length if length > datagram.payload.wire_len() => return Err(Reason::Malformed),
+        length => payload.limit(length - 8),
+    };
+    Ok(Segment {
+        src: Endpoint::new(datagram.src, u16::from_be_bytes([s0, s1])),
+        dst: Endpoint::new(datagram.dst, u16::from_be_bytes([d0, d1])),
+        header: TransportHeader::Udp,
+        payload,
+    })
+}

@@ -1,0 +1,16 @@
+//! What to do about it: from the rule files and a request to firewall rules.
+//!
+//! [`Plan::new`] decides everything (which ports, which hosts, what is left out and why); [`render()`] only
+//! writes it down for one firewall.
+
+mod plan;
+mod render;
+mod request;
+mod safety;
+#[cfg(test)]
+mod tests;
+
+pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
+pub use render::{Target, render};
+pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
+pub use safety::Refusal;

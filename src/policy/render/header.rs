@@ -1,0 +1,152 @@
+//! The comment at the head of every file: what it does, how to handle it, and what it cannot do.
+
+use super::text::{Text, and};
+use crate::policy::{Action, Hook, Plan, Profile};
+
+/// How a file of one kind is checked, loaded and removed: `(verb, command)`.
+pub(super) type Commands<'a> = &'a [(&'a str, &'a str)];
+
+/// Writes all of it, as `#` comments.
+pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
+    let names: Vec<_> = plan
+        .messengers
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let what = match plan.profile {
+        Profile::Document => "the ports of the default table (profile document)",
+        Profile::Full => "every known port, whoever states it (profile full),",
+    };
+    text.paragraph(
+        "# ",
+        "# ",
+        &format!("imwarden policy: closes {what} for {}.", and(&names)),
+    );
+    if !plan.chosen.is_empty() {
+        text.paragraph(
+            "# ",
+            "# ",
+            &format!("Asked for: {} only.", plan.chosen.join(", ")),
+        );
+    }
+    text.line("#");
+    for (verb, command) in commands {
+        text.line(format!("#   {verb:<8} {command}"));
+    }
+    text.line("#");
+    text.paragraph("# ", "# ", &conduct(plan));
+    warnings(text, plan);
+    limits(text, plan);
+    left_out(text, plan);
+    hosts(text, plan);
+}
+
+fn conduct(plan: &Plan) -> String {
+    let places: Vec<_> = plan
+        .hooks
+        .iter()
+        .map(|hook| match hook {
+            Hook::Forward => "that pass through this machine either way (forward)",
+            Hook::Output => "that this machine opens itself (output)",
+            Hook::Input => "that others open to this machine (input)",
+        })
+        .collect();
+    let action = match plan.action {
+        Action::Reject => {
+            "refused: TCP with a reset, UDP with \"port unreachable\", so that clients give up at once"
+        }
+        Action::Drop => "dropped without a word; clients will try on for a while",
+    };
+    format!(
+        "Connections {} are judged by the port that they are opened to, and {action}. A session that is \
+         open already ends with the next packet of the side that opened it. Loopback is left alone, and nothing here opens what other \
+         rules close.",
+        and(&places)
+    )
+}
+
+fn warnings(text: &mut Text, plan: &Plan) {
+    if plan.is_empty() {
+        text.line("#");
+        text.line("# THIS FILE CLOSES NOTHING. The lines below say why.");
+    }
+    if !plan.idle.is_empty() {
+        let hint = match plan.profile {
+            Profile::Document => {
+                "the default table has no port of it that can be closed; --profile full knows more"
+            }
+            Profile::Full => "no known port of it can be closed",
+        };
+        text.line("#");
+        text.paragraph(
+            "# ",
+            "# ",
+            &format!("NO RULE for {}: {hint}.", plan.idle.join(", ")),
+        );
+    }
+}
+
+fn limits(text: &mut Text, plan: &Plan) {
+    text.line("#");
+    text.line("# What these rules cannot stop:");
+    for limit in &plan.limits {
+        text.paragraph("#   - ", "#     ", limit);
+    }
+    text.paragraph(
+        "#   - ",
+        "#     ",
+        "Any messenger inside a tunnel, a VPN, a proxy or a web page.",
+    );
+}
+
+fn left_out(text: &mut Text, plan: &Plan) {
+    if plan.left_out.is_empty() {
+        return;
+    }
+    text.line("#");
+    text.line("# Not blocked because more than a messenger would go with it:");
+    for port in &plan.left_out {
+        let words = format!(
+            "{}: {} {} ({}) is {}",
+            port.id,
+            port.transport.name(),
+            port.range,
+            port.source,
+            port.reason
+        );
+        text.paragraph("#   - ", "#     ", &words);
+    }
+}
+
+fn hosts(text: &mut Text, plan: &Plan) {
+    if plan.hosts.is_empty() {
+        return;
+    }
+    text.line("#");
+    text.paragraph(
+        "# ",
+        "# ",
+        "Hosts to deny as well. A packet filter knows addresses, not names: these need a resolver \
+         or a proxy that refuses them (*. stands for the name itself and all names below it).",
+    );
+    let width = plan
+        .hosts
+        .iter()
+        .map(|host| host.name.len())
+        .max()
+        .unwrap_or(0);
+    for host in &plan.hosts {
+        let note = host
+            .note
+            .as_deref()
+            .map(|note| format!(": {note}"))
+            .unwrap_or_default();
+        let first = format!("#   {:<width$}  ", host.name);
+        let rest = format!("#   {:<width$}  ", "");
+        text.paragraph(
+            &first,
+            &rest,
+            &format!("{} ({}){note}", host.service, host.source),
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! iptables and ip6tables: chains of our own, filled by `iptables-restore --noflush`.
+
+use super::text::{Text, reference};
+use super::{header, names};
+use crate::model::Transport;
+use crate::policy::{Action, Group, Hook, Owner, Plan, Ports};
+
+/// `-m comment` takes 255 characters.
+const MAX_COMMENT: usize = 255;
+/// `-m multiport` takes 15 ports; a range counts as two.
+const MAX_MULTIPORT: usize = 15;
+
+/// IPv4 or IPv6: two programs, two tables, two files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// iptables.
+    V4,
+    /// ip6tables.
+    V6,
+}
+
+impl Family {
+    pub(super) const fn program(self) -> &'static str {
+        match self {
+            Self::V4 => "iptables",
+            Self::V6 => "ip6tables",
+        }
+    }
+
+    const fn unreachable(self) -> &'static str {
+        match self {
+            Self::V4 => "icmp-port-unreachable",
+            Self::V6 => "icmp6-port-unreachable",
+        }
+    }
+}
+
+/// The built-in chain of a hook.
+pub(super) const fn chain(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Forward => "FORWARD",
+        Hook::Output => "OUTPUT",
+        Hook::Input => "INPUT",
+    }
+}
+
+/// The rule that leads from a built-in chain into ours, behind `-I CHAIN 1` or `-C CHAIN`.
+pub(super) const fn jump(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Forward => "-m comment --comment \"imwarden\" -j IMWARDEN",
+        Hook::Output => "! -o lo -m comment --comment \"imwarden\" -j IMWARDEN",
+        Hook::Input => "! -i lo -m comment --comment \"imwarden\" -j IMWARDEN",
+    }
+}
+
+/// All chains of ours, the entry first.
+pub(super) fn chains(plan: &Plan) -> Vec<String> {
+    let mut chains = vec!["IMWARDEN".to_owned()];
+    if !plan.is_empty() && plan.action == Action::Reject {
+        chains.push("IMW-REFUSE".to_owned());
+    }
+    chains.extend(names::iptables(plan));
+    chains
+}
+
+/// A whole restore file.
+pub(super) fn file(plan: &Plan, family: Family) -> String {
+    let program = family.program();
+    let mut text = Text::default();
+    let check = format!("{program}-restore --noflush --test FILE");
+    let load = format!("{program}-restore -w --noflush FILE");
+    let watch = format!("{program} -w -nvL");
+    let remove = "sh SCRIPT remove, with the script of --format iptables-script";
+    let commands = [
+        ("check", &*check),
+        ("load", &load),
+        ("watch", &watch),
+        ("remove", remove),
+    ];
+    header::write(&mut text, plan, &commands);
+    text.line("#");
+    text.paragraph(
+        "# ",
+        "# ",
+        "Rules of others stay (--noflush), and our chains are emptied first. But a restore file cannot ask \
+         whether a jump is there: loaded twice, it jumps twice, which is harmless and untidy. The \
+         script can run again and again.",
+    );
+    text.line("*filter");
+    declarations(&mut text, plan);
+    for hook in &plan.hooks {
+        text.line(format!("-I {} 1 {}", chain(*hook), jump(*hook)));
+    }
+    rules(&mut text, plan, family);
+    text.line("COMMIT");
+    text.finish()
+}
+
+/// Chains and rules without the jumps into them: loading this again changes nothing.
+pub(super) fn table(plan: &Plan, family: Family) -> String {
+    let mut text = Text::default();
+    text.line("*filter");
+    declarations(&mut text, plan);
+    rules(&mut text, plan, family);
+    text.line("COMMIT");
+    text.finish()
+}
+
+fn declarations(text: &mut Text, plan: &Plan) {
+    let chains = chains(plan);
+    for chain in &chains {
+        text.line(format!(":{chain} - [0:0]"));
+    }
+    for chain in &chains {
+        text.line(format!("-F {chain}"));
+    }
+}
+
+fn rules(text: &mut Text, plan: &Plan, family: Family) {
+    let names = names::iptables(plan);
+    text.line("# Resets pass first: a refusal is itself a reset, and must get out.");
+    text.line(own(
+        "-A IMWARDEN -p tcp -m tcp --tcp-flags RST RST",
+        "imwarden: resets pass",
+        "RETURN",
+    ));
+    text.line(
+        "# Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.",
+    );
+    text.line(own(
+        "-A IMWARDEN -m conntrack --ctdir REPLY",
+        "imwarden: answers pass",
+        "RETURN",
+    ));
+    for (group, name) in plan.groups.iter().zip(&names) {
+        for owner in group.owners() {
+            if let Some(note) = &owner.note {
+                text.paragraph("# ", "# ", &format!("{}: {note}", owner.id));
+            }
+        }
+        matches(text, group, name);
+        let target = match plan.action {
+            Action::Reject => "IMW-REFUSE",
+            Action::Drop => "DROP",
+        };
+        let comment = reference(&group.owners(), MAX_COMMENT);
+        text.line(own(&format!("-A {name}"), &comment, target));
+    }
+    if !plan.is_empty() && plan.action == Action::Reject {
+        let unreachable = format!("REJECT --reject-with {}", family.unreachable());
+        text.line(own(
+            "-A IMW-REFUSE -p tcp",
+            "imwarden: TCP, at once",
+            "REJECT --reject-with tcp-reset",
+        ));
+        text.line(own("-A IMW-REFUSE", "imwarden: UDP, at once", &unreachable));
+    }
+}
+
+/// The rules that lead to one feature's chain.
+fn matches(text: &mut Text, group: &Group, name: &str) {
+    for (transport, word) in [(Transport::Tcp, "tcp"), (Transport::Udp, "udp")] {
+        let mut ports: Vec<_> = group
+            .ports
+            .iter()
+            .filter(|p| p.transport == transport)
+            .collect();
+        ports.sort_by_key(|ports| ports.range);
+        for chunk in chunks(&ports) {
+            let list: Vec<_> = chunk.iter().map(|ports| port(ports)).collect();
+            let condition = match list.as_slice() {
+                [one] => format!("-m {word} --dport {one}"),
+                many => format!("-m multiport --dports {}", many.join(",")),
+            };
+            let mut owners: Vec<&Owner> = chunk.iter().flat_map(|ports| &ports.owners).collect();
+            owners.sort_unstable();
+            owners.dedup();
+            let comment = reference(&owners, MAX_COMMENT);
+            text.line(own(
+                &format!("-A IMWARDEN -p {word} {condition}"),
+                &comment,
+                name,
+            ));
+        }
+    }
+}
+
+fn chunks<'a>(ports: &[&'a Ports]) -> Vec<Vec<&'a Ports>> {
+    let mut chunks: Vec<Vec<&Ports>> = Vec::new();
+    let mut room = 0;
+    for &ports in ports {
+        let cost = if ports.range.count() == 1 { 1 } else { 2 };
+        match chunks.last_mut() {
+            Some(chunk) if room >= cost => chunk.push(ports),
+            _ => {
+                chunks.push(vec![ports]);
+                room = MAX_MULTIPORT;
+            }
+        }
+        room -= cost;
+    }
+    chunks
+}
+
+fn port(ports: &Ports) -> String {
+    let (first, last) = (ports.range.first(), ports.range.last());
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}:{last}")
+    }
+}
+
+fn own(rule: &str, comment: &str, target: &str) -> String {
+    format!("{rule} -m comment --comment \"{comment}\" -j {target}")
+}

@@ -1,0 +1,55 @@
+//! The shape of a rule file. Values keep their place, so that [`super::validate`] can point at them.
+
+use super::error::{Mistake, SourceFile};
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFile {
+    pub(super) id: Spanned<String>,
+    pub(super) name: Spanned<String>,
+    pub(super) about: Spanned<String>,
+    #[serde(default)]
+    pub(super) limits: Vec<Spanned<String>>,
+    #[serde(default, rename = "port")]
+    pub(super) ports: Vec<RawPort>,
+    #[serde(default, rename = "host")]
+    pub(super) hosts: Vec<RawHost>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPort {
+    pub(super) id: Spanned<String>,
+    pub(super) feature: Spanned<String>,
+    pub(super) transport: Spanned<String>,
+    pub(super) port: Spanned<toml::Value>,
+    pub(super) direction: Option<Spanned<String>>,
+    pub(super) source: Spanned<String>,
+    pub(super) hint: Option<Spanned<bool>>,
+    pub(super) shared_with: Option<Spanned<String>>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHost {
+    pub(super) name: Spanned<String>,
+    #[serde(rename = "match")]
+    pub(super) matching: Spanned<String>,
+    pub(super) feature: Spanned<String>,
+    #[serde(rename = "use")]
+    pub(super) usage: Spanned<String>,
+    pub(super) source: Spanned<String>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+pub(super) fn parse(file: &SourceFile) -> Result<RawFile, Mistake> {
+    toml::from_str(&file.text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        // The parser may add lines of its own; the first one says what is wrong.
+        let message = error.message().lines().next().unwrap_or("not a rule file");
+        Mistake::new(file, span, message, "here")
+    })
+}

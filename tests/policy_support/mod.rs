@@ -1,0 +1,60 @@
+//! What the tests with a real kernel share: whether they can run at all, and a shell in a private network.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail, and uses what it needs"
+)]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// Whether these programs are here and a private network namespace can be had. If not, the test is skipped
+/// aloud, or fails when `IMWARDEN_REQUIRE_KERNEL=1` is set.
+pub fn can_run(test: &str, programs: &[&str]) -> bool {
+    let missing: Vec<_> = programs
+        .iter()
+        .filter(|program| !installed(program))
+        .collect();
+    let reason = if !missing.is_empty() {
+        format!("not installed: {missing:?}")
+    } else if !quiet(Command::new("unshare").args(["-Urn", "true"])) {
+        "no private network namespace (unshare -Urn)".to_owned()
+    } else {
+        return true;
+    };
+    assert!(
+        std::env::var_os("IMWARDEN_REQUIRE_KERNEL").is_none_or(|value| value != "1"),
+        "{test} must run here, but: {reason}"
+    );
+    // Straight to the real standard error: a test runner hides what passing tests print.
+    writeln!(std::io::stderr(), "SKIPPED {test}: {reason}").unwrap();
+    false
+}
+
+/// Whether a program can be found.
+pub fn installed(program: &str) -> bool {
+    quiet(Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]))
+}
+
+fn quiet(command: &mut Command) -> bool {
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Runs a shell script in a network of its own, as its root; gives what it printed, errors behind it.
+pub fn in_private_network(dir: &std::path::Path, script: &str) -> String {
+    let output = Command::new("unshare")
+        .args(["-Urn", "sh", "-c", script])
+        .current_dir(dir)
+        // The lock of iptables-legacy lies where only the real root may write.
+        .env("XTABLES_LOCKFILE", dir.join("xtables.lock"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text + &String::from_utf8_lossy(&output.stderr)
+}
