@@ -15,6 +15,7 @@ mod msn;
 mod msn_http;
 mod msn_peer;
 mod named;
+mod office;
 mod ordinary;
 mod oscar;
 mod peer;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(yahoo::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
+    all.extend(office::scenarios());
     all
 }
 
