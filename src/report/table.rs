@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-/// A longer list of accounts or features is wrapped.
-const MAX_COLUMN: u16 = 40;
+/// Longer lists of accounts and of features are wrapped, so that the usual line fits 120 columns.
+const MAX_ACCOUNTS: u16 = 40;
+const MAX_FEATURES: u16 = 22;
 /// Possible flows listed one by one; more are counted.
 const MAX_POSSIBLE: usize = 20;
 
@@ -133,9 +134,9 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
         }
     }
     // A line a user: only what would push the rest off the screen is wrapped.
-    for number in [2, 3] {
+    for (number, most) in [(2, MAX_ACCOUNTS), (3, MAX_FEATURES)] {
         if let Some(column) = table.column_mut(number) {
-            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(MAX_COLUMN)));
+            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(most)));
         }
     }
     table
