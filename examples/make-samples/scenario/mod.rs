@@ -19,6 +19,7 @@ mod office;
 mod ordinary;
 mod oscar;
 mod peer;
+mod png;
 pub mod talk;
 pub mod wire;
 mod yahoo;

@@ -264,7 +264,7 @@ fn everything_else() -> Vec<Talk> {
         ordinary::download(client, server, start, "mirror.example.net", 90_000)
     });
     crowd.add("203.0.113.26:22", |client, server, start| {
-        joined_late(ordinary::ssh(client, server, start), 4)
+        joined_late(ordinary::ssh(client, server, start), 6)
     });
     crowd.0
 }
