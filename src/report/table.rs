@@ -1,14 +1,15 @@
 //! The one-screen answer: who uses which messenger, then what may be one, then totals.
 
 use super::clean;
-use crate::model::{Confidence, Finding, Service, Summary, Timestamp};
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
+use crate::model::{Confidence, Finding, Service, Summary, Timestamp, feature};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-/// Width that fits a terminal and a mail.
-const WIDTH: u16 = 120;
+/// Longer lists of accounts and of features are wrapped, so that the usual line fits 120 columns.
+const MAX_ACCOUNTS: u16 = 40;
+const MAX_FEATURES: u16 = 22;
 /// Possible flows listed one by one; more are counted.
 const MAX_POSSIBLE: usize = 20;
 
@@ -31,6 +32,10 @@ pub fn write_table(findings: &[Finding], summary: &Summary, out: &mut dyn Write)
     if users.is_empty() {
         writeln!(out, "No messenger found.")?;
     } else {
+        match only_day(users.values()) {
+            Some(day) => writeln!(out, "{day}, times in UTC\n")?,
+            None => writeln!(out, "Times in UTC\n")?,
+        }
         writeln!(out, "{}", user_table(&users).trim_fmt())?;
     }
     let possible: Vec<&Finding> = findings
@@ -98,29 +103,26 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
         "messenger",
         "account",
         "used for",
-        "first seen (UTC)",
+        "first seen",
         "last seen",
         "packets",
         "bytes",
         "confidence",
     ]);
+    let day = only_day(users.values());
     for ((host, service, accounts), row) in users {
         let account = if accounts.is_empty() {
-            "-".into()
+            "-".to_owned()
         } else {
             clean(&accounts.join(", ")).into_owned()
         };
-        let mut features: Vec<&str> = row.features.iter().copied().collect();
-        if features.is_empty() {
-            features.push("-");
-        }
         table.add_row([
             host.to_string(),
             title(service).into(),
             account,
-            features.join(", "),
-            date_and_time(row.first),
-            date_and_time(row.last)[11..].to_owned(),
+            used_for(&row.features),
+            time(row.first, day.is_some()),
+            time(row.last, day.is_some()),
             row.packets.to_string(),
             row.bytes.to_string(),
             row.confidence.to_string(),
@@ -131,10 +133,10 @@ fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    // Only accounts and features may wrap: a date in two lines is hard to read.
-    for number in [0, 1, 4, 5, 6, 7, 8] {
+    // A line a user: only what would push the rest off the screen is wrapped.
+    for (number, most) in [(2, MAX_ACCOUNTS), (3, MAX_FEATURES)] {
         if let Some(column) = table.column_mut(number) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(most)));
         }
     }
     table
@@ -221,13 +223,28 @@ fn plain_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
+        .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.iter().map(|name| name.to_uppercase()));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     table
+}
+
+/// What every session has goes without saying, unless there is nothing else.
+const ROUTINE: [&str; 3] = [feature::SIGN_ON, feature::PRESENCE, feature::CONTACT_LIST];
+
+fn used_for(features: &BTreeSet<&str>) -> String {
+    let telling: Vec<&str> = features
+        .iter()
+        .copied()
+        .filter(|feature| !ROUTINE.contains(feature))
+        .collect();
+    match (telling.is_empty(), features.is_empty()) {
+        (false, _) => telling.join(", "),
+        (true, false) => feature::SIGN_ON.to_owned(),
+        (true, true) => "-".to_owned(),
+    }
 }
 
 /// How people write the messenger's name.
@@ -242,8 +259,24 @@ fn title(service: &Service) -> &str {
     }
 }
 
-/// `2026-01-02 03:04:05`.
-fn date_and_time(time: Timestamp) -> String {
+/// `2026-01-02 03:04:05`, or without the day when the heading says it.
+fn time(time: Timestamp, same_day: bool) -> String {
     let text = time.to_string();
-    text.get(..19).unwrap_or(&text).replace('T', " ")
+    let part = if same_day {
+        text.get(11..19)
+    } else {
+        text.get(..19)
+    };
+    part.unwrap_or(&text).replace('T', " ")
+}
+
+/// The day on which everything happened, if it was one.
+fn only_day<'a>(rows: impl Iterator<Item = &'a UserRow<'a>>) -> Option<String> {
+    let mut days: Vec<String> = rows
+        .flat_map(|row| [row.first, row.last])
+        .map(|time| time.to_string().chars().take(10).collect())
+        .collect();
+    days.dedup();
+    let day = days.pop();
+    day.filter(|_| days.is_empty())
 }

@@ -257,7 +257,7 @@ fn webcam() -> Scenario {
         .client("<RVWCFG>")
         .client(text(&[8, 0, 1, 0], &[], "g=carol_y\r\n"))
         .server(join(&[&[4, 0, 2, 0], b"216.155.193.181\0"]))
-        .is(Truth::confirmed("yahoo", "yahoo-webcam", "webcam")
+        .is(Truth::confirmed("yahoo", "yahoo-webcam", "master")
             .peer("carol_y")
             .uses(&["video"]));
     let views = Talk::tcp("10.0.3.6:50851", "216.155.193.181:5100", 700)
@@ -275,7 +275,7 @@ fn webcam() -> Scenario {
         .server(frame(2, 1200, &image(82)))
         .pause(800)
         .server(frame(2, 2000, &image(83)))
-        .is(Truth::confirmed("yahoo", "yahoo-webcam", "webcam")
+        .is(Truth::confirmed("yahoo", "yahoo-webcam", "viewer")
             .account("dave_y")
             .peer("carol_y")
             .uses(&["video"]));
@@ -293,7 +293,7 @@ fn webcam() -> Scenario {
         .client(frame(2, 1100, &image(82)))
         .pause(800)
         .client(frame(2, 1900, &image(83)))
-        .is(Truth::confirmed("yahoo", "yahoo-webcam", "webcam")
+        .is(Truth::confirmed("yahoo", "yahoo-webcam", "sender")
             .account("carol_y")
             .uses(&["video"]));
     Scenario {

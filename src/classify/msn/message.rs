@@ -2,7 +2,7 @@
 
 use super::chunk::{Assembler, Content};
 use super::invite::Invites;
-use super::line::decode;
+use super::line::{decode, passport};
 use super::mime;
 use super::notes::Notes;
 use super::slp::Request;
@@ -49,6 +49,17 @@ impl Messages {
             "text/x-msmsgsinvite" if from_user => self.invites.read(body, from_client, notes, out),
             "application/x-msnmsgrp2p" if from_user && whole => {
                 self.chunk(body, from_client, notes, out);
+            }
+            // Only the typist says this: in a conversation that was joined late it names the user.
+            "text/x-msmsgscontrol" if from_user => {
+                let typist = head
+                    .get("TypingUser")
+                    .or_else(|| mime::fields(body).get("TypingUser"));
+                match typist.and_then(passport) {
+                    Some(name) if from_client => notes.account(name, out),
+                    Some(name) => notes.peer(name, out),
+                    None => {}
+                }
             }
             "text/x-clientcaps" if from_client => {
                 let name = mime::fields(body).get("Client-Name").unwrap_or_default();

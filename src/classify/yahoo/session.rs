@@ -301,8 +301,16 @@ fn feature_of(packet: &Packet) -> Option<&'static str> {
         | service::FILE_OFFER_15
         | service::FILE_INFO_15
         | service::FILE_ACCEPT_15 => feature::FILE_TRANSFER,
+        service::P2P_FILE_TRANSFER if offers_file(packet) => feature::FILE_TRANSFER,
         _ => return None,
     })
+}
+
+/// Service 0x4D is the peers' handshake, an `IMVironment`, or the offer of a file that the sender's own machine
+/// serves: only the last names a file and its size or place.
+fn offers_file(packet: &Packet) -> bool {
+    let fields = &packet.fields;
+    fields.has(27) && (fields.has(28) || fields.has(20))
 }
 
 /// Files and direct connections: what they expose and where they will go.
@@ -320,7 +328,8 @@ fn transfers(packet: &Packet, out: &mut Events) {
                 });
             }
         }
-        service::FILE_TRANSFER => {
+        service::P2P_FILE_TRANSFER if !offers_file(packet) => {}
+        service::FILE_TRANSFER | service::P2P_FILE_TRANSFER => {
             if fields.has(27) || fields.has(28) || fields.has(20) {
                 out.push(Event::Risk(risk::FILE_TRANSFER));
             }
