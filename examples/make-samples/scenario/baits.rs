@@ -153,6 +153,14 @@ fn text() -> Vec<Talk> {
             )
         });
     }
+    // A cache's long arrays: whatever counts begins with FLAP's first byte.
+    list.add("198.51.100.21:5190", |client, server, start| {
+        Talk::tcp(client, server, start)
+            .client("*3\r\n$3\r\nSET\r\n$5\r\nkey:1\r\n$2\r\n42\r\n".repeat(120))
+            .server("+OK\r\n".repeat(120))
+            .client("*4\r\n$6\r\nLRANGE\r\n$4\r\nlist\r\n$1\r\n0\r\n$2\r\n-1\r\n")
+            .server(format!("*400\r\n{}", "*1\r\n$2\r\n42\r\n".repeat(400)))
+    });
     list.0
 }
 

@@ -1,9 +1,10 @@
 //! ICQ: OSCAR with a number for a name, the old UDP protocol, direct connections, files.
 
-use super::aim::file_between;
+use super::aim_peer::file_between;
 use super::bytes::{be16, be32, join, le16, le32, noise};
-use super::icq_udp::{self as udp, V5, message, text, v2_client, v2_server};
-use super::oscar::{self, Login, Session};
+use super::icq_udp::text;
+use super::oscar;
+use super::oscar_session::{Login, Session};
 use super::talk::{Scenario, Talk, Truth};
 use std::net::Ipv4Addr;
 
@@ -12,11 +13,11 @@ pub const ICQ_2003A: &str = "ICQ Inc. - Product of ICQ (TM).2003a.5.45.1.3777.85
 
 /// All captures.
 pub fn scenarios() -> Vec<Scenario> {
-    vec![sign_on(), over_udp(), direct(), file_transfer()]
+    vec![sign_on(), direct(), file_transfer()]
 }
 
 /// The number in a UIN.
-fn number(uin: &str) -> usize {
+pub fn number(uin: &str) -> usize {
     uin.parse().expect("a UIN is a number")
 }
 
@@ -189,182 +190,6 @@ fn sign_on() -> Scenario {
                 "1000002",
                 "1000001",
                 &second,
-            ),
-        ],
-    }
-}
-
-/// ICQ 98 and 99 over UDP, version 5.
-pub fn udp_v5(
-    client: &str,
-    server: &str,
-    start_ms: u64,
-    uin: &'static str,
-    peer: &'static str,
-) -> Talk {
-    let (me, them) = (number(uin), number(peer));
-    let v5 = V5 {
-        uin: me,
-        session: 0x1122_3344,
-    };
-    let ack = |sequence| v5.client(udp::ACK, sequence, &le32(0x0055_1234));
-    let login = join(&[
-        &le32(1_767_323_045),
-        &le32(4000),
-        &text("notreal1"),
-        &le32(0x98),
-        &[10, 0, 1, 22],
-        &[4],
-        // Status, version of direct connections, then constants of the client.
-        &le32(0),
-        &le32(6),
-        &[0; 8],
-        &[2, 0, 0x3f, 1, 0x50, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0],
-    ]);
-    let online = join(&[
-        &le32(them),
-        &[10, 0, 1, 23],
-        &le32(4001),
-        &[10, 0, 1, 23],
-        &[4],
-        &le32(0),
-        &le32(6),
-    ]);
-    Talk::udp(client, server, start_ms)
-        .client(v5.client(udp::LOGIN, 1, &login))
-        .server(v5.server(udp::ACK, 1, &[]))
-        .server(v5.server(
-            udp::HELLO,
-            1,
-            &[
-                0x8c, 0, 0, 0, 0xf0, 0, 10, 0, 10, 0, 5, 0, 10, 0, 1, 22, 0, 0, 0, 0,
-            ],
-        ))
-        .client(ack(1))
-        .client(v5.client(udp::CONTACTS, 2, &join(&[&[1], &le32(them)])))
-        .server(v5.server(udp::ACK, 2, &[]))
-        .server(v5.server(udp::CONTACTS_DONE, 2, &[]))
-        .client(ack(2))
-        .server(v5.server(udp::ONLINE, 3, &online))
-        .client(ack(3))
-        .client(v5.client(udp::STATUS, 3, &le32(0)))
-        .server(v5.server(udp::ACK, 3, &[]))
-        .pause(1500)
-        .client(v5.client(udp::SEND, 4, &message(them, "lunch at noon?")))
-        .server(v5.server(udp::ACK, 4, &[]))
-        .pause(2500)
-        .server(v5.server(udp::RECEIVE, 4, &message(them, "gladly")))
-        .client(ack(4))
-        .pause(9000)
-        .client(v5.client(udp::KEEP_ALIVE, 5, &le32(0x0066_4321)))
-        .server(v5.server(udp::ACK, 5, &[]))
-        .client(v5.client(
-            udp::LOGOFF,
-            6,
-            &join(&[&text("B_USER_DISCONNECTED"), &[5, 0]]),
-        ))
-        .server(v5.server(udp::ACK, 6, &[]))
-        .is(Truth::confirmed("icq", "icq-udp", "session")
-            .account(uin)
-            .peer(peer)
-            .uses(&["sign-on", "message"]))
-}
-
-/// The first clients over UDP, version 2, all in clear.
-fn udp_v2(
-    client: &str,
-    server: &str,
-    start_ms: u64,
-    uin: &'static str,
-    peer: &'static str,
-) -> Talk {
-    let (me, them) = (number(uin), number(peer));
-    let login = join(&[
-        &le32(1030),
-        &text("notreal1"),
-        &[0x72, 0, 4, 0],
-        &[192, 168, 1, 20],
-        &[4],
-        &le16(0),
-        &le16(0),
-        &[2, 0, 0, 0, 0, 0, 4, 0, 0x72, 0, 0, 0],
-    ]);
-    let hello = join(&[
-        &le32(me),
-        &[192, 168, 1, 20],
-        &le16(1),
-        &[1, 0, 1, 0, 0x5e, 0, 0, 0, 0x8c, 0, 0, 0],
-    ]);
-    let online = join(&[
-        &le32(them),
-        &[192, 168, 1, 33],
-        &le32(1031),
-        &[192, 168, 1, 33],
-        &[4],
-        &le32(0),
-    ]);
-    let ack = |sequence| v2_client(udp::ACK, sequence, me, &[]);
-    Talk::udp(client, server, start_ms)
-        .client(v2_client(udp::LOGIN, 1, me, &login))
-        .server(v2_server(udp::ACK, 1, &[]))
-        .server(v2_server(udp::HELLO, 0, &hello))
-        .client(ack(0))
-        .client(v2_client(udp::CONTACTS, 2, me, &join(&[&[1], &le32(them)])))
-        .server(v2_server(udp::ACK, 2, &[]))
-        .server(v2_server(udp::ONLINE, 1, &online))
-        .client(ack(1))
-        .pause(1200)
-        .client(v2_client(
-            udp::SEND,
-            3,
-            me,
-            &message(them, "are you there?"),
-        ))
-        .server(v2_server(udp::ACK, 3, &[]))
-        .pause(1900)
-        .server(v2_server(udp::RECEIVE, 2, &message(them, "always")))
-        .client(ack(2))
-        .pause(8000)
-        .client(v2_client(udp::KEEP_ALIVE, 4, me, &[]))
-        .server(v2_server(udp::ACK, 4, &[]))
-        .client(v2_client(
-            udp::LOGOFF,
-            5,
-            me,
-            &join(&[&text("B_USER_DISCONNECTED"), &[5, 0]]),
-        ))
-        .server(v2_server(udp::ACK, 5, &[]))
-        .is(Truth::confirmed("icq", "icq-udp", "session")
-            .account(uin)
-            .peer(peer)
-            .uses(&["sign-on", "message"]))
-}
-
-fn over_udp() -> Scenario {
-    Scenario {
-        name: "icq-udp",
-        about: "ICQ before OSCAR: version 2 in clear, version 5 scrambled, and version 5 again on a port that is not ICQ's.",
-        talks: vec![
-            udp_v2(
-                "192.168.1.20:1030",
-                "205.188.252.21:4000",
-                100,
-                "1000001",
-                "1000002",
-            ),
-            udp_v5(
-                "10.0.1.22:4001",
-                "205.188.252.24:4000",
-                300,
-                "1000003",
-                "1000004",
-            ),
-            udp_v5(
-                "10.0.1.23:1077",
-                "198.51.100.44:7777",
-                900,
-                "1000004",
-                "1000003",
             ),
         ],
     }

@@ -7,6 +7,7 @@
 )]
 
 mod aim;
+mod aim_peer;
 mod baits;
 pub mod bytes;
 mod icq;
@@ -18,10 +19,14 @@ mod named;
 mod office;
 mod ordinary;
 mod oscar;
+mod oscar_session;
 mod peer;
+mod png;
 pub mod talk;
 pub mod wire;
 mod yahoo;
+mod yahoo_peer;
+mod ymsg;
 
 use std::io;
 use std::path::Path;
@@ -31,11 +36,14 @@ use talk::Scenario;
 pub fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(aim::scenarios());
+    all.extend(aim_peer::scenarios());
     all.extend(icq::scenarios());
+    all.extend(icq_udp::scenarios());
     all.extend(msn::scenarios());
     all.extend(msn_peer::scenarios());
     all.extend(msn_http::scenarios());
     all.extend(yahoo::scenarios());
+    all.extend(yahoo_peer::scenarios());
     all.extend(named::scenarios());
     all.extend(baits::scenarios());
     all.extend(office::scenarios());

@@ -41,6 +41,13 @@ pub fn scenarios() -> Vec<Scenario> {
                 "ok",
             )
             .is(Truth::by_host("msn")),
+            ordinary::tls(
+                "10.0.3.14:41007",
+                "207.46.104.21:443",
+                1650,
+                "messenger.hotmail.com",
+            )
+            .is(Truth::by_host("msn")),
             // The same client, ordinary pages.
             ordinary::web(
                 "10.0.3.13:41005",

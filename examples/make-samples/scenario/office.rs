@@ -2,7 +2,7 @@
 
 use super::ordinary;
 use super::talk::{Scenario, Shown, Talk};
-use super::{aim, icq, msn, msn_peer, oscar, yahoo};
+use super::{aim, aim_peer, icq, icq_udp, msn, msn_peer, oscar, yahoo, yahoo_peer};
 use std::net::Ipv4Addr;
 
 /// The office.
@@ -76,7 +76,7 @@ fn messengers() -> Vec<Talk> {
             &cookie,
         ),
     ]);
-    talks.extend(aim::file_between(
+    talks.extend(aim_peer::file_between(
         "aim",
         ("192.168.10.21:51010", "alice77"),
         ("192.168.10.22:51011", "bob42"),
@@ -103,7 +103,7 @@ fn messengers() -> Vec<Talk> {
             "1000002",
             &cookie,
         ),
-        icq::udp_v5(
+        icq_udp::udp_v5(
             "192.168.10.32:1044",
             "205.188.252.24:4000",
             14_000,
@@ -118,7 +118,7 @@ fn messengers() -> Vec<Talk> {
             "1000005",
         ),
     ]);
-    talks.extend(aim::file_between(
+    talks.extend(aim_peer::file_between(
         "icq",
         ("192.168.10.25:51030", "1000003"),
         ("192.168.10.26:51031", "1000004"),
@@ -188,7 +188,7 @@ fn messengers() -> Vec<Talk> {
             "carol_y",
         ),
     ]);
-    talks.extend(yahoo::file_between(
+    talks.extend(yahoo_peer::file_between(
         ("192.168.10.29:51070", "carol_y"),
         ("192.168.10.30:51071", "dave_y"),
         29_000,
@@ -264,7 +264,7 @@ fn everything_else() -> Vec<Talk> {
         ordinary::download(client, server, start, "mirror.example.net", 90_000)
     });
     crowd.add("203.0.113.26:22", |client, server, start| {
-        joined_late(ordinary::ssh(client, server, start), 4)
+        joined_late(ordinary::ssh(client, server, start), 6)
     });
     crowd.0
 }

@@ -1,6 +1,7 @@
 //! What else goes over an office network: web, mail, files, shells, names, other chats.
 
-use super::bytes::{be16, join, noise};
+use super::bytes::{be16, be32, join, noise};
+use super::png::png;
 use super::talk::Talk;
 use std::net::Ipv4Addr;
 
@@ -24,15 +25,9 @@ pub fn web(client: &str, server: &str, start_ms: u64, host: &str, page: &str) ->
         .server(response("text/html; charset=utf-8", page.as_bytes()))
         .pause(80)
         .client(request("/logo.png"))
-        .server(response(
-            "image/png",
-            &join(&[b"\x89PNG\r\n\x1a\n", &noise(start_ms, 3000)]),
-        ))
-        .client(request("/photo.jpg"))
-        .server(response(
-            "image/jpeg",
-            &join(&[b"\xff\xd8\xff\xe0", &noise(start_ms + 1, 9000)]),
-        ))
+        .server(response("image/png", &png(start_ms, 60, 50)))
+        .client(request("/photo.png"))
+        .server(response("image/png", &png(start_ms + 1, 120, 75)))
 }
 
 /// A large file.
@@ -210,12 +205,52 @@ pub fn ftp(client: &str, server: &str, start_ms: u64) -> Talk {
 
 /// A shell.
 pub fn ssh(client: &str, server: &str, start_ms: u64) -> Talk {
+    // Length, length of the padding, payload, padding to a multiple of eight.
+    let packet = |payload: &[u8]| {
+        let padding = 4 + (8 - (payload.len() + 9) % 8) % 8;
+        join(&[
+            &be32(payload.len() + padding + 1),
+            &[padding as u8],
+            payload,
+            &vec![0; padding],
+        ])
+    };
+    let text = |bytes: &[u8]| join(&[&be32(bytes.len()), bytes]);
+    let kex_init = |seed: u64| {
+        let lists: Vec<u8> = [
+            "curve25519-sha256,ecdh-sha2-nistp256",
+            "ssh-ed25519,rsa-sha2-512",
+            "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com",
+            "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com",
+            "hmac-sha2-256-etm@openssh.com,hmac-sha2-256",
+            "hmac-sha2-256-etm@openssh.com,hmac-sha2-256",
+            "none,zlib@openssh.com",
+            "none,zlib@openssh.com",
+            "",
+            "",
+        ]
+        .iter()
+        .flat_map(|list| text(list.as_bytes()))
+        .collect();
+        packet(&join(&[&[20], &noise(seed, 16), &lists, &[0; 5]]))
+    };
+    let new_keys = packet(&[21]);
+    let key = join(&[&text(b"ssh-ed25519"), &text(&noise(start_ms + 4, 32))]);
+    let signature = join(&[&text(b"ssh-ed25519"), &text(&noise(start_ms + 5, 64))]);
+    let reply = packet(&join(&[
+        &[31],
+        &text(&key),
+        &text(&noise(start_ms + 6, 32)),
+        &text(&signature),
+    ]));
     Talk::tcp(client, server, start_ms)
         .server("SSH-2.0-OpenSSH_9.6\r\n")
         .client("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")
-        .client(join(&[&[0, 0, 2, 0x54, 10, 20], &noise(start_ms, 590)]))
-        .server(join(&[&[0, 0, 1, 0xb4, 8, 20], &noise(start_ms + 1, 430)]))
-        .client(noise(start_ms + 2, 120))
+        .client(kex_init(start_ms))
+        .server(kex_init(start_ms + 1))
+        .client(packet(&join(&[&[30], &text(&noise(start_ms + 7, 32))])))
+        .server(join(&[&reply, &new_keys]))
+        .client(join(&[&new_keys, &noise(start_ms + 2, 120)]))
         .server(noise(start_ms + 3, 900))
 }
 
@@ -310,7 +345,7 @@ pub fn ntp(client: &str, server: &str, start_ms: u64) -> Talk {
         .server(join(&[&[0x24, 2, 6, 0xec], &noise(start_ms + 1, 44)]))
 }
 
-/// A remote procedure call (DCE/RPC 5.0 bind, then a request).
+/// A remote procedure call (DCE/RPC 5.0: bind, then a request to an interface of nobody's).
 pub fn dce_rpc(client: &str, server: &str, start_ms: u64) -> Talk {
     let pdu = |kind: u8, body: &[u8]| {
         let length = (body.len() + 16) as u16;
@@ -321,11 +356,33 @@ pub fn dce_rpc(client: &str, server: &str, start_ms: u64) -> Talk {
             body,
         ])
     };
+    // NDR, the syntax of transfer, version 2.
+    let ndr = [
+        0x04, 0x5d, 0x88, 0x8a, 0xeb, 0x1c, 0xc9, 0x11, 0x9f, 0xe8, 8, 0, 0x2b, 0x10, 0x48, 0x60,
+        2, 0, 0, 0,
+    ];
+    let sizes = [0xd0, 0x16, 0xd0, 0x16];
+    let bind = join(&[
+        &sizes,
+        &[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0],
+        &noise(start_ms, 16),
+        &[1, 0, 0, 0],
+        &ndr,
+    ]);
+    let accepted = join(&[
+        &sizes,
+        &[0x34, 0x12, 0, 0, 4, 0],
+        b"135\0",
+        &[0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+        &ndr,
+    ]);
+    let request = join(&[&[24, 0, 0, 0, 0, 0, 2, 0], &noise(start_ms + 2, 24)]);
+    let response = join(&[&[48, 0, 0, 0, 0, 0, 0, 0], &noise(start_ms + 3, 48)]);
     Talk::tcp(client, server, start_ms)
-        .client(pdu(11, &noise(start_ms, 56)))
-        .server(pdu(12, &noise(start_ms + 1, 44)))
-        .client(pdu(0, &noise(start_ms + 2, 40)))
-        .server(pdu(2, &noise(start_ms + 3, 72)))
+        .client(pdu(11, &bind))
+        .server(pdu(12, &accepted))
+        .client(pdu(0, &request))
+        .server(pdu(2, &response))
 }
 
 /// Flow export (`NetFlow` v5: big-endian version 5, a count, then records of 48 bytes).
