@@ -4,9 +4,13 @@
 //! hands the messages to the messengers of `contract`, and what runs inside CONNECT to a stream of its own.
 
 mod contract;
+mod detector;
 mod dissector;
 mod framer;
 mod start;
 
 pub use contract::{HttpDissector, HttpMessenger, RequestHead, ResponseHead, header};
-pub use dissector::Http;
+pub use detector::Http;
+
+/// Header fields of one message that are read.
+const MAX_FIELDS: usize = 96;
