@@ -12,6 +12,7 @@ mod facts;
 pub mod icq;
 mod learned;
 pub mod msn;
+mod opening;
 pub mod oscar;
 pub mod registry;
 mod settle;

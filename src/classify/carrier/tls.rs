@@ -1,5 +1,6 @@
 //! TLS: the server name that the client asks for, and nothing more.
 
+use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{Direction, Event, Evidence, Format, Transport};
 use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
@@ -82,36 +83,39 @@ impl Detector for Tls {
 
     fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
         Box::new(Hello {
-            kept: [Some(Vec::new()), Some(Vec::new())],
+            openings: Openings::new(MAX_HELLO),
         })
     }
 }
 
-/// Gathers the first handshake message of each direction; a direction is `None` once it was read.
+/// Reads the first handshake message of each direction.
 struct Hello {
-    kept: [Option<Vec<u8>>; 2],
+    openings: Openings,
 }
 
 impl Dissector for Hello {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let slot = &mut self.kept[direction.index()];
-        let Some(kept) = slot else { return };
-        kept.extend_from_slice(bytes);
-        match server_name(kept) {
-            Answer::NeedMore if kept.len() <= MAX_HELLO => {}
-            Answer::Name(name) => {
-                out.push(Event::Host {
-                    name,
-                    via: "tls-sni",
-                });
-                self.kept = [None, None];
-            }
-            _ => *slot = None,
+        let mut named = false;
+        self.openings
+            .feed(direction, bytes, |stream| match server_name(stream) {
+                Answer::NeedMore => false,
+                Answer::None => true,
+                Answer::Name(name) => {
+                    out.push(Event::Host {
+                        name,
+                        via: "tls-sni",
+                    });
+                    named = true;
+                    true
+                }
+            });
+        if named {
+            self.openings.close(direction.reverse());
         }
     }
 
     fn gap(&mut self, direction: Direction, _: u64, _: &mut Events) {
-        self.kept[direction.index()] = None;
+        self.openings.close(direction);
     }
 }
 

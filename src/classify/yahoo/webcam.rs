@@ -1,5 +1,6 @@
 //! Yahoo's webcam protocol: a tag of eight letters, then binary headers and a few lines of text.
 
+use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{
     Confidence, Direction, Event, Evidence, Format, Service, Target, Transport, feature, risk,
@@ -83,19 +84,16 @@ impl Detector for Webcam {
         let master = claim.format.role == Some("master");
         Box::new(WebcamDissector {
             master,
-            ..WebcamDissector::default()
+            openings: Openings::new(HOLD),
         })
     }
 }
 
 /// Reads the request's few lines, and the master's answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WebcamDissector {
     master: bool,
-    /// Beginnings of both directions.
-    held: [Vec<u8>; 2],
-    /// Which of them are done with.
-    done: [bool; 2],
+    openings: Openings,
 }
 
 /// As much of either beginning as can matter.
@@ -179,31 +177,18 @@ impl ExtendAccount for Events {
 
 impl Dissector for WebcamDissector {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let (Some(held), Some(done)) = (
-            self.held.get_mut(direction.index()),
-            self.done.get_mut(direction.index()),
-        ) else {
-            return;
-        };
-        if *done {
-            return;
-        }
-        let room = HOLD.saturating_sub(held.len());
-        held.extend(bytes.iter().take(room));
-        *done = if held.first() == Some(&b'<') {
-            Self::request(held, out)
-        } else {
-            !self.master || Self::answer(held, out)
-        } || held.len() >= HOLD;
-        if *done {
-            *held = Vec::new();
-        }
+        let master = self.master;
+        self.openings.feed(direction, bytes, |opening| {
+            if opening.first() == Some(&b'<') {
+                Self::request(opening, out)
+            } else {
+                !master || Self::answer(opening, out)
+            }
+        });
     }
 
     fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
-        if let Some(done) = self.done.get_mut(direction.index()) {
-            *done = true;
-        }
+        self.openings.close(direction);
     }
 }
 

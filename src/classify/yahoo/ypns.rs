@@ -5,6 +5,7 @@
 //! stays `probable`, and only if every field is sane.
 
 use super::session::account;
+use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{Direction, Event, Evidence, Format, Service, Transport, feature};
 
@@ -88,51 +89,40 @@ impl Detector for Ypns {
     }
 
     fn dissector(&self, _claim: &Claim) -> Box<dyn Dissector> {
-        Box::new(YpnsDissector::default())
+        Box::new(YpnsDissector {
+            openings: Openings::new(HEADER),
+        })
     }
 }
 
 /// Reads the first header of each direction. Whether the length counts the header is not settled, so the
 /// following ones are not looked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct YpnsDissector {
-    held: [Vec<u8>; 2],
-    done: [bool; 2],
+    openings: Openings,
 }
 
 impl Dissector for YpnsDissector {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let (Some(held), Some(done)) = (
-            self.held.get_mut(direction.index()),
-            self.done.get_mut(direction.index()),
-        ) else {
-            return;
-        };
-        if *done {
-            return;
-        }
-        let room = HEADER.saturating_sub(held.len());
-        held.extend(bytes.iter().take(room));
-        if held.len() < HEADER {
-            return;
-        }
-        *done = true;
-        if sane(held) {
-            out.push(Event::Feature(feature::SIGN_ON));
-            // The client's header names its user first.
-            if let Some(name) = held.get(32..68).and_then(padded).and_then(account)
-                && held.starts_with(b"YPNS")
-            {
-                out.push(Event::Account(name));
+        self.openings.feed(direction, bytes, |header| {
+            if header.len() < HEADER {
+                return false;
             }
-        }
-        *held = Vec::new();
+            if sane(header) {
+                out.push(Event::Feature(feature::SIGN_ON));
+                // The client's header names its user first.
+                if let Some(name) = header.get(32..68).and_then(padded).and_then(account)
+                    && header.starts_with(b"YPNS")
+                {
+                    out.push(Event::Account(name));
+                }
+            }
+            true
+        });
     }
 
     fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
-        if let Some(done) = self.done.get_mut(direction.index()) {
-            *done = true;
-        }
+        self.openings.close(direction);
     }
 }
 
