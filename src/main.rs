@@ -5,9 +5,7 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "imwarden", version)]
 enum Cli {
-    /// Write firewall rules that block messengers
     Policy(imwarden::cli::policy::PolicyArgs),
-    /// Show or check the rule files
     Rules(imwarden::cli::rules::RulesArgs),
 }
 

@@ -27,9 +27,16 @@ pub fn can_run(test: &str, programs: &[&str]) -> bool {
         std::env::var_os("IMWARDEN_REQUIRE_KERNEL").is_none_or(|value| value != "1"),
         "{test} must run here, but: {reason}"
     );
-    // Straight to the real standard error: a test runner hides what passing tests print.
-    writeln!(std::io::stderr(), "SKIPPED {test}: {reason}").unwrap();
+    skip(test, &reason);
     false
+}
+
+/// Says that a test did not run. Straight to the real standard error: a test runner hides what passing tests
+/// print.
+pub fn skip(test: &str, reason: &str) {
+    std::io::stderr()
+        .write_all(format!("SKIPPED {test}: {reason}\n").as_bytes())
+        .unwrap();
 }
 
 /// Whether a program can be found.
