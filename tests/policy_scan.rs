@@ -12,7 +12,7 @@ mod lab;
 mod policy_support;
 
 use lab::{Backend, Lab, Place};
-use policy_support::{can_run, installed, skip};
+use policy_support::{can_run, installed, path, skip};
 use std::process::{Command, Stdio};
 
 const ROLE: &str = "IMWARDEN_LAB_ROLE";
@@ -76,6 +76,7 @@ fn scan(name: &str, backend: Backend, programs: &[&str]) {
         .args(["-Urn", "--"])
         .arg(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "inside_the_lab", "--nocapture"])
+        .env("PATH", path())
         .env(ROLE, "gateway")
         .env(BACKEND, backend.name())
         .stdin(Stdio::null())

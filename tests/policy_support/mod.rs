@@ -39,6 +39,14 @@ pub fn skip(test: &str, reason: &str) {
         .unwrap();
 }
 
+/// `PATH` with the folders of system programs, which are not in everybody's.
+pub fn path() -> String {
+    format!(
+        "{}:/usr/local/sbin:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    )
+}
+
 /// Whether a program can be found.
 pub fn installed(program: &str) -> bool {
     quiet(Command::new("sh").args(["-c", "command -v \"$1\"", "sh", program]))
@@ -57,6 +65,7 @@ pub fn in_private_network(dir: &std::path::Path, script: &str) -> String {
     let output = Command::new("unshare")
         .args(["-Urn", "sh", "-c", script])
         .current_dir(dir)
+        .env("PATH", path())
         // The lock of iptables-legacy lies where only the real root may write.
         .env("XTABLES_LOCKFILE", dir.join("xtables.lock"))
         .stdin(Stdio::null())
