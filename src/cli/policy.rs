@@ -36,7 +36,7 @@ pub struct PolicyArgs {
     pub format: Format,
 
     /// Messengers, by their ids [default: all; `imwarden rules list` shows them]
-    #[arg(long, short = 'S', value_name = "ID,...", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     pub service: Vec<String>,
 
     /// Features only, as FEATURE or SERVICE:FEATURE, such as msn:file-transfer,aim:images [default: all]
