@@ -58,7 +58,12 @@ fn a_wrong_request_is_a_usage_error_that_helps() {
         assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
         assert!(err.contains(hint), "{args:?}: {err}");
     }
-    assert_eq!(run(&[]).0, 2, "a format must be chosen");
+}
+
+#[test]
+fn nftables_is_written_unless_told_otherwise() {
+    let (code, out, _) = run(&[]);
+    assert_eq!((code, out), (0, run(&["--format", "nftables"]).1));
 }
 
 #[test]

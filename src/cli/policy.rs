@@ -26,13 +26,7 @@ Ports 22, 53, 80 and 443, and other ports that everybody shares, are never close
 left open, and why. `imwarden rules show NAME` lists every port and host, and who states it.")]
 pub struct PolicyArgs {
     /// What to write the rules for
-    #[arg(
-        long,
-        short = 'F',
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "nftables"
-    )]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "nftables")]
     pub format: Format,
 
     /// Messengers, by their ids [default: all; `imwarden rules list` shows them]
