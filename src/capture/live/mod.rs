@@ -33,7 +33,11 @@ pub fn devices() -> Result<Vec<Device>, String> {
 #[cfg(not(have_libpcap))]
 pub fn devices() -> Result<Vec<Device>, String> {
     let device = |interface: pnet::datalink::NetworkInterface| Device {
-        addresses: interface.ips.iter().map(|network| network.ip()).collect(),
+        addresses: interface
+            .ips
+            .iter()
+            .map(pnet::ipnetwork::IpNetwork::ip)
+            .collect(),
         description: interface.description,
         name: interface.name,
     };
