@@ -26,17 +26,11 @@ Ports 22, 53, 80 and 443, and other ports that everybody shares, are never close
 left open, and why. `imwarden rules show NAME` lists every port and host, and who states it.")]
 pub struct PolicyArgs {
     /// What to write the rules for
-    #[arg(
-        long,
-        short = 'F',
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "nftables"
-    )]
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "nftables")]
     pub format: Format,
 
     /// Messengers, by their ids [default: all; `imwarden rules list` shows them]
-    #[arg(long, short = 'S', value_name = "ID,...", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     pub service: Vec<String>,
 
     /// Features only, as FEATURE or SERVICE:FEATURE, such as msn:file-transfer,aim:images [default: all]

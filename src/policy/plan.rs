@@ -14,10 +14,10 @@ pub struct Owner {
     pub feature: Feature,
     /// Whose it is.
     pub service: Service,
+    /// Who says so; the most trusted first.
+    pub source: Source,
     /// The fact's id.
     pub id: String,
-    /// Who says so.
-    pub source: Source,
     /// What closing it promises, or cannot do.
     pub note: Option<String>,
 }

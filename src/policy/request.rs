@@ -205,7 +205,7 @@ impl Request {
         }
         if messengers
             .iter()
-            .any(|messenger| self.applies(choice, messenger))
+            .any(|messenger| applies(choice, messenger))
         {
             return Ok(());
         }
@@ -226,18 +226,6 @@ impl Request {
         })
     }
 
-    fn applies(&self, choice: &FeatureChoice, messenger: &Messenger) -> bool {
-        let named = choice
-            .service
-            .as_deref()
-            .is_none_or(|id| id == messenger.service.id());
-        named
-            && messenger
-                .features()
-                .iter()
-                .any(|feature| feature.name() == choice.feature)
-    }
-
     /// No choice at all means everything, and so does the feature of that name.
     fn features_of(&self, messenger: &Messenger) -> Vec<Feature> {
         let all = messenger.features();
@@ -246,7 +234,7 @@ impl Request {
             self.features
                 .iter()
                 .filter(by)
-                .any(|choice| self.applies(choice, messenger))
+                .any(|choice| applies(choice, messenger))
         };
         if self.features.is_empty() || chosen(&Feature::Everything) {
             all
@@ -254,6 +242,18 @@ impl Request {
             all.into_iter().filter(chosen).collect()
         }
     }
+}
+
+fn applies(choice: &FeatureChoice, messenger: &Messenger) -> bool {
+    let named = choice
+        .service
+        .as_deref()
+        .is_none_or(|id| id == messenger.service.id());
+    named
+        && messenger
+            .features()
+            .iter()
+            .any(|feature| feature.name() == choice.feature)
 }
 
 fn known_service(rules: &RuleSet, name: &str) -> Result<(), PlanError> {

@@ -49,13 +49,15 @@ fn entries(plan: &Plan) -> Vec<String> {
 /// A rule set of one messenger from port lines `(id, port, further keys)`.
 fn custom(id: &str, ports: &[(&str, &str, &str)]) -> RuleSet {
     let dir = tempfile::tempdir().unwrap();
-    let mut text = format!("id = \"{id}\"\nname = \"Chat\"\nabout = \"A chat.\"\n");
+    let mut parts = vec![format!(
+        "id = \"{id}\"\nname = \"Chat\"\nabout = \"A chat.\"\n"
+    )];
     for (name, port, more) in ports {
-        text.push_str(&format!(
+        parts.push(format!(
             "\n[[port]]\nid = \"{id}/{name}\"\nport = {port}\n{more}\n"
         ));
     }
-    std::fs::write(dir.path().join("chat.toml"), text).unwrap();
+    std::fs::write(dir.path().join("chat.toml"), parts.concat()).unwrap();
     RuleSet::load_dir(dir.path()).unwrap()
 }
 

@@ -308,7 +308,7 @@ impl Lab {
     }
 
     /// One probe has passed: each feature has counted one attempt a port and family.
-    pub fn expect_counters(&mut self) {
+    pub fn expect_counters() {
         let counter = |name: &str| -> u64 {
             let output = Command::new("nft")
                 .args(["list", "counter", "inet", "imwarden", name])

@@ -27,9 +27,24 @@ pub fn can_run(test: &str, programs: &[&str]) -> bool {
         std::env::var_os("IMWARDEN_REQUIRE_KERNEL").is_none_or(|value| value != "1"),
         "{test} must run here, but: {reason}"
     );
-    // Straight to the real standard error: a test runner hides what passing tests print.
-    writeln!(std::io::stderr(), "SKIPPED {test}: {reason}").unwrap();
+    skip(test, &reason);
     false
+}
+
+/// Says that a test did not run. Straight to the real standard error: a test runner hides what passing tests
+/// print.
+pub fn skip(test: &str, reason: &str) {
+    std::io::stderr()
+        .write_all(format!("SKIPPED {test}: {reason}\n").as_bytes())
+        .unwrap();
+}
+
+/// `PATH` with the folders of system programs, which are not in everybody's.
+pub fn path() -> String {
+    format!(
+        "{}:/usr/local/sbin:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    )
 }
 
 /// Whether a program can be found.
@@ -50,6 +65,7 @@ pub fn in_private_network(dir: &std::path::Path, script: &str) -> String {
     let output = Command::new("unshare")
         .args(["-Urn", "sh", "-c", script])
         .current_dir(dir)
+        .env("PATH", path())
         // The lock of iptables-legacy lies where only the real root may write.
         .env("XTABLES_LOCKFILE", dir.join("xtables.lock"))
         .stdin(Stdio::null())

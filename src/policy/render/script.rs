@@ -69,9 +69,9 @@ fn jumps(text: &mut Text, plan: &Plan) {
 const REST: &str = r#"
 # unjump PROGRAM RULE...: deletes the rule, however often it is there.
 unjump() {
-	program=$1
+	tool=$1
 	shift
-	while "$program" -w -D "$@" 2>/dev/null; do :; done
+	while "$tool" -w -D "$@" 2>/dev/null; do :; done
 }
 
 # our_chains PROGRAM: every chain that an imwarden policy has left here.

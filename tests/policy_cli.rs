@@ -1,0 +1,121 @@
+//! `imwarden policy` as an administrator meets it: files, exit codes and messages.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use assert_cmd::Command;
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("imwarden")
+        .unwrap()
+        .arg("policy")
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn rules_go_to_the_standard_output_or_to_a_file_alike() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let (code, told, _) = run(&["--format", "nftables"]);
+    assert_eq!(code, 0);
+    assert!(told.starts_with("#!/usr/sbin/nft -f\n") && told.ends_with("}\n"));
+    let (code, nothing, _) = run(&["--format", "nftables", "-o", path]);
+    assert_eq!((code, nothing.as_str()), (0, ""));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), told);
+    assert_eq!(run(&["--format", "nftables", "-o", "-"]).1, told);
+}
+
+#[test]
+fn a_wrong_request_is_a_usage_error_that_helps() {
+    for (args, hint) in [
+        (
+            &["--service", "aim,icqq"][..],
+            "there is no messenger `icqq`; the rule files know: aim, icq, msn, yahoo",
+        ),
+        (
+            &["--feature", "msn:files"],
+            "there is no feature `msn:files` here",
+        ),
+        (
+            &["--service", "aim", "--feature", "msn:session"],
+            "the services asked for are: aim",
+        ),
+        (&["--profile", "all"], "possible values: document, full"),
+        (
+            &["--direction", "sideways"],
+            "possible values: forward, output, input",
+        ),
+        (&["--service", ""], "there is no messenger ``"),
+        (&["--rules", "/nonexistent"], "cannot read /nonexistent"),
+    ] {
+        let (code, out, err) = run(&[&["--format", "nftables"], args].concat());
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}");
+        assert!(err.contains(hint), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn nftables_is_written_unless_told_otherwise() {
+    let (code, out, _) = run(&[]);
+    assert_eq!((code, out), (0, run(&["--format", "nftables"]).1));
+}
+
+#[test]
+fn an_output_file_that_cannot_be_written_is_named() {
+    let (code, _, err) = run(&["--format", "nftables", "-o", "/nonexistent/rules.nft"]);
+    assert_ne!(code, 0);
+    assert!(err.contains("cannot write /nonexistent/rules.nft"), "{err}");
+}
+
+#[test]
+fn own_rule_files_replace_the_builtin_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chat.toml");
+    let chat = |port: &str| {
+        format!(
+            "id = \"chat\"\nname = \"Corporate Chat\"\nabout = \"A chat.\"\n\n[[port]]\nid = \"chat/session\"\n\
+             feature = \"session\"\ntransport = \"tcp\"\nport = {port}\nsource = \"site\"\n"
+        )
+    };
+    let rules = [
+        "--format",
+        "nftables",
+        "--rules",
+        dir.path().to_str().unwrap(),
+    ];
+
+    let (code, _, err) = run(&rules);
+    assert_eq!(code, 2);
+    assert!(err.contains("no rule file (*.toml)"), "{err}");
+
+    std::fs::write(&file, chat("7000")).unwrap();
+    let (code, told, _) = run(&rules);
+    assert_eq!(code, 0);
+    assert!(
+        told.contains("7000 comment \"chat/session (site)\" : goto f_chat_session"),
+        "{told}"
+    );
+    assert!(!told.contains("5190 comment"), "the built-in rules are out");
+
+    std::fs::write(&file, chat("443")).unwrap();
+    let (code, told, err) = run(&rules);
+    assert_eq!((code, told.as_str()), (2, ""));
+    assert!(
+        err.contains("chat.toml:6:6: refusing to close chat/session: port 443 carries the web"),
+        "{err}"
+    );
+
+    std::fs::write(&file, chat("\"9-1\"")).unwrap();
+    let (code, _, err) = run(&rules);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("chat.toml:9:8") && err.contains("^^^^^ did you mean \"1-9\"?"),
+        "{err}"
+    );
+}

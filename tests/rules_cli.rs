@@ -1,0 +1,110 @@
+//! `imwarden rules` as an administrator meets it.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use assert_cmd::Command;
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("imwarden")
+        .unwrap()
+        .arg("rules")
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn list_names_the_four_messengers() {
+    let (code, told, _) = run(&["list"]);
+    assert_eq!(code, 0);
+    let ids: Vec<_> = told
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    for id in ["aim", "icq", "msn", "yahoo"] {
+        assert!(ids.contains(&id), "{told}");
+    }
+    assert!(
+        told.lines().all(|line| line == line.trim_end()),
+        "no blanks at the ends"
+    );
+}
+
+#[test]
+fn show_gives_every_port_and_host_with_its_source() {
+    let (code, told, _) = run(&["show", "msn"]);
+    assert_eq!(code, 0);
+    let line = |start: &str| {
+        told.lines()
+            .find(|line| line.starts_with(start))
+            .unwrap_or_default()
+    };
+    assert!(
+        line("tcp 1863").contains("msn/session") && line("tcp 1863").contains("document"),
+        "{told}"
+    );
+    assert!(line("tcp 6892-6900").contains("vendor"), "{told}");
+    assert!(
+        line("*.messenger.hotmail.com").contains("exclusive"),
+        "{told}"
+    );
+    assert!(line("*.login.live.com").contains("shared"), "{told}");
+
+    let (code, _, err) = run(&["show", "qq"]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("there is no messenger `qq`; the rule files know: aim, icq, msn, yahoo"),
+        "{err}"
+    );
+}
+
+#[test]
+fn check_accepts_what_is_right_and_shows_each_mistake() {
+    assert_eq!(run(&["check"]).0, 0);
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/rules");
+    let (code, told, _) = run(&["check", rules]);
+    assert_eq!((code, told.lines().count()), (0, 4), "{told}");
+    let (code, told, _) = run(&[
+        "check",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/rules/aim.toml"),
+    ]);
+    assert_eq!((code, told.lines().count()), (0, 1), "{told}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("aim.toml");
+    let text = std::fs::read_to_string(format!("{rules}/aim.toml")).unwrap();
+    let wrong = text
+        .replace("port = 4443", "port = 0")
+        .replace("port = 9898", "prt = 9898");
+    std::fs::write(&file, &wrong).unwrap();
+    let line = |needle: &str| {
+        wrong
+            .lines()
+            .position(|line| line.contains(needle))
+            .unwrap()
+            + 1
+    };
+    let (code, told, err) = run(&["check", file.to_str().unwrap()]);
+    assert_eq!((code, told.as_str()), (2, ""));
+    assert!(
+        err.contains(&format!("aim.toml:{}:1", line("prt = 9898"))),
+        "{err}"
+    );
+    assert!(
+        err.contains("unknown field `prt`") && err.contains("^^^"),
+        "{err}"
+    );
+
+    std::fs::write(&file, text.replace("port = 4443", "port = 0")).unwrap();
+    let (code, _, err) = run(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains(&format!("aim.toml:{}:8", line("port = 0"))),
+        "{err}"
+    );
+}
