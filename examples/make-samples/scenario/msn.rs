@@ -158,12 +158,26 @@ pub fn chat(client: &str, server: &str, start_ms: u64, me: User, peer: User, tok
             .uses(&["message"]))
 }
 
+/// A call to a switchboard as the invited user gets it: in RNG, to be given back in ANS.
+#[derive(Clone, Copy)]
+struct Call {
+    session: &'static str,
+    token: &'static str,
+    /// What follows a participant's name: dialects before 8 know no capabilities.
+    capabilities: &'static str,
+}
+
 /// The same conversation as the invited user's machine sees it.
-fn answers(client: &str, server: &str, start_ms: u64, me: User, peer: User, token: &str) -> Talk {
+fn answers(client: &str, server: &str, start_ms: u64, me: User, peer: User, call: Call) -> Talk {
     let from = format!("{} {}", peer.passport, peer.nick);
+    let Call {
+        session,
+        token,
+        capabilities,
+    } = call;
     Talk::tcp(client, server, start_ms)
-        .client(format!("ANS 1 {} {token} 1835953129\r\n", me.passport))
-        .server(format!("IRO 1 1 1 {from} 268435508\r\nANS 1 OK\r\n"))
+        .client(format!("ANS 1 {} {token} {session}\r\n", me.passport))
+        .server(format!("IRO 1 1 1 {from}{capabilities}\r\nANS 1 OK\r\n"))
         .pause(1600)
         .server(msg(&from, text("lunch at noon?")))
         .pause(800)
@@ -222,7 +236,11 @@ fn sign_on() -> Scenario {
                 4000,
                 BOB,
                 ALICE,
-                "1139803431.29427",
+                Call {
+                    session: "1835953129",
+                    token: "1139803431.29427",
+                    capabilities: " 268435508",
+                },
             ),
         ],
     }
@@ -230,6 +248,12 @@ fn sign_on() -> Scenario {
 
 fn by_md5() -> Scenario {
     let software = "MSMSGS 4.6.0082";
+    let switchboard = "207.46.106.90:1864";
+    let call = Call {
+        session: "17522047",
+        token: "1139803477.30112",
+        capabilities: "",
+    };
     let talk = Talk::tcp("10.0.2.8:50620", "207.46.106.88:1863", 100)
         .client("VER 0 MSNP7 MSNP6 MSNP5 MSNP4 CVR0\r\n")
         .server("VER 0 MSNP7\r\n")
@@ -246,18 +270,26 @@ fn by_md5() -> Scenario {
         .server("CHG 5 NLN\r\nILN 5 NLN bob@example.org Bob\r\n")
         .client(format!("CVR 6 0x0409 win 4.10 i386 {software} MSMSGS\r\n"))
         .server("CVR 6 4.6.0082 4.6.0082 1.0.0863 http://download.example.com/setup http://www.example.com\r\n")
+        .pause(1200)
+        .server(format!(
+            "RNG {} {switchboard} CKI {} {} {}\r\n",
+            call.session, call.token, BOB.passport, BOB.nick
+        ))
         .pause(9000)
         .client("PNG\r\n")
         .server("QNG\r\n")
         .client("OUT\r\n")
         .is(Truth::confirmed("msn", "msnp", "notification")
             .account(CAROL.passport)
+            .peer(BOB.passport)
             .software(software)
             .uses(&["sign-on"]));
+    let chat = answers("10.0.2.8:50621", switchboard, 2100, CAROL, BOB, call);
     Scenario {
         name: "msn-md5",
-        about: "carol@example.net signs on with an old MSN client: dialect 7, the password hashed with the server's seed.",
-        talks: vec![talk],
+        about: "carol@example.net signs on with an old MSN client: dialect 7, the password hashed with the server's seed. \
+                bob@example.org calls her to a switchboard on a port of its own.",
+        talks: vec![talk, chat],
     }
 }
 

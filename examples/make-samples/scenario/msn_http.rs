@@ -24,10 +24,14 @@ fn request(query: &str, commands: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 fn response(session: &str, commands: impl AsRef<[u8]>) -> Vec<u8> {
-    let commands = commands.as_ref();
+    answer(session, "", commands.as_ref())
+}
+
+/// `ending` follows the gateway's address in the header that names the session.
+fn answer(session: &str, ending: &str, commands: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nServer: Microsoft-IIS/5.0\r\nX-MSN-Messenger: SessionID={session}; \
-         GW-IP=207.46.110.48\r\nContent-Type: application/x-msn-messenger\r\nContent-Length: {}\r\n\r\n",
+         GW-IP=207.46.110.48{ending}\r\nContent-Type: application/x-msn-messenger\r\nContent-Length: {}\r\n\r\n",
         commands.len()
     );
     join(&[head.as_bytes(), commands])
@@ -107,7 +111,7 @@ fn gateway() -> Scenario {
         .client(request("Action=poll&SessionID=2204417.8003", ""))
         .server(response("2204417.8004", msg(&from, text("yes"))))
         .client(request("SessionID=2204417.8004", "OUT\r\n"))
-        .server(response("2204417.8005; Session=close", ""))
+        .server(answer("2204417.8005", "; Session=close", &[]))
         .is(truth().account(me).peer(bob).uses(&["message", "http"]));
     Scenario {
         name: "msn-http-gateway",

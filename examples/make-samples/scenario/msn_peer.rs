@@ -102,12 +102,33 @@ struct Chunk<'a> {
     offset: usize,
     total: usize,
     flags: usize,
+    /// The message of `total` bytes that this acknowledges.
+    answers: Option<usize>,
     data: &'a [u8],
 }
 
 impl Chunk<'_> {
+    /// Message `answers` has come whole.
+    const fn received(session: usize, id: usize, answers: usize, total: usize) -> Self {
+        Self {
+            session,
+            id,
+            offset: 0,
+            total,
+            flags: 2,
+            answers: Some(answers),
+            data: &[],
+        }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let wide = |n: usize| (n as u64).to_le_bytes();
+        // A message has any number here; its acknowledgement repeats it after the message's id.
+        let any = |id: usize| 0x0102_0304 + id;
+        let (first, second, come) = match self.answers {
+            Some(message) => (message, any(message), self.total),
+            None => (any(self.id), 0, 0),
+        };
         join(&[
             &le32(self.session),
             &le32(self.id),
@@ -115,16 +136,16 @@ impl Chunk<'_> {
             &wide(self.total),
             &le32(self.data.len()),
             &le32(self.flags),
-            &le32(0x0102_0304 + self.id),
-            &le32(0),
-            &wide(0),
+            &le32(first),
+            &le32(second),
+            &wide(come),
             self.data,
         ])
     }
 }
 
-/// A text of MSNSLP as messages on the switchboard, at most 1202 bytes in each.
-fn slp(head: &str, to: User, id: usize, text: &str) -> Vec<u8> {
+/// A text of MSNSLP as messages on the switchboard, at most 1202 bytes in each; `head` begins the nth of them.
+fn slp(head: impl Fn(usize) -> String, to: User, id: usize, text: &str) -> Vec<u8> {
     let text = join(&[text.as_bytes(), &[0]]);
     text.chunks(1202)
         .enumerate()
@@ -135,9 +156,10 @@ fn slp(head: &str, to: User, id: usize, text: &str) -> Vec<u8> {
                 offset: number * 1202,
                 total: text.len(),
                 flags: 0,
+                answers: None,
                 data,
             };
-            in_message(head, to, &chunk)
+            in_message(&head(number), to, &chunk)
         })
         .collect()
 }
@@ -177,10 +199,11 @@ fn direct() -> Scenario {
         0xee,
     ];
     let nonce_text = "{2E4A1F6C-3199-4F42-8B21-0A5C77D310EE}";
-    // File context: length of this block, version 2, size, type 1 (no preview), name in UTF-16.
-    let mut context = join(&[&le32(574), &le32(2), &(size as u64).to_le_bytes(), &le32(1)]);
+    // File context: length of this block, version 3, size, type 1 (no preview), name in UTF-16. In base64 it makes the
+    // invitation too long for one message.
+    let mut context = join(&[&le32(638), &le32(3), &(size as u64).to_le_bytes(), &le32(1)]);
     context.extend("holiday.jpg".encode_utf16().flat_map(u16::to_le_bytes));
-    context.resize(574, 0);
+    context.resize(638, 0);
     let context = base64(&context);
     let kind = |name: &str| format!("application/x-msnmsgr-{name}");
     let invite = slp_message(
@@ -222,19 +245,29 @@ fn direct() -> Scenario {
         ),
     );
     let from = format!("{} {}", BOB.passport, BOB.nick);
+    // The NUL that ends a text belongs to the message.
+    let received = |id, answers, text: &str| Chunk::received(0, id, answers, text.len() + 1);
+    let mine = |first: usize| move |number| format!("{} D", first + number);
+    let his = |_| from.clone();
     let board = calls(
         Talk::tcp("10.0.2.5:50650", "207.46.26.170:1863", 100),
         ALICE,
         BOB,
         "1767323050.77.4100",
     )
-    .client(slp("95 D", BOB, 700, &invite))
-    .server("ACK 95\r\n")
+    .client(slp(mine(95), BOB, 700, &invite))
+    .server("ACK 95\r\nACK 96\r\n")
+    .server(in_message(&from, ALICE, &received(900, 700, &invite)))
     .pause(1300)
-    .server(slp(&from, ALICE, 900, &accept))
-    .client(slp("97 D", BOB, 701, &transport))
+    .server(slp(his, ALICE, 901, &accept))
+    .client(in_message("97 D", BOB, &received(701, 901, &accept)))
     .server("ACK 97\r\n")
-    .server(slp(&from, ALICE, 901, &listening))
+    .client(slp(mine(98), BOB, 702, &transport))
+    .server("ACK 98\r\n")
+    .server(in_message(&from, ALICE, &received(902, 702, &transport)))
+    .server(slp(his, ALICE, 903, &listening))
+    .client(in_message("99 D", BOB, &received(703, 903, &listening)))
+    .server("ACK 99\r\n")
     .pause(4000)
     .client("OUT\r\n")
     .is(Truth::confirmed("msn", "msnp", "switchboard")
@@ -254,27 +287,21 @@ fn direct() -> Scenario {
         .flat_map(|(number, data)| {
             let chunk = Chunk {
                 session: 330_021,
-                id: 702,
+                id: 705,
                 offset: number * 1352,
                 total: size,
                 flags: 0x0100_0030,
+                answers: None,
                 data,
             };
             framed(&chunk.bytes())
         })
         .collect();
-    let received = Chunk {
-        session: 330_021,
-        id: 902,
-        offset: 0,
-        total: size,
-        flags: 2,
-        data: &[],
-    };
+    let received = Chunk::received(330_021, 905, 705, size);
     let flow = Talk::tcp("10.0.2.5:50651", "10.0.2.6:6902", 3200)
         .client(framed(b"foo\0"))
-        .client(handshake(703))
-        .server(handshake(903))
+        .client(handshake(704))
+        .server(handshake(904))
         .client(data)
         .server(framed(&received.bytes()))
         .is(Truth::confirmed("msn", "msn-p2p", "peer").uses(&["direct-connection"]));

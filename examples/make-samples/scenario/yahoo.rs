@@ -35,12 +35,15 @@ pub fn session(
 
 fn sign_on() -> Scenario {
     // Before signing on the client asks which server has room.
+    let room = "COLO_CAPACITY=1\r\nCS_IP_ADDRESS=216.155.193.140\r\n";
     let capacity = Talk::tcp("10.0.3.5:50800", "216.155.193.131:80", 50)
-        .client("GET /capacity HTTP/1.1\r\nHost: vcs1.msg.yahoo.com\r\nUser-Agent: Mozilla/4.0\r\n\r\n")
-        .server(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 47\r\n\r\nCOLO_CAPACITY=1\r\n\
-             CS_IP_ADDRESS=216.155.193.140\r\n",
+        .client(
+            "GET /capacity HTTP/1.1\r\nHost: vcs1.msg.yahoo.com\r\nUser-Agent: Mozilla/4.0\r\n\r\n",
         )
+        .server(format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{room}",
+            room.len()
+        ))
         .is(Truth::by_host("yahoo"));
     Scenario {
         name: "yahoo-signon-message",
