@@ -20,6 +20,11 @@ const METHODS: [&[u8]; 12] = [
 ];
 const VERSION: &[u8] = b"HTTP/1.";
 
+/// What may stand in a start line; a carriage return may be half of its end.
+const fn is_text(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | 0x80.. | b'\r')
+}
+
 /// What the bytes at some place are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -59,10 +64,7 @@ pub fn at(bytes: &[u8]) -> Start {
         return Start::Neither;
     }
     let Some(end) = memchr::memchr(b'\n', bytes) else {
-        let text = bytes
-            .iter()
-            .all(|b| (b' '..=b'~').contains(b) || *b >= 0x80 || *b == b'\r');
-        return if text && bytes.len() < MAX_START_LINE {
+        return if bytes.iter().all(|byte| is_text(*byte)) && bytes.len() < MAX_START_LINE {
             Start::Unclear
         } else {
             Start::Neither
@@ -103,8 +105,12 @@ pub fn search(bytes: &[u8]) -> Result<(usize, Start), usize> {
             }
         }
     }
-    // A start line may be cut at the end: keep back to the last method, or a beginning of one.
-    let tail = bytes.len().saturating_sub(MAX_START_LINE);
+    // A start line may be cut at the end. It is all text without a line end, which rules most tails out.
+    let text = bytes
+        .iter()
+        .rposition(|byte| !is_text(*byte))
+        .map_or(0, |place| place + 1);
+    let tail = text.max(bytes.len().saturating_sub(MAX_START_LINE));
     let open = METHODS
         .iter()
         .filter_map(|method| memmem::rfind(&bytes[tail..], method).map(|place| tail + place))
