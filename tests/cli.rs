@@ -372,3 +372,57 @@ fn interfaces_are_listed() {
     );
     assert!(list.lines().any(|line| line.starts_with("lo ")), "{list}");
 }
+
+#[test]
+fn texts_passwords_and_tickets_never_leave_the_program() {
+    let secrets = [
+        "lunch at noon",
+        "the usual place",
+        "minutes of the meeting",
+        "as promised",
+        "are you there",
+        "gladly",
+        "not-a-real",
+        "notreal1",
+    ];
+    // They do cross in clear, so a program that kept them would show them.
+    let wire: Vec<u8> = std::fs::read_dir(sample(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "pcap")
+        })
+        .flat_map(|path| std::fs::read(path).unwrap())
+        .collect();
+    let crosses = |secret: &str| {
+        wire.windows(secret.len())
+            .any(|bytes| bytes == secret.as_bytes())
+    };
+    assert!(crosses("lunch at noon") && crosses("not-a-real"));
+    for format in ["table", "ndjson", "json"] {
+        let run = imwarden()
+            .args(["analyze", "--all", "--format", format])
+            .arg(sample(""))
+            .env("IMWARDEN_LOG", "trace")
+            .assert()
+            .success();
+        for (stream, bytes) in [
+            ("stdout", &run.get_output().stdout),
+            ("stderr", &run.get_output().stderr),
+        ] {
+            let said = text(bytes);
+            for secret in secrets {
+                assert!(!said.contains(secret), "{secret:?} on {stream} as {format}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_ran_inside_a_proxy_says_so_in_its_path() {
+    let lines = analyze(&["--format", "ndjson"], &sample("msn-http-connect.pcap"));
+    let record: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(record["service"], "msn");
+    assert_eq!(record["path"], serde_json::json!(["http-connect"]));
+}
