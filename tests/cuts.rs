@@ -34,7 +34,11 @@ fn small_scenarios() -> Vec<Scenario> {
 }
 
 fn read(scenario: &Scenario) -> Vec<Finding> {
-    let bytes = std::io::Cursor::new(wire::capture(scenario));
+    read_capture(scenario, wire::capture(scenario))
+}
+
+fn read_capture(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
+    let bytes = std::io::Cursor::new(capture);
     let mut source = capture::open_reader(Box::new(bytes), scenario.name).unwrap();
     let rules = RuleSet::builtin().unwrap();
     let analysis = pipeline::run(source.as_mut(), &rules, Settings::default(), &mut |_| {});
@@ -53,6 +57,10 @@ fn read(scenario: &Scenario) -> Vec<Finding> {
 
 /// Who talks to whom -> what it is, as found.
 fn verdicts(scenario: &Scenario) -> BTreeMap<String, String> {
+    verdicts_of(&read(scenario))
+}
+
+fn verdicts_of(findings: &[Finding]) -> BTreeMap<String, String> {
     let verdict = |finding: &Finding| {
         let service = finding.service.as_ref().unwrap();
         let names: Vec<&str> = finding
@@ -69,7 +77,7 @@ fn verdicts(scenario: &Scenario) -> BTreeMap<String, String> {
             names.join(" ")
         )
     };
-    read(scenario)
+    findings
         .iter()
         .map(|finding| {
             (
@@ -231,4 +239,44 @@ fn joining_late_never_makes_a_wrong_name() {
         }
     }
     assert!(found >= 200, "only {found} flows are still found");
+}
+
+/// The frames of a capture file, record headers included.
+fn frames(capture: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let mut rest = &capture[24..];
+    while let Some((header, behind)) = rest.split_first_chunk::<16>() {
+        let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
+        frames.push([header, &behind[..length]].concat());
+        rest = &behind[length..];
+    }
+    frames
+}
+
+/// Neighbours change places (their times stay), and every fourth frame comes twice.
+#[test]
+fn disorder_and_repetition_change_nothing() {
+    for scenario in small_scenarios() {
+        let whole = wire::capture(&scenario);
+        let mut frames = frames(&whole);
+        for pair in frames.chunks_exact_mut(3) {
+            let times: Vec<[u8; 8]> = pair
+                .iter()
+                .map(|frame| frame[..8].try_into().unwrap())
+                .collect();
+            pair.swap(1, 2);
+            for (frame, time) in pair.iter_mut().zip(times) {
+                frame[..8].copy_from_slice(&time);
+            }
+        }
+        let mut sent = whole[..24].to_vec();
+        for (number, frame) in frames.iter().enumerate() {
+            sent.extend(frame);
+            if number % 4 == 3 {
+                sent.extend(frame);
+            }
+        }
+        let after = verdicts_of(&read_capture(&scenario, sent));
+        assert_eq!(after, verdicts(&scenario), "{} in disorder", scenario.name);
+    }
 }

@@ -94,7 +94,7 @@ impl<'r> Engine<'r> {
                         &name,
                         &addresses,
                         service.as_ref(),
-                        info.id,
+                        (info.id, info.packet),
                         info.last_seen,
                     );
                 }
@@ -117,31 +117,13 @@ impl<'r> Engine<'r> {
             first_seen: now,
             ..
         } = info;
-        // Without a SYN, who is the server is a guess: look at both ends.
-        let ends: &[(Endpoint, Endpoint)] =
-            &[(tuple.client, tuple.server), (tuple.server, tuple.client)];
-        let ends = if info.opening_seen { &ends[..1] } else { ends };
-        let expectation = ends
-            .iter()
-            .find_map(|(client, server)| self.learned.expected(client.ip, *server, *now));
+        let expectation = ends(info)
+            .into_iter()
+            .flatten()
+            .find_map(|(client, server)| self.learned.expected(client.ip, server, *now));
         if let Some(expectation) = expectation.filter(|_| tuple.transport == Transport::Tcp) {
             state.expected = Some(expectation.format.app_proto);
             state.facts().announced(expectation, info.packet);
-        }
-        let named = ends.iter().find_map(|(_, server)| {
-            let names = self
-                .learned
-                .names(server.ip, *now)
-                .filter(|names| !names.shared)?;
-            names
-                .messenger
-                .as_ref()
-                .map(|(service, name)| (service, name, names.from_flow))
-        });
-        if let Some((service, name, from_flow)) = named {
-            state
-                .facts()
-                .resolved_host(service, name, from_flow, info.packet);
         }
         if let Some((service, evidence)) = self.port_hint(tuple.transport, tuple.server.port) {
             state.facts().port = Some((
@@ -151,6 +133,23 @@ impl<'r> Engine<'r> {
                     ..evidence
                 },
             ));
+        }
+    }
+
+    /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
+    /// packet in the capture, and another name for the same address may come later still.
+    fn name_server(&self, info: &FlowInfo, state: &mut FlowState) {
+        let names = ends(info)
+            .into_iter()
+            .flatten()
+            .find_map(|(_, server)| self.learned.names(server.ip, info.last_seen))
+            .filter(|names| !names.shared);
+        if let Some(names) = names
+            && let Some((service, name)) = &names.messenger
+        {
+            state
+                .facts()
+                .resolved_host(service, name, names.from_flow, names.packet);
         }
     }
 
@@ -268,6 +267,7 @@ impl FlowHandler for Engine<'_> {
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
+        self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),
             |facts| facts.finding(info),
@@ -277,4 +277,11 @@ impl FlowHandler for Engine<'_> {
             self.findings.push(finding);
         }
     }
+}
+
+/// Client and server; without a SYN, who is who is a guess, and the other way round is looked at as well.
+fn ends(info: &FlowInfo) -> [Option<(Endpoint, Endpoint)>; 2] {
+    let tuple = &info.tuple;
+    let turned = (!info.opening_seen).then_some((tuple.server, tuple.client));
+    [Some((tuple.client, tuple.server)), turned]
 }

@@ -31,6 +31,8 @@ pub struct Names {
     pub messenger: Option<(Service, String)>,
     /// The flow that carried the answer.
     pub from_flow: u64,
+    /// The packet that carried it.
+    pub packet: u64,
     /// Some other name has the same address, so the address alone proves nothing.
     pub shared: bool,
 }
@@ -88,13 +90,14 @@ impl Learned {
         }
     }
 
-    /// A DNS answer. `service` is set when the name is one that only that messenger uses.
+    /// A DNS answer, with the flow and the packet that carried it. `service` is set when the name is one that only
+    /// that messenger uses.
     pub fn resolved(
         &mut self,
         name: &str,
         addresses: &[IpAddr],
         service: Option<&Service>,
-        from_flow: u64,
+        (from_flow, packet): (u64, u64),
         now: Timestamp,
     ) {
         let awaited = self.awaited.get(name, now).cloned();
@@ -110,6 +113,7 @@ impl Learned {
             let mut names = known.unwrap_or(Names {
                 messenger: None,
                 from_flow,
+                packet,
                 shared: false,
             });
             match service {
@@ -122,7 +126,7 @@ impl Learned {
                     names
                         .messenger
                         .get_or_insert_with(|| (service.clone(), name.to_owned()));
-                    names.from_flow = from_flow;
+                    (names.from_flow, names.packet) = (from_flow, packet);
                 }
                 None => names.shared = true,
             }
@@ -243,7 +247,7 @@ mod tests {
         let target = Target::parse("bos.example.net:443").unwrap();
         let mut learned = Learned::default();
         learned.expect(&target, 5190, &bos(None), at(1));
-        learned.resolved("bos.example.net", &[ip(5)], None, 3, at(2));
+        learned.resolved("bos.example.net", &[ip(5)], None, (3, 0), at(2));
         assert!(
             learned
                 .expected(ip(1), Endpoint::new(ip(5), 443), at(3))
@@ -251,7 +255,13 @@ mod tests {
         );
 
         let mut learned = Learned::default();
-        learned.resolved("bos.example.net", &[ip(6)], Some(&Service::AIM), 3, at(1));
+        learned.resolved(
+            "bos.example.net",
+            &[ip(6)],
+            Some(&Service::AIM),
+            (3, 0),
+            at(1),
+        );
         learned.expect(&target, 5190, &bos(None), at(2));
         assert!(
             learned
@@ -267,10 +277,10 @@ mod tests {
             "scs.msg.yahoo.com",
             &[ip(1), ip(2)],
             Some(&Service::YAHOO),
-            1,
+            (1, 0),
             at(0),
         );
-        learned.resolved("www.example.com", &[ip(2)], None, 2, at(0));
+        learned.resolved("www.example.com", &[ip(2)], None, (2, 0), at(0));
         assert!(!learned.names(ip(1), at(1)).unwrap().shared);
         assert!(learned.names(ip(2), at(1)).unwrap().shared);
         assert!(learned.names(ip(3), at(1)).is_none());

@@ -7,6 +7,8 @@ mod budget;
 mod reassembly;
 mod table;
 mod tracker;
+#[cfg(test)]
+mod tracker_tests;
 
 pub use budget::Budget;
 pub use reassembly::{Chunk, Reassembler};

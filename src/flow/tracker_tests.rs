@@ -1,0 +1,278 @@
+//! What the tracker makes of packets: flows, directions, ends.
+
+use super::{Chunk, FlowHandler, FlowInfo, Interest, Tracker, TrackerStats};
+use crate::model::{
+    Direction, Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp, TransportHeader,
+};
+
+/// Writes down what each flow was: `id client>server [what was said] packets`.
+#[derive(Default)]
+struct Log(Vec<String>);
+
+impl FlowHandler for Log {
+    type State = String;
+
+    fn sent_by_client(&self, packet: &Packet<'_>) -> bool {
+        packet.dst.port < packet.src.port
+    }
+
+    fn open(&mut self, _: &FlowInfo) -> String {
+        String::new()
+    }
+
+    fn stream(&mut self, _: &FlowInfo, said: &mut String, direction: Direction, chunk: Chunk<'_>) {
+        said.push(if direction == Direction::ToServer {
+            '>'
+        } else {
+            '<'
+        });
+        match chunk {
+            Chunk::Data(bytes) => said.push_str(&String::from_utf8_lossy(bytes)),
+            Chunk::Gap(n) => said.extend(["(", &n.to_string(), ")"]),
+        }
+    }
+
+    fn stream_end(&mut self, _: &FlowInfo, said: &mut String, _: Direction) {
+        said.push('.');
+    }
+
+    fn datagram(
+        &mut self,
+        _: &FlowInfo,
+        said: &mut String,
+        _: Direction,
+        payload: &[u8],
+        wire_len: usize,
+    ) {
+        said.extend([&payload.len().to_string(), "/", &wire_len.to_string(), " "]);
+    }
+
+    fn interest(&self, said: &String) -> Interest {
+        if said.contains("AIM") {
+            Interest::Decided
+        } else {
+            Interest::Undecided
+        }
+    }
+
+    fn close(&mut self, info: &FlowInfo, said: String) {
+        let (client, server) = (info.tuple.client.port, info.tuple.server.port);
+        self.0.push(format!(
+            "{} {client}>{server} [{said}] {}",
+            info.id, info.counts.packets
+        ));
+    }
+}
+
+const SYN: TcpFlags = TcpFlags {
+    syn: true,
+    ack: false,
+    fin: false,
+    rst: false,
+};
+const SYN_ACK: TcpFlags = TcpFlags {
+    syn: true,
+    ack: true,
+    fin: false,
+    rst: false,
+};
+const ACK: TcpFlags = TcpFlags {
+    syn: false,
+    ack: true,
+    fin: false,
+    rst: false,
+};
+const FIN: TcpFlags = TcpFlags {
+    syn: false,
+    ack: true,
+    fin: true,
+    rst: false,
+};
+const RST: TcpFlags = TcpFlags {
+    syn: false,
+    ack: false,
+    fin: false,
+    rst: true,
+};
+
+struct Rig {
+    tracker: Tracker<Log>,
+    number: u64,
+}
+
+impl Rig {
+    fn new(memory: usize) -> Self {
+        Self {
+            tracker: Tracker::new(Log::default(), memory, 1),
+            number: 0,
+        }
+    }
+
+    /// A packet between port `from` of one host and port `to` of the other, `seconds` after the start.
+    fn packet(
+        &mut self,
+        seconds: i64,
+        (from, to): (u16, u16),
+        header: TransportHeader,
+        payload: &[u8],
+        cut: usize,
+    ) {
+        let host = |port| Endpoint::new([192, 0, 2, if port < 1024 { 1 } else { 2 }].into(), port);
+        self.number += 1;
+        self.tracker.packet(&Packet {
+            number: self.number,
+            timestamp: Timestamp::from_nanos(seconds * 1_000_000_000),
+            src: host(from),
+            dst: host(to),
+            header,
+            payload,
+            cut,
+            wire_len: 54 + payload.len() as u32,
+            path: LayerPath::default(),
+        });
+    }
+
+    fn tcp(
+        &mut self,
+        seconds: i64,
+        ports: (u16, u16),
+        flags: TcpFlags,
+        seq: u32,
+        payload: &str,
+    ) -> &mut Self {
+        let header = TransportHeader::Tcp(TcpHeader { seq, ack: 0, flags });
+        self.packet(seconds, ports, header, payload.as_bytes(), 0);
+        self
+    }
+
+    fn udp(&mut self, seconds: i64, ports: (u16, u16), payload: &str, cut: usize) -> &mut Self {
+        self.packet(
+            seconds,
+            ports,
+            TransportHeader::Udp,
+            payload.as_bytes(),
+            cut,
+        );
+        self
+    }
+
+    fn finish(self) -> (Vec<String>, TrackerStats) {
+        let (log, stats) = self.tracker.finish();
+        (log.0, stats)
+    }
+}
+
+const MEMORY: usize = 1 << 20;
+
+#[test]
+fn one_connection_is_one_flow_in_both_directions() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (80, 5000), SYN_ACK, 499, "")
+        .tcp(0, (5000, 80), ACK, 103, "lo")
+        .tcp(0, (5000, 80), ACK, 100, "hel")
+        .tcp(0, (80, 5000), ACK, 500, "hi")
+        .tcp(1, (5000, 80), FIN, 105, "")
+        .tcp(1, (80, 5000), FIN, 502, "");
+    let (flows, stats) = rig.finish();
+    assert_eq!(flows, ["1 5000>80 [>hel>lo<hi..] 7"]);
+    assert_eq!((stats.flows, stats.evictions), (1, 0));
+}
+
+#[test]
+fn who_sent_the_syn_is_the_client_whatever_the_ports_suggest() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (80, 5000), SYN, 9, "")
+        .tcp(0, (5000, 80), SYN_ACK, 9, "")
+        .tcp(0, (80, 5000), ACK, 10, "x");
+    assert_eq!(rig.finish().0, ["1 80>5000 [>x..] 3"]);
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN_ACK, 9, "")
+        .tcp(0, (5000, 80), ACK, 10, "y");
+    assert_eq!(
+        rig.finish().0,
+        ["1 80>5000 [<y..] 2"],
+        "a SYN-ACK comes from the server"
+    );
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (80, 5000), ACK, 9, "z");
+    assert_eq!(
+        rig.finish().0,
+        ["1 5000>80 [<z..] 1"],
+        "without either the handler guesses"
+    );
+}
+
+#[test]
+fn a_port_that_is_used_again_is_a_new_flow_and_a_repeated_syn_is_not() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(1, (5000, 80), SYN, 99, "")
+        .tcp(1, (5000, 80), ACK, 100, "one")
+        .tcp(2, (80, 5000), RST, 0, "go away")
+        .tcp(3, (5000, 80), SYN, 7099, "")
+        .tcp(3, (5000, 80), ACK, 7100, "two");
+    assert_eq!(
+        rig.finish().0,
+        ["1 5000>80 [>one..] 4", "2 5000>80 [>two..] 2"]
+    );
+}
+
+#[test]
+fn idle_flows_end_by_their_class() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (6000, 80), ACK, 1, "AIM")
+        .tcp(0, (7000, 80), ACK, 1, "who knows")
+        .udp(0, (8000, 80), "x", 0)
+        .tcp(31, (9000, 80), ACK, 1, "")
+        .tcp(61, (9000, 80), ACK, 1, "")
+        .tcp(301, (9001, 80), ACK, 1, "");
+    let closed = rig.tracker.handler().0.clone();
+    assert_eq!(
+        closed,
+        [
+            "1 5000>80 [..] 1",
+            "4 8000>80 [1/1 ] 1",
+            "5 9000>80 [..] 2",
+            "3 7000>80 [>who knows..] 1"
+        ],
+        "half-open after 30 s, UDP after 60 s, undecided TCP after 300 s; what is decided stays"
+    );
+    rig.tcp(302, (6000, 80), ACK, 4, "!");
+    assert!(
+        rig.finish()
+            .0
+            .contains(&"2 6000>80 [>AIM>!..] 2".to_owned())
+    );
+}
+
+#[test]
+fn when_memory_runs_short_the_least_interesting_flows_go_first() {
+    let mut rig = Rig::new(40_000);
+    rig.tcp(0, (6000, 80), ACK, 1, "AIM")
+        .tcp(0, (7000, 80), ACK, 1, "who knows");
+    for port in 10_000..10_500 {
+        rig.tcp(0, (port, 80), SYN, 1, "");
+    }
+    let (flows, stats) = rig.finish();
+    assert_eq!(flows.len(), 502);
+    assert!(stats.evictions > 300, "{} evictions", stats.evictions);
+    let last: Vec<&String> = flows.iter().rev().take(2).collect();
+    assert_eq!(
+        last,
+        ["1 6000>80 [>AIM..] 1", "2 7000>80 [>who knows..] 1"],
+        "they outlived the scan"
+    );
+}
+
+#[test]
+fn a_hole_is_told_at_the_end_and_a_cut_datagram_tells_its_true_length() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (5000, 80), ACK, 103, "late")
+        .udp(0, (8000, 80), "abc", 97);
+    let mut flows = rig.finish().0;
+    flows.sort();
+    assert_eq!(flows, ["1 5000>80 [>(3)>late..] 2", "2 8000>80 [3/100 ] 1"]);
+}
