@@ -6,6 +6,7 @@ use crate::flow::Tracker;
 use crate::model::{Finding, Summary};
 use crate::packet::{Decoded, FrameMeta, decode};
 use crate::ruleset::RuleSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What flows, reassembly and learned endpoints of one source may hold together.
 pub const DEFAULT_MEMORY: usize = 256 << 20;
@@ -45,11 +46,13 @@ pub struct Analysis {
 /// Frames between two calls of the progress function.
 const PROGRESS_EVERY: u64 = 1 << 12;
 
-/// Reads a source to its end. `progress` is told now and then how many bytes of it were consumed.
+/// Reads a source to its end, or until `stop` is set. `progress` is told now and then how many bytes of it were
+/// consumed.
 pub fn run(
     source: &mut dyn FrameSource,
     rules: &RuleSet,
     settings: Settings,
+    stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Analysis {
     let mut tracker = Tracker::new(
@@ -61,6 +64,9 @@ pub fn run(
     let error = loop {
         if summary.packets % PROGRESS_EVERY == 0 {
             progress(source.stats().position);
+        }
+        if stop.load(Ordering::Relaxed) {
+            break None;
         }
         let frame = match source.next_frame() {
             Ok(Some(frame)) => frame,

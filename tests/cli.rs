@@ -426,3 +426,47 @@ fn what_ran_inside_a_proxy_says_so_in_its_path() {
     assert_eq!(record["service"], "msn");
     assert_eq!(record["path"], serde_json::json!(["http-connect"]));
 }
+
+#[test]
+fn the_first_interrupt_ends_reading_and_writes_what_was_found() {
+    use std::process::{Command, Stdio};
+    let bytes = std::fs::read(sample(OFFICE)).unwrap();
+    let (before, after) = bytes.split_at(bytes.len() * 3 / 4);
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("imwarden"))
+        .args(["analyze", "--format", "ndjson", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(before).unwrap();
+    // The pipe holds 64 KiB: most of it was read when the write returned, so the program listens by now.
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    // The next frame wakes the reader; it may be gone before the rest is written.
+    let _ = input.write_all(after);
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("stopped"),
+        "{}",
+        text(&output.stderr)
+    );
+    let lines = text(&output.stdout);
+    let summary: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["event_type"], "summary");
+    let (found, packets) = (
+        summary["detected"].as_u64().unwrap(),
+        summary["packets"].as_u64().unwrap(),
+    );
+    assert!(
+        found >= 5 && packets > 500,
+        "{found} flows found in {packets} packets"
+    );
+}

@@ -14,6 +14,7 @@ use imwarden::ruleset::RuleSet;
 use scenario::talk::{Message, Scenario, Shown, Side, Talk, Transport};
 use scenario::wire;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 /// Small enough to be sent byte by byte.
 const SMALL: usize = 60_000;
@@ -41,7 +42,13 @@ fn read_capture(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
     let bytes = std::io::Cursor::new(capture);
     let mut source = capture::open_reader(Box::new(bytes), scenario.name).unwrap();
     let rules = RuleSet::builtin().unwrap();
-    let analysis = pipeline::run(source.as_mut(), &rules, Settings::default(), &mut |_| {});
+    let analysis = pipeline::run(
+        source.as_mut(),
+        &rules,
+        Settings::default(),
+        &AtomicBool::new(false),
+        &mut |_| {},
+    );
     assert!(
         analysis.error.is_none(),
         "{}: {:?}",

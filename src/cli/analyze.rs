@@ -8,10 +8,16 @@ use crate::report;
 use crate::ruleset::RuleSet;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::{consts::SIGINT, flag};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// Exit code of a program that Ctrl-C ended, as shells have it.
+const INTERRUPTED: i32 = 130;
 
 /// Work shorter than this shows no progress bar.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -58,9 +64,18 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     // Opened before the work: an hour of reading must not end in "permission denied".
     let mut out = open_output(args.output.as_deref())?;
-    let mut reading = Reading::default();
+    let mut reading = Reading {
+        stop: stop_on_interrupt()?,
+        ..Reading::default()
+    };
     for path in &args.files {
         reading.argument(path, &rules, args.all);
+    }
+    if reading.stopped() {
+        let packets = reading.total.packets;
+        reading.complain(&format!(
+            "stopped: the findings cover the first {packets} packets"
+        ));
     }
     let Reading {
         findings,
@@ -78,6 +93,14 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         output::complain(&report::totals(&findings, &total));
     }
     Ok(if unreadable { UNREADABLE } else { DONE })
+}
+
+/// The first Ctrl-C ends reading, and what was found by then is written; the second ends the program.
+fn stop_on_interrupt() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(&stop))?;
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    Ok(stop)
 }
 
 fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, CliError> {
@@ -100,6 +123,8 @@ struct Reading {
     total: Summary,
     unreadable: bool,
     stdin_read: bool,
+    /// Set by Ctrl-C.
+    stop: Arc<AtomicBool>,
 }
 
 impl Reading {
@@ -135,6 +160,9 @@ impl Reading {
         rules: &RuleSet,
         keep_all: bool,
     ) {
+        if self.stopped() {
+            return;
+        }
         let mut source = match source {
             Ok(source) => source,
             Err(error) => return self.complain(&error.to_string()),
@@ -145,9 +173,15 @@ impl Reading {
             first_flow: self.total.flows + 1,
             ..Settings::default()
         };
-        let analysis = pipeline::run(source.as_mut(), rules, settings, &mut |position| {
-            progress.at(position);
-        });
+        let analysis = pipeline::run(
+            source.as_mut(),
+            rules,
+            settings,
+            &self.stop,
+            &mut |position| {
+                progress.at(position);
+            },
+        );
         progress.done();
         self.findings.extend(analysis.findings);
         self.total.add(&analysis.summary);
@@ -157,6 +191,10 @@ impl Reading {
                 "{error}; the findings cover the {packets} packets before it"
             ));
         }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn complain(&mut self, message: &str) {

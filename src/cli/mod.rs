@@ -35,7 +35,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   2  wrong arguments, or a mistake in a rule file
-  3  results given, but some input could not be read (stderr says which and where)
+  3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where)
   4  no permission or no such device";
 
 /// Finds instant messengers on a network and hands over the firewall rules that block them.
