@@ -8,11 +8,11 @@
 mod scenario;
 
 use imwarden::capture;
-use imwarden::model::Finding;
+use imwarden::model::{Finding, Service};
 use imwarden::pipeline::{self, Settings};
 use imwarden::ruleset::RuleSet;
 use scenario::talk::{Message, Scenario, Shown, Side, Talk, Transport};
-use scenario::wire;
+use scenario::{ordinary, wire};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
@@ -39,6 +39,14 @@ fn read(scenario: &Scenario) -> Vec<Finding> {
 }
 
 fn read_capture(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
+    findings(scenario, capture)
+        .into_iter()
+        .filter(Finding::is_detection)
+        .collect()
+}
+
+/// Possible flows as well.
+fn findings(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
     let bytes = std::io::Cursor::new(capture);
     let mut source = capture::open_reader(Box::new(bytes), scenario.name).unwrap();
     let rules = RuleSet::builtin().unwrap();
@@ -55,11 +63,7 @@ fn read_capture(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
         scenario.name,
         analysis.error
     );
-    analysis
-        .findings
-        .into_iter()
-        .filter(Finding::is_detection)
-        .collect()
+    analysis.findings
 }
 
 /// Who talks to whom -> what it is, as found.
@@ -286,4 +290,37 @@ fn disorder_and_repetition_change_nothing() {
         let after = verdicts_of(&read_capture(&scenario, sent));
         assert_eq!(after, verdicts(&scenario), "{} in disorder", scenario.name);
     }
+}
+
+/// A resolver's client that happens to send from ICQ's port is still a resolver's client: its answer counts, and
+/// its own port makes no guess.
+#[test]
+fn an_ordinary_client_may_have_a_messengers_port() {
+    let address = "216.155.193.9".parse().unwrap();
+    let scenario = Scenario {
+        name: "client-port-4000",
+        about: "",
+        talks: vec![
+            ordinary::dns(
+                "10.0.0.5:4000",
+                "10.0.0.1:53",
+                100,
+                "scs.msg.yahoo.com",
+                address,
+            ),
+            Talk::tcp("10.0.0.5:5190", "216.155.193.9:443", 500)
+                .client(vec![0x99; 80])
+                .server(vec![0x77; 90])
+                .shown(Shown::WithoutOpening),
+        ],
+    };
+    let findings = findings(&scenario, wire::capture(&scenario));
+    let told: Vec<String> = findings
+        .iter()
+        .map(|finding| format!("{} {:?}", finding.tuple.server, finding.service))
+        .collect();
+    assert_eq!(
+        told,
+        [format!("216.155.193.9:443 {:?}", Some(Service::YAHOO))]
+    );
 }

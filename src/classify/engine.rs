@@ -196,13 +196,14 @@ impl FlowHandler for Engine<'_> {
         if to_known != from_known {
             return to_known;
         }
-        let to_port = self.has_port_hint(transport, dst.port);
-        let from_port = self.has_port_hint(transport, src.port);
-        if to_port != from_port {
-            return to_port;
+        // Servers listen below the ephemeral range, as a rule. That comes before a messenger's port, which an
+        // ordinary client may happen to have.
+        let well_known = |port: u16| port < 1024;
+        if well_known(dst.port) != well_known(src.port) {
+            return well_known(dst.port);
         }
-        // Servers listen below the ephemeral range, as a rule; else the first to speak is the client.
-        !(src.port < 1024 && dst.port >= 1024)
+        // Else the messenger's port is the server's; else the first to speak is the client.
+        self.has_port_hint(transport, dst.port) || !self.has_port_hint(transport, src.port)
     }
 
     fn open(&mut self, info: &FlowInfo) -> FlowState {

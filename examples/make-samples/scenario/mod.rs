@@ -17,7 +17,7 @@ mod msn_http;
 mod msn_peer;
 mod named;
 mod office;
-mod ordinary;
+pub mod ordinary;
 mod oscar;
 mod oscar_session;
 mod peer;
