@@ -268,11 +268,10 @@ impl Facts {
             );
         }
         // What only others say of this flow holds as long as the flow itself does not speak against it.
-        let contradicted = self.other_host || app_proto.is_some_and(|proto| proto != "tls");
-        if contradicted {
-            return (None, app_proto, role, None);
-        }
-        if let Some(format) = &self.announced {
+        if let Some(format) = &self.announced
+            && !self.other_host
+            && app_proto.is_none()
+        {
             let service = self.hint.as_ref().map(|(_, service)| service.clone());
             let service = service.or_else(|| format.service.clone());
             return (
@@ -282,7 +281,11 @@ impl Facts {
                 Some(Confidence::Probable),
             );
         }
-        if let Some(service) = &self.resolved {
+        // A messenger's host may well speak TLS, where nobody can look inside.
+        if let Some(service) = &self.resolved
+            && !self.other_host
+            && app_proto.is_none_or(|proto| proto == "tls")
+        {
             return (
                 Some(service.clone()),
                 app_proto,
@@ -312,5 +315,118 @@ fn shorten(text: String) -> String {
 fn add_name(names: &mut BTreeSet<String>, name: String) {
     if !name.is_empty() && names.len() < MAX_NAMES {
         names.insert(shorten(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Service};
+    use crate::model::{Event, ServiceHint};
+
+    const AIM_BOS: Format = Format::messenger(Service::OSCAR, "oscar", "bos");
+
+    fn announced(facts: &mut Facts) {
+        let expectation = Expectation {
+            format: AIM_BOS,
+            from_flow: 3,
+            client: None,
+        };
+        facts.announced(&expectation, 1);
+    }
+
+    fn identified(facts: &mut Facts, format: Format, confidence: Confidence) {
+        let evidence = Evidence::payload("test", "test");
+        facts.take(
+            Event::Identified {
+                format,
+                confidence,
+                evidence,
+            },
+            2,
+        );
+    }
+
+    fn verdict(facts: &Facts) -> Option<(String, Confidence)> {
+        let (service, _, _, confidence) = facts.verdict();
+        service
+            .map(|service| service.id().to_owned())
+            .zip(confidence)
+    }
+
+    fn is(service: &str, confidence: Confidence) -> Option<(String, Confidence)> {
+        Some((service.to_owned(), confidence))
+    }
+
+    #[test]
+    fn a_port_alone_is_possible_until_the_content_speaks() {
+        let evidence = Evidence {
+            kind: EvidenceKind::Port,
+            ..Evidence::payload("port", "TCP 1863")
+        };
+        let mut facts = Facts {
+            port: Some((Service::MSN, evidence)),
+            ..Facts::default()
+        };
+        assert_eq!(verdict(&facts), is("msn", Confidence::Possible));
+        identified(&mut facts, Format::other("tls"), Confidence::Confirmed);
+        assert_eq!(verdict(&facts), None);
+    }
+
+    #[test]
+    fn an_announcement_needs_a_flow_that_does_not_speak_against_it() {
+        let mut facts = Facts::default();
+        announced(&mut facts);
+        assert_eq!(verdict(&facts), is("oscar", Confidence::Probable));
+        identified(&mut facts, Format::other("tls"), Confidence::Confirmed);
+        assert_eq!(verdict(&facts), None);
+
+        let mut facts = Facts::default();
+        announced(&mut facts);
+        identified(&mut facts, AIM_BOS, Confidence::Probable);
+        assert_eq!(
+            verdict(&facts),
+            is("oscar", Confidence::Confirmed),
+            "it behaves as announced"
+        );
+    }
+
+    #[test]
+    fn a_resolved_host_may_speak_tls_but_not_for_somebody_else() {
+        let mut facts = Facts::default();
+        facts.resolved_host(&Service::YAHOO, "scs.msg.yahoo.com", 1, 1);
+        identified(&mut facts, Format::other("tls"), Confidence::Confirmed);
+        assert_eq!(verdict(&facts), is("yahoo", Confidence::Probable));
+        facts.named_host(None, "www.example.com", "tls-sni", 2);
+        assert_eq!(verdict(&facts), None);
+    }
+
+    #[test]
+    fn the_sign_on_name_beats_every_other_hint_between_aim_and_icq() {
+        let mut facts = Facts::default();
+        identified(&mut facts, AIM_BOS, Confidence::Confirmed);
+        for (service, hint, expected) in [
+            (Service::AIM, ServiceHint::Host, "aim"),
+            (Service::ICQ, ServiceHint::OwnUnits, "icq"),
+            (Service::AIM, ServiceHint::Teacher, "aim"),
+            (Service::ICQ, ServiceHint::SignOnName, "icq"),
+            (Service::AIM, ServiceHint::OwnUnits, "icq"),
+        ] {
+            facts.take(Event::ServiceHint(service, hint), 1);
+            assert_eq!(
+                verdict(&facts),
+                is(expected, Confidence::Confirmed),
+                "after {hint:?}"
+            );
+        }
+        identified(
+            &mut facts,
+            Format::messenger(Service::MSN, "msnp", "notification"),
+            Confidence::Confirmed,
+        );
+        assert_eq!(
+            verdict(&facts),
+            is("msn", Confidence::Confirmed),
+            "the hint is for OSCAR only"
+        );
     }
 }
