@@ -353,6 +353,7 @@ mod tests {
             .zip(confidence)
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "it stands beside `verdict`")]
     fn is(service: &str, confidence: Confidence) -> Option<(String, Confidence)> {
         Some((service.to_owned(), confidence))
     }
