@@ -2,7 +2,7 @@
 
 use crate::capture::{CaptureError, FrameSource};
 use crate::classify::engine::Engine;
-use crate::flow::Tracker;
+use crate::flow::{Timeouts, Tracker};
 use crate::model::{Finding, Summary};
 use crate::packet::{Decoded, FrameMeta, decode};
 use crate::ruleset::RuleSet;
@@ -18,6 +18,8 @@ pub struct Settings {
     pub keep_all: bool,
     /// Memory for flows and reassembly, in bytes.
     pub memory: usize,
+    /// How long flows may be silent.
+    pub timeouts: Timeouts,
     /// Number of the first flow.
     pub first_flow: u64,
 }
@@ -27,6 +29,7 @@ impl Default for Settings {
         Self {
             keep_all: false,
             memory: DEFAULT_MEMORY,
+            timeouts: Timeouts::default(),
             first_flow: 1,
         }
     }
@@ -58,6 +61,7 @@ pub fn run(
     let mut tracker = Tracker::new(
         Engine::new(rules, settings.keep_all),
         settings.memory,
+        settings.timeouts,
         settings.first_flow,
     );
     let mut summary = Summary::default();

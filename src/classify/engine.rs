@@ -6,7 +6,8 @@ use super::learned::{Expectation, Learned};
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, Packet, Service, Transport,
+    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Packet, Service,
+    Transport,
 };
 use crate::ruleset::RuleSet;
 
@@ -16,6 +17,7 @@ pub struct Engine<'r> {
     learned: Learned,
     events: Events,
     keep_all: bool,
+    given_up: u64,
     findings: Vec<Finding>,
 }
 
@@ -24,6 +26,8 @@ pub struct FlowState {
     stream: Stream,
     /// What an earlier flow said this one would be.
     expected: Option<&'static str>,
+    /// The server's port is a messenger's.
+    port: bool,
     /// Allocated with the first fact: most flows never have one.
     facts: Option<Box<Facts>>,
 }
@@ -42,8 +46,14 @@ impl<'r> Engine<'r> {
             learned: Learned::default(),
             events: Events::default(),
             keep_all,
+            given_up: 0,
             findings: Vec::new(),
         }
+    }
+
+    /// Flows that nobody recognised and nobody looks at any more.
+    pub const fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     /// All findings, in order of their first packet.
@@ -125,15 +135,26 @@ impl<'r> Engine<'r> {
             state.expected = Some(expectation.format.app_proto);
             state.facts().announced(expectation, info.packet);
         }
-        if let Some((service, evidence)) = self.port_hint(tuple.transport, tuple.server.port) {
-            state.facts().port = Some((
-                service,
-                Evidence {
-                    packet: info.packet,
-                    ..evidence
-                },
-            ));
+    }
+
+    /// The flow's port, when that is a messenger's. Looked up at the end: most flows never need the words.
+    fn name_port(&self, info: &FlowInfo, state: &mut FlowState) {
+        let FiveTuple {
+            transport, server, ..
+        } = info.tuple;
+        if !state.port {
+            return;
         }
+        if let Some((service, evidence)) = self.port_hint(transport, server.port) {
+            let packet = info.first_packet;
+            state.facts().port = Some((service, Evidence { packet, ..evidence }));
+        }
+    }
+
+    /// Counts the flow when it is given up.
+    fn after_bytes(&mut self, info: &FlowInfo, state: &mut FlowState, was_given_up: bool) {
+        self.given_up += u64::from(!was_given_up && state.stream.is_given_up());
+        self.take_events(info, state);
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
@@ -211,6 +232,7 @@ impl FlowHandler for Engine<'_> {
         let mut state = FlowState {
             stream,
             expected: None,
+            port: self.has_port_hint(info.tuple.transport, info.tuple.server.port),
             facts: None,
         };
         self.foresee(info, &mut state);
@@ -225,6 +247,7 @@ impl FlowHandler for Engine<'_> {
         chunk: Chunk<'_>,
     ) {
         let context = Self::context(info, state);
+        let was = state.stream.is_given_up();
         match chunk {
             Chunk::Data(bytes) => state
                 .stream
@@ -233,7 +256,7 @@ impl FlowHandler for Engine<'_> {
                 .stream
                 .gap(direction, missing, context, &mut self.events),
         }
-        self.take_events(info, state);
+        self.after_bytes(info, state, was);
     }
 
     fn stream_end(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
@@ -251,23 +274,34 @@ impl FlowHandler for Engine<'_> {
         wire_len: usize,
     ) {
         let context = Self::context(info, state);
+        let was = state.stream.is_given_up();
         state
             .stream
             .datagram(direction, payload, wire_len, context, &mut self.events);
-        self.take_events(info, state);
+        self.after_bytes(info, state, was);
+    }
+
+    fn wants_bytes(&self, state: &FlowState) -> bool {
+        state.stream.wants_bytes()
     }
 
     fn interest(&self, state: &FlowState) -> Interest {
         match &state.facts {
             Some(facts) if facts.is_messenger() => Interest::Decided,
-            Some(facts) if facts.port.is_some() => Interest::Possible,
+            _ if state.port => Interest::Possible,
             _ => Interest::Undecided,
         }
+    }
+
+    fn memory(&self, state: &FlowState) -> usize {
+        let facts = state.facts.as_ref().map_or(0, |facts| facts.memory());
+        state.stream.memory() + facts
     }
 
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
+        self.name_port(info, &mut state);
         self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),

@@ -83,6 +83,32 @@ impl Stream {
         matches!(self.state, State::Decided(_))
     }
 
+    /// Whether more bytes can still tell anything.
+    pub fn wants_bytes(&self) -> bool {
+        match &self.state {
+            State::Undecided(_) => true,
+            State::Decided(dissector) => !dissector.is_done(),
+            State::GivenUp => false,
+        }
+    }
+
+    /// Whether nobody knew it and nobody looks any more.
+    pub const fn is_given_up(&self) -> bool {
+        matches!(self.state, State::GivenUp)
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        match &self.state {
+            State::Undecided(Some(sides)) => {
+                let kept: usize = sides.iter().map(|side| side.kept.capacity()).sum();
+                size_of::<[Side; 2]>() + kept
+            }
+            State::Decided(dissector) => dissector.memory(),
+            State::Undecided(None) | State::GivenUp => 0,
+        }
+    }
+
     /// The next bytes of one direction.
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], context: Context, out: &mut Events) {
         match &mut self.state {
