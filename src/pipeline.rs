@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What flows, reassembly and learned endpoints of one source may hold together.
 pub const DEFAULT_MEMORY: usize = 256 << 20;
 
+/// One part in so many is for what flows say about each other.
+const LEARNED_SHARE: usize = 8;
+
 /// How a source is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -59,8 +62,8 @@ pub fn run(
     progress: &mut dyn FnMut(u64),
 ) -> Analysis {
     let mut tracker = Tracker::new(
-        Engine::new(rules, settings.keep_all),
-        settings.memory,
+        Engine::new(rules, settings.memory / LEARNED_SHARE, settings.keep_all),
+        settings.memory - settings.memory / LEARNED_SHARE,
         settings.timeouts,
         settings.first_flow,
     );

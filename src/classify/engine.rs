@@ -39,11 +39,12 @@ impl FlowState {
 }
 
 impl<'r> Engine<'r> {
-    /// An engine with these rules. With `keep_all`, flows that are no finding are kept as well.
-    pub fn new(rules: &'r RuleSet, keep_all: bool) -> Self {
+    /// An engine with these rules that remembers at most `memory` bytes of what flows say about each other. With
+    /// `keep_all`, flows that are no finding are kept as well.
+    pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool) -> Self {
         Self {
             rules,
-            learned: Learned::default(),
+            learned: Learned::new(memory),
             events: Events::default(),
             keep_all,
             given_up: 0,
@@ -294,7 +295,8 @@ impl FlowHandler for Engine<'_> {
     }
 
     fn memory(&self, state: &FlowState) -> usize {
-        let facts = state.facts.as_ref().map_or(0, |facts| facts.memory());
+        // Names are held twice: the dissector remembers what it told.
+        let facts = state.facts.as_ref().map_or(0, |facts| 2 * facts.memory());
         state.stream.memory() + facts
     }
 
@@ -319,4 +321,17 @@ fn ends(info: &FlowInfo) -> [Option<(Endpoint, Endpoint)>; 2] {
     let tuple = &info.tuple;
     let turned = (!info.opening_seen).then_some((tuple.server, tuple.client));
     [Some((tuple.client, tuple.server)), turned]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Engine;
+    use crate::classify::stream::Stream;
+    use crate::flow::Tracker;
+
+    #[test]
+    fn an_undecided_flow_costs_at_most_512_bytes() {
+        let cost = Tracker::<Engine<'_>>::FLOW_BYTES + Stream::UNDECIDED_BYTES;
+        assert!(cost <= 512, "{cost} bytes");
+    }
 }

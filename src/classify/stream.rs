@@ -67,6 +67,9 @@ enum Answer {
 }
 
 impl Stream {
+    /// What an undecided TCP flow costs on the heap, besides the bytes that a detector still wants.
+    pub const UNDECIDED_BYTES: usize = size_of::<[Side; 2]>() + 16;
+
     /// A stream of which nothing was seen yet.
     pub const fn new(transport: Transport, from_start: bool) -> Self {
         Self {
@@ -102,7 +105,7 @@ impl Stream {
         match &self.state {
             State::Undecided(Some(sides)) => {
                 let kept: usize = sides.iter().map(|side| side.kept.capacity()).sum();
-                size_of::<[Side; 2]>() + kept
+                Self::UNDECIDED_BYTES + kept
             }
             State::Decided(dissector) => dissector.memory(),
             State::Undecided(None) | State::GivenUp => 0,
