@@ -170,6 +170,8 @@ struct Flow<S> {
     state: S,
     /// Not used by UDP.
     tcp: Tcp,
+    /// The client is the lower endpoint of the key.
+    client_is_low: bool,
     /// Bytes of `state` on the heap, as charged to the budget.
     charged: usize,
 }
@@ -235,7 +237,7 @@ impl<H: FlowHandler> Tracker<H> {
         self.now = self.now.max(packet.timestamp);
         self.sweep();
         self.make_room();
-        let key = FlowKey::new(packet.transport(), packet.src, packet.dst);
+        let (key, sent_by_low) = FlowKey::of_packet(packet.transport(), packet.src, packet.dst);
         let mut slot = self.table.find(&key);
         if let (Some(known), TransportHeader::Tcp(tcp)) = (slot, packet.header)
             && tcp.flags.syn
@@ -244,7 +246,7 @@ impl<H: FlowHandler> Tracker<H> {
             self.close(known);
             slot = None;
         }
-        let slot = slot.unwrap_or_else(|| self.open(key, packet));
+        let slot = slot.unwrap_or_else(|| self.open(key, sent_by_low, packet));
         let Self {
             table,
             budget,
@@ -259,7 +261,7 @@ impl<H: FlowHandler> Tracker<H> {
         flow.info.last_seen = flow.info.last_seen.max(packet.timestamp);
         flow.info.counts.packets += 1;
         flow.info.counts.bytes += u64::from(packet.wire_len);
-        let direction = if packet.src == flow.info.tuple.client {
+        let direction = if sent_by_low == flow.client_is_low {
             Direction::ToServer
         } else {
             Direction::ToClient
@@ -363,7 +365,7 @@ impl<H: FlowHandler> Tracker<H> {
         !late && (tcp.isn.is_some() || tcp.payload || tcp.reset)
     }
 
-    fn open(&mut self, key: FlowKey, packet: &Packet<'_>) -> Slot {
+    fn open(&mut self, key: FlowKey, sent_by_low: bool, packet: &Packet<'_>) -> Slot {
         while !self.table.has_free_slot() {
             let grows =
                 self.table.slots() < self.max_slots && self.budget.try_take(Self::FLOW_BYTES);
@@ -410,6 +412,7 @@ impl<H: FlowHandler> Tracker<H> {
             state: self.handler.open(&info),
             info,
             tcp: Tcp::default(),
+            client_is_low: sent_by_low == from_client,
             charged: 0,
         };
         flow.charge(&self.handler, &mut self.budget);
