@@ -1,12 +1,14 @@
 //! Gathers what the streams tell into one finding a flow.
 
 use super::Events;
+use super::carrier::http::Place;
 use super::facts::Facts;
 use super::learned::{Expectation, Learned};
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, Packet, Service, Transport,
+    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Packet, Service,
+    Transport,
 };
 use crate::ruleset::RuleSet;
 
@@ -65,8 +67,8 @@ impl<'r> Engine<'r> {
         if self.events.is_empty() {
             return;
         }
-        let mut events = std::mem::take(&mut self.events);
-        for event in events.drain() {
+        let mut told = self.events.take();
+        for event in told.drain(..) {
             match event {
                 Event::Redirect {
                     target,
@@ -102,12 +104,26 @@ impl<'r> Engine<'r> {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     state.facts().named_host(hit, &name, via, info.packet);
                 }
+                Event::Through(target) => {
+                    let client = state.facts().tuple(info).client.ip;
+                    let known = self
+                        .learned
+                        .expected_through(client, &target, info.last_seen);
+                    if let Some(expectation) = known {
+                        state.facts().announced(expectation, info.packet);
+                    }
+                }
+                Event::PartOf(session) => {
+                    let facts = state.facts();
+                    facts.session.get_or_insert(session);
+                }
                 // Who opened the connection is known: a protocol's idea of client and server yields.
                 Event::ClientIs(_) if info.opening_seen => {}
                 event => state.facts().take(event, info.packet),
             }
         }
-        self.events = events;
+        self.events.recycle(told);
+        self.share_session(info, state);
     }
 
     /// What is known of a flow before its first byte.
@@ -134,6 +150,34 @@ impl<'r> Engine<'r> {
                 },
             ));
         }
+    }
+
+    /// Tells the session what this flow is, and this flow what the session is.
+    fn share_session(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        let Some(facts) = state.facts.as_deref_mut() else {
+            return;
+        };
+        let Some(session) = facts.session.clone() else {
+            return;
+        };
+        if let Some((format, confidence)) = facts.recognised() {
+            self.events
+                .sessions()
+                .recognised(&session, format, confidence);
+        }
+        if let Some(known) = self.events.sessions().known(&session) {
+            facts.part_of(known, info.id, info.packet);
+        }
+    }
+
+    /// Says whose events come next, so that sessions over several flows know theirs.
+    fn visit(&mut self, info: &FlowInfo) {
+        let FiveTuple { client, server, .. } = info.tuple;
+        self.events.sessions().visit(Place {
+            flow: info.id,
+            senders: [Some(client.ip), Some(server.ip)],
+            now: info.last_seen,
+        });
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
@@ -224,6 +268,7 @@ impl FlowHandler for Engine<'_> {
         direction: Direction,
         chunk: Chunk<'_>,
     ) {
+        self.visit(info);
         let context = Self::context(info, state);
         match chunk {
             Chunk::Data(bytes) => state
@@ -237,6 +282,7 @@ impl FlowHandler for Engine<'_> {
     }
 
     fn stream_end(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
+        self.visit(info);
         let context = Self::context(info, state);
         state.stream.end_of(direction, context, &mut self.events);
         self.take_events(info, state);
@@ -250,6 +296,7 @@ impl FlowHandler for Engine<'_> {
         payload: &[u8],
         wire_len: usize,
     ) {
+        self.visit(info);
         let context = Self::context(info, state);
         state
             .stream
@@ -266,8 +313,10 @@ impl FlowHandler for Engine<'_> {
     }
 
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
+        self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
+        self.share_session(info, &mut state);
         self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),

@@ -1,10 +1,11 @@
 //! What is known of one flow, and the verdict that follows from it.
 
+use super::carrier::http::Known;
 use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Confidence, Direction, Event, Evidence, EvidenceKind, Finding, FiveTuple, Format, Service,
-    ServiceHint,
+    ServiceHint, SessionKey,
 };
 use std::collections::BTreeSet;
 
@@ -31,6 +32,8 @@ pub struct Facts {
     /// Another flow announced this one.
     announced: Option<Format>,
     learned_from: Option<u64>,
+    /// The session that this flow carries a part of; of several, the first.
+    pub session: Option<SessionKey>,
     /// The server's port is a messenger's.
     pub port: Option<(Service, Evidence)>,
     swapped: bool,
@@ -116,7 +119,11 @@ impl Facts {
                 }
             }
             // Of use to other flows; the engine has dealt with them.
-            Event::Redirect { .. } | Event::Host { .. } | Event::Resolved { .. } => {}
+            Event::Redirect { .. }
+            | Event::Host { .. }
+            | Event::Resolved { .. }
+            | Event::Through(_)
+            | Event::PartOf(_) => {}
         }
     }
 
@@ -182,6 +189,37 @@ impl Facts {
         }
         self.learned_from = Some(*from_flow);
         self.announced = Some(format.clone());
+    }
+
+    /// What other flows of its session say.
+    pub fn part_of(&mut self, known: &Known, this_flow: u64, packet: u64) {
+        for name in &known.accounts {
+            add_name(&mut self.accounts, name.clone());
+        }
+        for (service, hint) in &known.hints {
+            self.hint(service.clone(), *hint);
+        }
+        if known.first_flow != this_flow {
+            self.learned_from.get_or_insert(known.first_flow);
+            self.add_evidence(Evidence {
+                kind: EvidenceKind::Learned,
+                what: "session",
+                detail: format!("the same session as flow {}", known.first_flow),
+                packet,
+            });
+        }
+        let by_content = self.recognised().is_some();
+        if let Some((format, confidence)) = known.format.as_ref().filter(|_| !by_content) {
+            self.format = Some(format.clone());
+            self.confidence = Some(*confidence);
+        }
+    }
+
+    /// The messenger's format that this flow was recognised as, and how sure.
+    pub fn recognised(&self) -> Option<(&Format, Confidence)> {
+        let format = self.format.as_ref()?;
+        format.service.as_ref()?;
+        Some((format, self.confidence?))
     }
 
     fn hint(&mut self, service: Service, hint: ServiceHint) {

@@ -888,6 +888,7 @@ fn the_gateway_is_known_by_path_query_type_and_header() {
             .response(
                 &ResponseHead {
                     status: 200,
+                    asked: None,
                     headers,
                 },
                 body,
@@ -925,6 +926,7 @@ fn the_gateway_carries_several_commands_or_none() {
     ];
     let response = ResponseHead {
         status: 200,
+        asked: None,
         headers: &headers,
     };
     let chat = message("MSG bob@example.com Bob", "text/plain", b"Hi");
@@ -937,7 +939,7 @@ fn the_gateway_carries_several_commands_or_none() {
     for side in [(true, true), (true, false), (false, true)] {
         let mut whole = None;
         for step in [1 << 20, 1, 3] {
-            let mut dissector = HTTP[0].dissector();
+            let mut dissector = HTTP[0].dissector(Direction::ToServer);
             let mut out = Events::default();
             for _ in 0..2 {
                 if side.0 {

@@ -68,6 +68,14 @@ pub struct FlapDissector {
     facts: Facts,
 }
 
+impl FlapDissector {
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        let readers: usize = self.readers.iter().map(FrameReader::held).sum();
+        readers.saturating_add(size_of::<Self>())
+    }
+}
+
 impl Dissector for FlapDissector {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let Self { readers, facts } = self;
