@@ -5,6 +5,9 @@ use super::opening::{self, MAX_OPENING, Read};
 use crate::classify::{Claim, Detector, Dissector, Probe, ProbeInput, Start, registry};
 use crate::model::{Evidence, Format, Transport};
 
+/// Bytes of a proxy that refuses: it has no more to say.
+const MAX_REFUSAL: usize = 32;
+
 /// SOCKS 4, 4a and 5 over TCP.
 pub struct Socks;
 
@@ -41,11 +44,12 @@ impl Detector for Socks {
                     with_inner(claim, length, input)
                 }
             }
-            (Read::More, _) | (_, Read::More) if input.bytes.len() < MAX_OPENING => {
-                Probe::NeedMore {
-                    from: 0,
-                    total: input.bytes.len() + 1,
-                }
+            // A refusal proves nothing, but is remembered in case that the other side does.
+            (_, Read::Done(..)) if !input.ended && input.bytes.len() < MAX_REFUSAL => more(input),
+            (Read::More, _) | (_, Read::More)
+                if !input.ended && input.bytes.len() < MAX_OPENING =>
+            {
+                more(input)
             }
             _ => Probe::No,
         }
@@ -53,6 +57,14 @@ impl Detector for Socks {
 
     fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
         Box::new(Connection::default())
+    }
+}
+
+/// Undecided, with every byte still needed.
+const fn more(input: &ProbeInput<'_>) -> Probe {
+    Probe::NeedMore {
+        from: 0,
+        total: input.bytes.len() + 1,
     }
 }
 

@@ -11,3 +11,5 @@ mod udp;
 
 pub use detector::Socks;
 pub use udp::Datagrams;
+#[cfg(test)]
+mod tests;

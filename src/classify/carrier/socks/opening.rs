@@ -65,7 +65,7 @@ impl Request {
 pub struct Answer {
     /// `socks4` or `socks5`.
     pub carrier: &'static str,
-    /// Whether the request was granted.
+    /// Whether the request was granted, and what runs inside can be read.
     pub granted: bool,
 }
 
@@ -271,8 +271,8 @@ fn proxy_5(cursor: &mut Cursor<'_>, binds: bool) -> Option<Option<Answer>> {
                 return Some(Some(refused));
             }
         }
-        NO_METHOD_FITS => return Some(Some(refused)),
-        // GSSAPI wraps what runs inside, as a rule so that nobody can read it.
+        // GSSAPI and the like wrap what runs inside so that nobody can read it.
+        1 | 3..=9 | 0x80.. => return Some(Some(refused)),
         _ => return Some(None),
     }
     for _ in 0..=u8::from(binds) {
@@ -418,6 +418,7 @@ mod tests {
         assert!(answered(b"\x05\x02\x01\0\x05\0\0\x03\x05a.net\x04\x38", false));
         assert!(!answered(b"\x05\x02\x01\x01", false));
         assert!(!answered(b"\x05\xff", false));
+        assert!(!answered(b"\x05\x01", false));
         assert!(!answered(b"\x05\0\x05\x05", false));
     }
 
@@ -446,7 +447,7 @@ mod tests {
         for bytes in [
             &b"\0\x50"[..],
             b"\0\x5e",
-            b"\x05\x01\x01\x01",
+            b"\x05\x10",
             b"\x05\0\x05\0\x01",
             b"\x05\0\x06",
             b"SSH-",
