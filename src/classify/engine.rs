@@ -316,7 +316,14 @@ impl FlowHandler for Engine<'_> {
         self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
-        self.share_session(info, &mut state);
+        // A poll that said nothing else: its session may be known by now.
+        if state
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.recognised().is_none())
+        {
+            self.share_session(info, &mut state);
+        }
         self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),

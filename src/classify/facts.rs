@@ -5,7 +5,7 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Confidence, Direction, Event, Evidence, EvidenceKind, Finding, FiveTuple, Format, Service,
-    ServiceHint, SessionKey,
+    ServiceHint, SessionKey, feature,
 };
 use std::collections::BTreeSet;
 
@@ -212,6 +212,7 @@ impl Facts {
         if let Some((format, confidence)) = known.format.as_ref().filter(|_| !by_content) {
             self.format = Some(format.clone());
             self.confidence = Some(*confidence);
+            self.features.insert(feature::HTTP.to_owned());
         }
     }
 

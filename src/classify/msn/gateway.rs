@@ -194,6 +194,10 @@ impl Inside for Conversation {
         });
     }
 
+    fn tell_again(&mut self) {
+        self.session.notes.tell_again();
+    }
+
     fn held(&self) -> usize {
         let ways = self.up.held().saturating_add(self.down.held());
         ways.saturating_add(size_of::<Self>())

@@ -69,6 +69,11 @@ pub struct FlapDissector {
 }
 
 impl FlapDissector {
+    /// What was told so far is to be told again when it is met again.
+    pub fn tell_again(&mut self) {
+        self.facts.told = Told::default();
+    }
+
     /// Bytes held.
     pub fn held(&self) -> usize {
         let readers: usize = self.readers.iter().map(FrameReader::held).sum();

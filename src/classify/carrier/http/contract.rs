@@ -116,6 +116,9 @@ pub trait Inside: Send {
     /// The next part, from the client or from the server.
     fn take(&mut self, from_client: bool, part: Part<'_>, out: &mut Events);
 
+    /// Another flow goes on: what was told of the last one is to be told again.
+    fn tell_again(&mut self);
+
     /// Bytes held: sessions share a limit.
     fn held(&self) -> usize;
 }

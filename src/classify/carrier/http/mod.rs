@@ -12,6 +12,8 @@ mod framer;
 mod sessions;
 mod spread;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use contract::{
     HttpDissector, HttpMessenger, Inside, Part, RequestHead, ResponseHead, header,

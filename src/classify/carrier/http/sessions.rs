@@ -59,6 +59,8 @@ struct Entry {
     known: Known,
     /// Away while it is fed.
     inside: Option<Box<dyn Inside>>,
+    /// The flow that fed it last.
+    flow: u64,
     used: u64,
     last: Timestamp,
     bytes: usize,
@@ -158,6 +160,7 @@ impl Sessions {
                     ..Known::default()
                 },
                 inside: None,
+                flow: place.flow,
                 used: 0,
                 last: place.now,
                 bytes: ENTRY_BYTES,
@@ -208,12 +211,12 @@ impl Events {
         from_client: bool,
         part: Part<'_>,
     ) {
-        let mut inside = self
-            .sessions()
-            .enter(key)
-            .inside
-            .take()
-            .unwrap_or_else(open);
+        let flow = self.sessions().place.flow;
+        let entry = self.sessions().enter(key);
+        let mut inside = entry.inside.take().unwrap_or_else(open);
+        if std::mem::replace(&mut entry.flow, flow) != flow {
+            inside.tell_again();
+        }
         let before = self.count();
         inside.take(from_client, part, self);
         let told = self.since(before).to_vec();
@@ -259,6 +262,8 @@ mod tests {
                 out.push(Event::Account(String::from_utf8(line).unwrap()));
             }
         }
+
+        fn tell_again(&mut self) {}
 
         fn held(&self) -> usize {
             self.0.len()

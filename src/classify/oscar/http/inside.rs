@@ -44,6 +44,12 @@ impl Inside for Streams {
         }
     }
 
+    fn tell_again(&mut self) {
+        for stream in self.streams.values_mut() {
+            stream.tell_again();
+        }
+    }
+
     fn held(&self) -> usize {
         self.streams.values().map(FlapDissector::held).sum()
     }

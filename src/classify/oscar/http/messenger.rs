@@ -6,13 +6,11 @@ use crate::classify::carrier::http::{
     HttpDissector, HttpMessenger, Part, RequestHead, ResponseHead, Spread,
 };
 use crate::classify::{Claim, Events};
-use crate::model::{Confidence, Direction, Event, Evidence, SessionId, Target, feature};
+use crate::model::{Confidence, Direction, Event, Evidence, SessionId, feature};
 use std::fmt::Write as _;
 
 /// Hosts that answer `/hello` and nothing else.
 const HELLO_HOSTS: [&str; 2] = ["http.proxy.icq.com", "aimhttp.oscar.aol.com"];
-/// Pieces of FLAP streams go to the host that `/hello` named; where that answer names no port, here.
-const HTTP_PORT: u16 = 80;
 
 /// AIM and ICQ over HTTP.
 #[derive(Debug)]
@@ -222,7 +220,8 @@ fn connects(packet: &[u8], out: &mut Events) {
     }
 }
 
-/// A session begins: its id, and the host of its next requests.
+/// A session begins. The host of its next requests is not announced: the id says better whose they are, and others
+/// behind the same address go there as well.
 fn begins(spread: &mut Spread, packet: &[u8], out: &mut Events) {
     let Some(hello) = packet::hello(packet) else {
         return;
@@ -237,13 +236,5 @@ fn begins(spread: &mut Spread, packet: &[u8], out: &mut Events) {
     if let Some(session) = session_id(&id) {
         spread.begin();
         spread.part(Some(&session), false, Part::Begin(None), out);
-    }
-    let port = hello.port.filter(|port| *port != 0).unwrap_or(HTTP_PORT);
-    if let Some(target) = Target::parse(&format!("{}:{port}", hello.host)) {
-        out.push(Event::Redirect {
-            target,
-            format: GATEWAY,
-            opener: None,
-        });
     }
 }

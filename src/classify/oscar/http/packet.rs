@@ -128,18 +128,15 @@ pub struct Hello<'a> {
     pub id: &'a [u8],
     /// Where its requests go.
     pub host: &'a str,
-    /// And the port.
-    pub port: Option<u16>,
 }
 
 /// Reads a whole [`Kind::Hello`].
 pub fn hello(packet: &[u8]) -> Option<Hello<'_>> {
     let data = packet.get(SHORT_HEADER..)?;
     let (id, rest) = data.split_at_checked(16)?;
-    let (host, rest) = text(rest)?;
-    // Some clients read no port.
-    let port = Bytes::new(rest).be16();
-    Some(Hello { id, host, port })
+    // Behind it comes a port, which some clients do not read.
+    let (host, _) = text(rest)?;
+    Some(Hello { id, host })
 }
 
 /// Reads a whole [`Kind::Login`]: where the server shall connect to.
