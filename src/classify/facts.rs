@@ -200,7 +200,8 @@ impl Facts {
             self.hint(service.clone(), *hint);
         }
         if known.first_flow != this_flow {
-            self.learned_from.get_or_insert(known.first_flow);
+            // Closer than an announcement, which is for anybody behind the client's address.
+            self.learned_from = Some(known.first_flow);
             self.add_evidence(Evidence {
                 kind: EvidenceKind::Learned,
                 what: "session",

@@ -79,7 +79,8 @@ impl Polling {
             self.posts,
             packet.len()
         );
-        talk.client(join(&[head.as_bytes(), packet])).server(ok(&[]))
+        talk.client(join(&[head.as_bytes(), packet]))
+            .server(ok(&[]))
     }
 
     /// Bytes of an inner connection, in packets of at most 512 bytes.
@@ -93,7 +94,9 @@ impl Polling {
     /// The client waits, and that comes.
     fn monitor(&self, talk: Talk, packets: &[u8]) -> Talk {
         let path = format!("/monitor?sid={}", hex(&self.id));
-        talk.client(get(&path, PROXY)).pause(200).server(ok(packets))
+        talk.client(get(&path, PROXY))
+            .pause(200)
+            .server(ok(packets))
     }
 }
 
@@ -227,7 +230,12 @@ fn baits() -> Scenario {
         name: "bait-oscar-http",
         about: "Web applications with addresses like those of OSCAR over HTTP: /hello, /monitor and /data with a sid.",
         talks: vec![
-            page(51_300, 100, get("/hello", "www.example.com"), b"hello, world\n"),
+            page(
+                51_300,
+                100,
+                get("/hello", "www.example.com"),
+                b"hello, world\n",
+            ),
             page(
                 51_301,
                 300,

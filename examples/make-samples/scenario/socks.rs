@@ -5,8 +5,8 @@
 use super::aim;
 use super::bytes::{be16, join};
 use super::msn::{self, ALICE, BOB};
-use super::oscar;
 use super::ordinary;
+use super::oscar;
 use super::talk::{Message, Scenario, Shown, Side, Talk};
 use super::yahoo;
 use std::net::Ipv4Addr;
@@ -121,16 +121,10 @@ fn version_5() -> Scenario {
         about: "AIM, MSN and Yahoo! Messenger through a SOCKS 5 proxy: with a password, to a name and to an address, and \
                 one without its TCP handshake.",
         talks: vec![
-            behind(
-                opening_5("login.oscar.aol.com", 5190, user, 0),
-                authoriser,
-            ),
+            behind(opening_5("login.oscar.aol.com", 5190, user, 0), authoriser),
             behind(opening_5("205.188.7.9", 5190, user, 0), session),
             behind(opening_5("207.46.26.172", 1863, None, 0), chat),
-            behind(
-                opening_5("scs.msg.yahoo.com", 5050, None, 0),
-                joined,
-            ),
+            behind(opening_5("scs.msg.yahoo.com", 5050, None, 0), joined),
         ],
     }
 }

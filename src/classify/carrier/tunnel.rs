@@ -47,13 +47,17 @@ impl Tunnel {
     /// The next bytes of one direction.
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let context = self.context();
-        self.with(out, |stream, out| stream.feed(direction, bytes, context, out));
+        self.with(out, |stream, out| {
+            stream.feed(direction, bytes, context, out);
+        });
     }
 
     /// Bytes of one direction are missing.
     pub fn gap(&mut self, direction: Direction, missing: u64, out: &mut Events) {
         let context = self.context();
-        self.with(out, |stream, out| stream.gap(direction, missing, context, out));
+        self.with(out, |stream, out| {
+            stream.gap(direction, missing, context, out);
+        });
     }
 
     /// The connection is over.

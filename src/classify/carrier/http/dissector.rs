@@ -153,10 +153,8 @@ impl Side<'_> {
             "HEAD" => Method::Head,
             _ => Method::Other,
         };
-        let messengers = registry::HTTP.iter().copied().flatten();
-        let session = messengers
-            .filter_map(|messenger| messenger.session(head))
-            .next();
+        let mut messengers = registry::HTTP.iter().copied().flatten();
+        let session = messengers.find_map(|messenger| messenger.session(head));
         if let Some(session) = &session {
             let key = self.out.sessions().key(session, self.direction);
             self.out.push(Event::PartOf(key));
@@ -191,7 +189,8 @@ impl Side<'_> {
             return Body::Length(0);
         }
         let asked = self.exchange.asked.pop_front();
-        let (asked, session) = asked.map_or((None, None), |asked| (Some(asked.method), asked.session));
+        let (asked, session) =
+            asked.map_or((None, None), |asked| (Some(asked.method), asked.session));
         self.exchange.answered = session;
         let success = (200..300).contains(&head.status);
         // Where only the server's side was captured, the reason phrase of every common proxy tells.

@@ -15,9 +15,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use contract::{
-    HttpDissector, HttpMessenger, Inside, Part, RequestHead, ResponseHead, header,
-};
+pub use contract::{HttpDissector, HttpMessenger, Inside, Part, RequestHead, ResponseHead, header};
 pub use detector::Http;
 pub use sessions::{Known, Place, Sessions};
 pub use spread::Spread;

@@ -242,7 +242,7 @@ impl Events {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{CAPACITY, ENTRY_BYTES, IDLE_SECONDS, Inside, Part, Place};
+    use super::{CAPACITY, ENTRY_BYTES, Inside, Part, Place};
     use crate::classify::Events;
     use crate::model::{Direction, Event, SessionId, SessionKey, Timestamp};
     use std::net::IpAddr;
@@ -318,7 +318,7 @@ mod tests {
         let id = SessionId::new("test", b"a").unwrap();
         let other = events.sessions().key(&id, Direction::ToClient);
         assert!(events.sessions().known(&other).is_none());
-        visit(&mut events, 2, IDLE_SECONDS as i64 + 1);
+        visit(&mut events, 2, 601);
         assert!(events.sessions().known(&known).is_none());
         send(&mut events, "a", b"");
         assert_eq!(events.sessions().known(&known).unwrap().first_flow, 2);
@@ -340,7 +340,7 @@ mod tests {
         }
         // What insides hold is counted, and given back.
         for n in 0..40 {
-            send(&mut events, &format!("big {n}"), &[b'x'; 512 * 1024]);
+            send(&mut events, &format!("big {n}"), &vec![b'x'; 512 * 1024]);
         }
         let sessions = events.sessions();
         assert!(sessions.bytes() <= super::MAX_BYTES && sessions.entries.len() <= 31);
@@ -351,6 +351,8 @@ mod tests {
     fn ids_are_not_shown() {
         let id = SessionId::new("test", b"secret").unwrap();
         assert_eq!(format!("{id:?}"), "test session");
-        assert!(SessionId::new("test", &[b'x'; 65]).is_none() && SessionId::new("test", b"").is_none());
+        assert!(
+            SessionId::new("test", &[b'x'; 65]).is_none() && SessionId::new("test", b"").is_none()
+        );
     }
 }

@@ -140,7 +140,10 @@ fn a_tunnel_with_few_headers_asked_for_twice() {
         (ToClient, b"VER 1 MSNP9\r\n"),
         (ToServer, b"CAL 94 bob@example.com\r\n"),
     ]);
-    assert_eq!((carried(&events), peers(&events)), (1, vec!["bob@example.com"]));
+    assert_eq!(
+        (carried(&events), peers(&events)),
+        (1, vec!["bob@example.com"])
+    );
     let target = Target::parse("198.51.100.9:1863");
     assert!(
         events
@@ -157,7 +160,10 @@ fn a_tunnel_seen_from_one_side() {
             ToServer,
             b"CONNECT messenger.hotmail.com:1863 HTTP/1.1\r\nHost: messenger.hotmail.com\r\n\r\n",
         ),
-        (ToServer, b"VER 1 MSNP9 MSNP8 CVR0\r\nCAL 94 bob@example.com\r\n"),
+        (
+            ToServer,
+            b"VER 1 MSNP9 MSNP8 CVR0\r\nCAL 94 bob@example.com\r\n",
+        ),
     ];
     let down: &[Turn<'_>] = &[
         (ToClient, b"HTTP/1.1 200 Connection established\r\n\r\n"),
@@ -165,7 +171,10 @@ fn a_tunnel_seen_from_one_side() {
     ];
     for side in [up, down] {
         let events = told(side);
-        assert_eq!((carried(&events), peers(&events)), (1, vec!["bob@example.com"]));
+        assert_eq!(
+            (carried(&events), peers(&events)),
+            (1, vec!["bob@example.com"])
+        );
     }
 }
 
@@ -173,9 +182,15 @@ fn a_tunnel_seen_from_one_side() {
 fn a_refused_tunnel_is_no_tunnel() {
     let events = told(&[
         (ToServer, b"CONNECT a.example.com:443 HTTP/1.1\r\n\r\n"),
-        (ToClient, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"),
+        (
+            ToClient,
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno",
+        ),
         (ToServer, NEXT),
-        (ToClient, b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nVER 1 MSNP9\r\n"),
+        (
+            ToClient,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nVER 1 MSNP9\r\n",
+        ),
     ]);
     assert_eq!(carried(&events), 0);
     assert_eq!(hosts(&events), ["a.example.com", "next.example.com"]);
@@ -184,11 +199,7 @@ fn a_refused_tunnel_is_no_tunnel() {
 #[test]
 fn tls_in_a_tunnel_names_its_server_and_no_more() {
     let name = b"chat.example.com";
-    let extension = [
-        &[0, 0, 0, 21, 0, 19, 0, 0, 16][..],
-        name,
-    ]
-    .concat();
+    let extension = [&[0, 0, 0, 21, 0, 19, 0, 0, 16][..], name].concat();
     let hello = [
         &[3, 3][..],
         &[7; 32],
@@ -210,10 +221,7 @@ fn tls_in_a_tunnel_names_its_server_and_no_more() {
             &b"CONNECT 198.51.100.9:443 HTTP/1.1\r\n\r\n"[..],
             &b"HTTP/1.1 200 OK\r\n\r\n"[..],
         ),
-        (
-            b"\x04\x01\x01\xbb\xc6\x33\x64\x09\0",
-            b"\0\x5a\0\0\0\0\0\0",
-        ),
+        (b"\x04\x01\x01\xbb\xc6\x33\x64\x09\0", b"\0\x5a\0\0\0\0\0\0"),
     ] {
         let events = told(&[(ToServer, asked), (ToClient, granted), (ToServer, &records)]);
         assert!(hosts(&events).contains(&"chat.example.com"), "{events:?}");

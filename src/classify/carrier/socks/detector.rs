@@ -176,7 +176,11 @@ mod tests {
             Probe::NeedMore { .. }
         ));
         assert_eq!(probe(request, Start::Beginning, true), Probe::No);
-        let strange = [&request[..], b"\x99 nothing that anybody knows \x01\x02\x03"].concat();
+        let strange = [
+            &request[..],
+            b"\x99 nothing that anybody knows \x01\x02\x03",
+        ]
+        .concat();
         assert_eq!(probe(&strange, Start::Beginning, true), Probe::No);
         assert_eq!(probe(b"\x05\x01\0", Start::Beginning, true), Probe::No);
         assert_eq!(probe(b"\x05\xff", Start::Beginning, true), Probe::No);

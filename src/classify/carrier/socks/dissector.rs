@@ -198,8 +198,7 @@ impl Connection {
 
     /// The opening of this direction is lost: whatever comes is inside, somewhere.
     fn lost(&mut self, direction: Direction, out: &mut Events) {
-        self.tunnel
-            .get_or_insert_with(|| Tunnel::new("socks5", 0));
+        self.tunnel.get_or_insert_with(|| Tunnel::new("socks5", 0));
         if self.client == Some(direction.reverse()) {
             self.grant(out);
         }

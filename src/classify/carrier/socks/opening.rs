@@ -69,7 +69,13 @@ pub struct Answer {
     pub granted: bool,
 }
 
-/// Reads bytes one after the other. `?` on it means "more are needed".
+/// Why an opening ends early.
+enum Stop {
+    More,
+    Wrong,
+}
+
+/// Reads bytes one after the other; where they end, more are needed.
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -80,35 +86,36 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: 0 }
     }
 
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..)?.get(..n)?;
+    fn take(&mut self, n: usize) -> Result<&'a [u8], Stop> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let taken = rest.get(..n).ok_or(Stop::More)?;
         self.at += n;
-        Some(taken)
+        Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        self.take(N)?.try_into().map_err(|_| Stop::More)
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    fn byte(&mut self) -> Result<u8, Stop> {
         self.array().map(|[byte]| byte)
     }
 
-    fn port(&mut self) -> Option<u16> {
+    fn port(&mut self) -> Result<u16, Stop> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// Text up to a NUL: `None` when that may still come, `Some(None)` when it is no such text.
-    fn text(&mut self, most: usize) -> Option<Option<&'a str>> {
+    /// Text up to a NUL.
+    fn text(&mut self, most: usize) -> Result<&'a str, Stop> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let end = memchr::memchr(0, rest);
         let text = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         // Names in the code page of the time are no ASCII, but no control characters either.
-        if text.len() > most || text.iter().any(|byte| byte.is_ascii_control()) {
-            return Some(None);
+        if text.len() > most || text.iter().any(u8::is_ascii_control) {
+            return Err(Stop::Wrong);
         }
-        self.at += end? + 1;
-        Some(Some(std::str::from_utf8(text).unwrap_or("?")))
+        self.at += end.ok_or(Stop::More)? + 1;
+        Ok(std::str::from_utf8(text).unwrap_or("?"))
     }
 }
 
@@ -118,8 +125,8 @@ pub fn client(bytes: &[u8]) -> Read<Request> {
     let read = match bytes.first() {
         Some(4) => client_4(&mut cursor),
         Some(5) => client_5(&mut cursor),
-        Some(_) => Some(None),
-        None => None,
+        Some(_) => Err(Stop::Wrong),
+        None => Err(Stop::More),
     };
     concluded(read, &cursor)
 }
@@ -130,27 +137,27 @@ pub fn proxy(bytes: &[u8], binds: bool) -> Read<Answer> {
     let read = match bytes.first() {
         Some(0) => proxy_4(&mut cursor, binds),
         Some(5) => proxy_5(&mut cursor, binds),
-        Some(_) => Some(None),
-        None => None,
+        Some(_) => Err(Stop::Wrong),
+        None => Err(Stop::More),
     };
     concluded(read, &cursor)
 }
 
-fn concluded<T>(read: Option<Option<T>>, cursor: &Cursor<'_>) -> Read<T> {
+fn concluded<T>(read: Result<T, Stop>, cursor: &Cursor<'_>) -> Read<T> {
     match read {
-        Some(Some(found)) => Read::Done(found, cursor.at),
-        Some(None) => Read::Wrong,
-        None => Read::More,
+        Ok(found) => Read::Done(found, cursor.at),
+        Err(Stop::Wrong) => Read::Wrong,
+        Err(Stop::More) => Read::More,
     }
 }
 
 /// `4, command, port, address, user name, 0`, and for 4a a host name and another 0.
-fn client_4(cursor: &mut Cursor<'_>) -> Option<Option<Request>> {
+fn client_4(cursor: &mut Cursor<'_>) -> Result<Request, Stop> {
     cursor.byte()?;
     let command = match cursor.byte()? {
         1 => Command::Connect,
         2 => Command::Bind,
-        _ => return Some(None),
+        _ => return Err(Stop::Wrong),
     };
     let port = cursor.port()?;
     let address: [u8; 4] = cursor.array()?;
@@ -159,33 +166,28 @@ fn client_4(cursor: &mut Cursor<'_>) -> Option<Option<Request>> {
     let ip = Ipv4Addr::from(address);
     let plausible = named || !(address[0] == 0 || ip.is_multicast() || ip.is_broadcast());
     if port == 0 || !plausible {
-        return Some(None);
+        return Err(Stop::Wrong);
     }
-    if cursor.text(MAX_USER)?.is_none() {
-        return Some(None);
-    }
+    cursor.text(MAX_USER)?;
     let target = if named {
-        let Some(name) = cursor.text(255)? else {
-            return Some(None);
-        };
-        host(name)
+        host(cursor.text(255)?).ok_or(Stop::Wrong)?
     } else {
-        Some(Target::Address(IpAddr::V4(ip), Some(port)))
+        Target::Address(IpAddr::V4(ip), None)
     };
-    Some(target.map(|target| Request {
+    Ok(Request {
         carrier: if named { "socks4a" } else { "socks4" },
         command,
         target: with_port(target, port),
         port,
-    }))
+    })
 }
 
 /// Greeting, user name and password if the proxy wants them, request (RFC 1928, 3 and 4; RFC 1929).
-fn client_5(cursor: &mut Cursor<'_>) -> Option<Option<Request>> {
+fn client_5(cursor: &mut Cursor<'_>) -> Result<Request, Stop> {
     cursor.byte()?;
     let count = cursor.byte()?;
     if count == 0 || count > MAX_METHODS {
-        return Some(None);
+        return Err(Stop::Wrong);
     }
     // Assigned by IANA up to 9, private from 0x80 on.
     let methods = cursor.take(usize::from(count))?;
@@ -193,7 +195,7 @@ fn client_5(cursor: &mut Cursor<'_>) -> Option<Option<Request>> {
         .iter()
         .any(|method| matches!(*method, 10..=0x7f | NO_METHOD_FITS))
     {
-        return Some(None);
+        return Err(Stop::Wrong);
     }
     let mut next = cursor.byte()?;
     if next == 1 && methods.contains(&USER_AND_PASSWORD) {
@@ -204,58 +206,56 @@ fn client_5(cursor: &mut Cursor<'_>) -> Option<Option<Request>> {
         next = cursor.byte()?;
     }
     if next != 5 {
-        return Some(None);
+        return Err(Stop::Wrong);
     }
     let command = match cursor.byte()? {
         1 => Command::Connect,
         2 => Command::Bind,
         3 => Command::Associate,
-        _ => return Some(None),
+        _ => return Err(Stop::Wrong),
     };
     if cursor.byte()? != 0 {
-        return Some(None);
+        return Err(Stop::Wrong);
     }
-    let Some(target) = address(cursor)? else {
-        return Some(None);
-    };
+    let target = address(cursor)?;
     let port = cursor.port()?;
     // Who asks for datagrams or for a listener may not know the other's port yet.
     if port == 0 && command == Command::Connect {
-        return Some(None);
+        return Err(Stop::Wrong);
     }
-    Some(Some(Request {
+    Ok(Request {
         carrier: "socks5",
         command,
         target: with_port(target, port),
         port,
-    }))
+    })
 }
 
 /// `0, 0x5a, port, address`; twice for a listener.
-fn proxy_4(cursor: &mut Cursor<'_>, binds: bool) -> Option<Option<Answer>> {
+fn proxy_4(cursor: &mut Cursor<'_>, binds: bool) -> Result<Answer, Stop> {
     let mut granted = true;
     for _ in 0..=u8::from(binds) {
         if cursor.byte()? != 0 {
-            return Some(None);
+            return Err(Stop::Wrong);
         }
         granted = match cursor.byte()? {
             0x5a => true,
             0x5b..=0x5d => false,
-            _ => return Some(None),
+            _ => return Err(Stop::Wrong),
         };
         cursor.take(6)?;
         if !granted {
             break;
         }
     }
-    Some(Some(Answer {
+    Ok(Answer {
         carrier: "socks4",
         granted,
-    }))
+    })
 }
 
 /// The method, whether the password was right, the reply; two replies for a listener (RFC 1928, 3 and 6).
-fn proxy_5(cursor: &mut Cursor<'_>, binds: bool) -> Option<Option<Answer>> {
+fn proxy_5(cursor: &mut Cursor<'_>, binds: bool) -> Result<Answer, Stop> {
     let refused = Answer {
         carrier: "socks5",
         granted: false,
@@ -265,63 +265,62 @@ fn proxy_5(cursor: &mut Cursor<'_>, binds: bool) -> Option<Option<Answer>> {
         NO_AUTHENTICATION => {}
         USER_AND_PASSWORD => {
             if cursor.byte()? != 1 {
-                return Some(None);
+                return Err(Stop::Wrong);
             }
             if cursor.byte()? != 0 {
-                return Some(Some(refused));
+                return Ok(refused);
             }
         }
         // GSSAPI and the like wrap what runs inside so that nobody can read it.
-        1 | 3..=9 | 0x80.. => return Some(Some(refused)),
-        _ => return Some(None),
+        1 | 3..=9 | 0x80.. => return Ok(refused),
+        _ => return Err(Stop::Wrong),
     }
     for _ in 0..=u8::from(binds) {
         if cursor.byte()? != 5 {
-            return Some(None);
+            return Err(Stop::Wrong);
         }
         match cursor.byte()? {
             0 => {}
-            1..=8 => return Some(Some(refused)),
-            _ => return Some(None),
+            1..=8 => return Ok(refused),
+            _ => return Err(Stop::Wrong),
         }
         if cursor.byte()? != 0 {
-            return Some(None);
+            return Err(Stop::Wrong);
         }
-        if address(cursor)?.is_none() {
-            return Some(None);
-        }
+        address(cursor)?;
         cursor.port()?;
     }
-    Some(Some(Answer {
+    Ok(Answer {
         granted: true,
         ..refused
-    }))
+    })
 }
 
 /// Type and address (RFC 1928, 5), without the port.
-fn address(cursor: &mut Cursor<'_>) -> Option<Option<Target>> {
+fn address(cursor: &mut Cursor<'_>) -> Result<Target, Stop> {
     let ip = match cursor.byte()? {
         1 => IpAddr::V4(Ipv4Addr::from(cursor.array::<4>()?)),
         4 => IpAddr::V6(Ipv6Addr::from(cursor.array::<16>()?)),
         3 => {
             let length = cursor.byte()?;
             let name = cursor.take(usize::from(length))?;
-            return Some(std::str::from_utf8(name).ok().and_then(host));
+            let name = std::str::from_utf8(name).ok();
+            return name.and_then(host).ok_or(Stop::Wrong);
         }
-        _ => return Some(None),
+        _ => return Err(Stop::Wrong),
     };
-    Some(Some(Target::Address(ip, None)))
+    Ok(Target::Address(ip, None))
 }
 
 /// A datagram's header, `0, 0, fragment, type, address, port` (RFC 1928, 7): its length. Fragments are not put
 /// together: no implementation is known to send them.
 pub fn datagram(bytes: &[u8]) -> Option<(u16, usize)> {
     let mut cursor = Cursor::new(bytes);
-    if cursor.array::<3>()? != [0, 0, 0] {
+    if cursor.array().ok()? != [0, 0, 0] {
         return None;
     }
-    address(&mut cursor)??;
-    let port = cursor.port().filter(|port| *port != 0)?;
+    address(&mut cursor).ok()?;
+    let port = cursor.port().ok().filter(|port| *port != 0)?;
     Some((port, cursor.at))
 }
 
@@ -342,6 +341,7 @@ fn with_port(target: Target, port: u16) -> Target {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::{Command, MAX_OPENING, Read, client, datagram, proxy};
     use crate::model::Target;
@@ -392,7 +392,12 @@ mod tests {
         );
         assert_eq!(
             asked(b"\x04\x01\x07\x47\0\0\0\x01\0messenger.example.com\0"),
-            ("socks4a", Command::Connect, to("messenger.example.com:1863"), 1863)
+            (
+                "socks4a",
+                Command::Connect,
+                to("messenger.example.com:1863"),
+                1863
+            )
         );
         assert_eq!(
             asked(b"\x05\x01\0\x05\x01\0\x01\xc6\x33\x64\x09\x14\x46"),
@@ -412,10 +417,16 @@ mod tests {
     fn answers_of_every_version() {
         let answered = |bytes: &[u8], binds| whole(bytes, |bytes| proxy(bytes, binds)).granted;
         assert!(answered(b"\0\x5a\0\0\0\0\0\0", false));
-        assert!(answered(b"\0\x5a\x14\x46\0\0\0\0\0\x5a\x14\x46\xc6\x33\x64\x09", true));
+        assert!(answered(
+            b"\0\x5a\x14\x46\0\0\0\0\0\x5a\x14\x46\xc6\x33\x64\x09",
+            true
+        ));
         assert!(!answered(b"\0\x5b\0\0\0\0\0\0", true));
         assert!(answered(b"\x05\0\x05\0\0\x01\0\0\0\0\0\0", false));
-        assert!(answered(b"\x05\x02\x01\0\x05\0\0\x03\x05a.net\x04\x38", false));
+        assert!(answered(
+            b"\x05\x02\x01\0\x05\0\0\x03\x05a.net\x04\x38",
+            false
+        ));
         assert!(!answered(b"\x05\x02\x01\x01", false));
         assert!(!answered(b"\x05\xff", false));
         assert!(!answered(b"\x05\x01", false));

@@ -12,8 +12,13 @@ type Turn<'a> = (Direction, &'a [u8]);
 
 /// What a connection tells; however it is cut.
 fn told(turns: &[Turn<'_>]) -> Vec<Event> {
+    told_from(turns, true)
+}
+
+/// With or without the TCP handshake.
+fn told_from(turns: &[Turn<'_>], from_start: bool) -> Vec<Event> {
     let run = |cut: usize| {
-        let mut stream = Stream::new(Transport::Tcp, true);
+        let mut stream = Stream::new(Transport::Tcp, from_start);
         let mut out = Events::default();
         let context = Context {
             server_port: 1080,
@@ -70,22 +75,35 @@ fn what_runs_inside_each_version() {
         (ToClient, GRANTED_5),
     ];
     let v4a: &[Turn<'_>] = &[
-        (ToServer, b"\x04\x01\x07\x47\0\0\0\x01alice\0messenger.example.com\0"),
+        (
+            ToServer,
+            b"\x04\x01\x07\x47\0\0\0\x01alice\0messenger.example.com\0",
+        ),
         (ToClient, b"\0\x5a\0\0\0\0\0\0"),
     ];
     let v4: &[Turn<'_>] = &[
         (ToServer, b"\x04\x01\x07\x47\xc6\x33\x64\x09\0"),
         (ToClient, b"\0\x5a\0\0\0\0\0\0"),
     ];
-    for (opening, carrier, named) in [(v5, "socks5", true), (v4a, "socks4a", true), (v4, "socks4", false)] {
+    for (opening, carrier, named) in [
+        (v5, "socks5", true),
+        (v4a, "socks4a", true),
+        (v4, "socks4", false),
+    ] {
         let both = [opening, &[(ToServer, MSNP_UP), (ToClient, MSNP_DOWN)]].concat();
         let pick = |wanted: Direction| -> Vec<Turn<'_>> {
-            both.iter().filter(|(way, _)| *way == wanted).copied().collect()
+            both.iter()
+                .filter(|(way, _)| *way == wanted)
+                .copied()
+                .collect()
         };
         // The client need not wait for anything.
         let pipelined = [pick(ToServer), pick(ToClient)].concat();
-        for turns in [&both, &pipelined, &pick(ToServer)] {
-            let events = told(turns);
+        for (turns, from_start) in [&both, &pipelined, &pick(ToServer)]
+            .into_iter()
+            .flat_map(|turns| [(turns, true), (turns, false)])
+        {
+            let events = told_from(turns, from_start);
             assert_eq!(found(&events), ["msnp"], "{carrier}");
             assert_eq!(carriers(&events), [carrier]);
             let host = Event::Host {
@@ -94,7 +112,10 @@ fn what_runs_inside_each_version() {
             };
             assert_eq!(events.contains(&host), named);
             let text = format!("{events:?}");
-            assert!(!text.contains("alice") && !text.contains("secret"), "{text}");
+            assert!(
+                !text.contains("alice") && !text.contains("secret"),
+                "{text}"
+            );
         }
         let answers = told(&pick(ToClient));
         assert_eq!(found(&answers), ["msnp"], "{carrier}, the proxy alone");
@@ -110,7 +131,10 @@ fn the_server_may_speak_first_and_the_target_is_told() {
         (ToServer, b"\x05\x01\0\x01\xc6\x33\x64\x09\x14\x46"),
         (ToClient, &[GRANTED_5, hello].concat()),
         (ToServer, b"\x2a\x01\0\x01\0\x04\0\0\0\x01"),
-        (ToServer, b"\x2a\x02\0\x02\0\x12\0\x17\0\x06\0\0\0\0\0\0\0\x01\0\x04icqx"),
+        (
+            ToServer,
+            b"\x2a\x02\0\x02\0\x12\0\x17\0\x06\0\0\0\0\0\0\0\x01\0\x04icqx",
+        ),
     ]);
     assert_eq!(found(&events), ["oscar"]);
     let target = Target::parse("198.51.100.9:5190").unwrap_or(Target::Host(String::new(), None));
@@ -157,8 +181,16 @@ fn refusals_datagrams_and_sealed_insides_are_silent() {
         (b"\x05\0\x09\x09\x09".to_vec(), 1),
     ] {
         let events = v5(&answer, command);
-        assert_eq!((found(&events), carriers(&events)), (vec![], vec![]), "{answer:02x?}");
-        assert!(!events.iter().any(|event| matches!(event, Event::Host { .. })));
+        assert_eq!(
+            (found(&events), carriers(&events)),
+            (vec![], vec![]),
+            "{answer:02x?}"
+        );
+        assert!(
+            !events
+                .iter()
+                .any(|event| matches!(event, Event::Host { .. }))
+        );
     }
     let v4 = told(&[
         (ToServer, b"\x04\x01\x07\x47\xc6\x33\x64\x09\0"),
@@ -218,7 +250,11 @@ fn any_bytes_do_no_harm() {
             state ^= state << 17;
             noise.push((state >> 32) as u8);
         }
-        let up: [&[u8]; 3] = [b"\x05\x01\0", b"\x04\x01\x07\x47\xc6\x33\x64\x09\0", CONNECT_5];
+        let up: [&[u8]; 3] = [
+            b"\x05\x01\0",
+            b"\x04\x01\x07\x47\xc6\x33\x64\x09\0",
+            CONNECT_5,
+        ];
         let down: [&[u8]; 3] = [b"\x05\0", b"\0\x5a", GRANTED_5];
         let events = told(&[
             (ToServer, up[round % 3]),

@@ -14,7 +14,7 @@ const MAX_STREAMS: usize = 4;
 /// The FLAP streams of a session.
 #[derive(Debug, Default)]
 pub struct Streams {
-    streams: BTreeMap<u32, FlapDissector>,
+    connections: BTreeMap<u32, FlapDissector>,
     /// Number of the client's last body.
     last: Option<u32>,
     /// The body at hand was sent before: an answer that did not come makes clients send again.
@@ -45,13 +45,13 @@ impl Inside for Streams {
     }
 
     fn tell_again(&mut self) {
-        for stream in self.streams.values_mut() {
+        for stream in self.connections.values_mut() {
             stream.tell_again();
         }
     }
 
     fn held(&self) -> usize {
-        self.streams.values().map(FlapDissector::held).sum()
+        self.connections.values().map(FlapDissector::held).sum()
     }
 }
 
@@ -69,7 +69,7 @@ impl Streams {
     }
 
     fn lost(&mut self, direction: Direction, out: &mut Events) {
-        for stream in self.streams.values_mut() {
+        for stream in self.connections.values_mut() {
             with(out, |out| {
                 stream.gap(direction, u64::from(u32::MAX), out);
             });
@@ -77,8 +77,8 @@ impl Streams {
     }
 
     fn bytes(&mut self, direction: Direction, channel: u32, bytes: &[u8], out: &mut Events) {
-        let known = self.streams.contains_key(&channel);
-        let stream = self.streams.entry(channel).or_default();
+        let known = self.connections.contains_key(&channel);
+        let stream = self.connections.entry(channel).or_default();
         // A session joined in the middle begins anywhere in a frame.
         if !known && bytes.first() != Some(&MARKER) {
             with(out, |out| {
@@ -86,10 +86,14 @@ impl Streams {
             });
         }
         with(out, |out| stream.feed(direction, bytes, out));
-        while self.streams.len() > MAX_STREAMS {
-            let oldest = self.streams.keys().find(|key| **key != channel).copied();
+        while self.connections.len() > MAX_STREAMS {
+            let oldest = self
+                .connections
+                .keys()
+                .find(|key| **key != channel)
+                .copied();
             let Some(oldest) = oldest else { return };
-            self.streams.remove(&oldest);
+            self.connections.remove(&oldest);
         }
     }
 }

@@ -83,7 +83,7 @@ impl Header {
         let data = self.len.saturating_sub(HEADER);
         match self.kind {
             // Id (two bytes of it in the header's place), length of the host name, one letter.
-            Kind::Hello => data >= 14 + 2 + 1,
+            Kind::Hello => data > 14 + 2,
             // A host name, its length and the port.
             Kind::Login => (5..=4 + 255).contains(&data),
             Kind::LoginReply | Kind::CloseReply => data <= 4,

@@ -11,7 +11,10 @@ const SID: &str = "0123456789abcdef0123456789abcdef";
 
 /// A packet of the proxy protocol.
 fn packet(kind: u16, connection: u32, data: &[u8]) -> Vec<u8> {
-    let mut bytes = u16::try_from(data.len() + 12).unwrap().to_be_bytes().to_vec();
+    let mut bytes = u16::try_from(data.len() + 12)
+        .unwrap()
+        .to_be_bytes()
+        .to_vec();
     bytes.extend(0x0443_u16.to_be_bytes());
     bytes.extend(kind.to_be_bytes());
     bytes.extend([0; 4]);
@@ -98,7 +101,11 @@ fn told(flows: &[Turns]) -> Vec<Vec<Event>> {
             stream.end(&mut events);
             events.drain().collect()
         };
-        flows.iter().enumerate().map(tell).collect::<Vec<Vec<Event>>>()
+        flows
+            .iter()
+            .enumerate()
+            .map(tell)
+            .collect::<Vec<Vec<Event>>>()
     };
     let whole = run(usize::MAX);
     for cut in [1, 3, 100] {
@@ -112,7 +119,10 @@ fn sure(events: &[Event]) -> Option<Confidence> {
         Event::Identified {
             format, confidence, ..
         } if format.service.is_some() => {
-            assert_eq!((format.app_proto, format.role), ("oscar-http", Some("gateway")));
+            assert_eq!(
+                (format.app_proto, format.role),
+                ("oscar-http", Some("gateway"))
+            );
             Some(*confidence)
         }
         _ => None,
@@ -132,12 +142,18 @@ fn hello_begins_a_session() {
     assert_eq!((parsed.host, parsed.id.len()), ("192.0.2.200", 16));
     let flows = told(&[
         vec![
-            (ToServer, b"GET http://http.proxy.icq.com/hello HTTP/1.0\r\n\r\n".to_vec()),
+            (
+                ToServer,
+                b"GET http://http.proxy.icq.com/hello HTTP/1.0\r\n\r\n".to_vec(),
+            ),
             (ToClient, ok(&hello_packet())),
         ],
         // A host that nobody knows: the answer is proof enough.
         vec![(ToServer, get("/hello")), (ToClient, ok(&hello_packet()))],
-        vec![(ToServer, b"GET http://http.proxy.icq.com/hello HTTP/1.0\r\n\r\n".to_vec())],
+        vec![(
+            ToServer,
+            b"GET http://http.proxy.icq.com/hello HTTP/1.0\r\n\r\n".to_vec(),
+        )],
     ]);
     for flow in &flows[..2] {
         assert_eq!(sure(flow), Some(Confidence::Confirmed));
@@ -153,16 +169,31 @@ fn a_frame_in_pieces_over_several_connections() {
     let (first, second) = frames.split_at(20);
     let flows = told(&[
         vec![
-            (ToServer, post(1, &packet(3, 1, b"\0\x0dlogin.icq.com\x14\x46"))),
+            (
+                ToServer,
+                post(1, &packet(3, 1, b"\0\x0dlogin.icq.com\x14\x46")),
+            ),
             (ToClient, ok(b"")),
         ],
-        vec![(ToServer, post(2, &packet(5, 1, first))), (ToClient, ok(b""))],
-        vec![(ToServer, post(3, &packet(5, 1, second))), (ToClient, ok(b""))],
+        vec![
+            (ToServer, post(2, &packet(5, 1, first))),
+            (ToClient, ok(b"")),
+        ],
+        vec![
+            (ToServer, post(3, &packet(5, 1, second))),
+            (ToClient, ok(b"")),
+        ],
     ]);
-    assert!(flows.iter().all(|flow| sure(flow) == Some(Confidence::Confirmed)));
-    assert!(flows[0].iter().any(
-        |event| matches!(event, Event::Host { name, .. } if name == "login.icq.com")
-    ));
+    assert!(
+        flows
+            .iter()
+            .all(|flow| sure(flow) == Some(Confidence::Confirmed))
+    );
+    assert!(
+        flows[0]
+            .iter()
+            .any(|event| matches!(event, Event::Host { name, .. } if name == "login.icq.com"))
+    );
     assert!(!has_account(&flows[1], "1000001") && has_account(&flows[2], "1000001"));
     assert!(flows[2].contains(&Event::Peer("1000002".to_owned())));
 }
@@ -199,7 +230,11 @@ fn answers_alone_and_a_session_joined_in_the_middle() {
         (ToClient, ok(&packet(5, 2, &frames))),
     ]]);
     assert!(flows[0].contains(&Event::Feature(feature::MESSAGE)));
-    assert!(flows[0].iter().any(|event| matches!(event, Event::PartOf(_))));
+    assert!(
+        flows[0]
+            .iter()
+            .any(|event| matches!(event, Event::PartOf(_)))
+    );
 }
 
 #[test]
@@ -209,15 +244,26 @@ fn other_peoples_paths_and_bodies() {
         (get("/hello"), ok(b"hello, world")),
         (get("/monitor?sid=42"), ok(b"{\"state\":\"up\"}")),
         (get(&format!("/monitor?sid={SID}")), ok(b"")),
-        (get(&format!("/monitor?sid={SID}")), ok(b"\0\x0c\x04\x44\0\x05\0\0\0\0\0\0\0\x01*")),
+        (
+            get(&format!("/monitor?sid={SID}")),
+            ok(b"\0\x0c\x04\x44\0\x05\0\0\0\0\0\0\0\x01*"),
+        ),
         (post(1, b"name=alice&text=hi+there+everybody"), ok(b"ok")),
         (post(1, &header[..13]), ok(b"")),
         (post(1, &packet(4, 1, &[0])), ok(b"")),
         (post(1, &packet(9, 1, &[0])), ok(b"")),
-        (post(1, &[&header[..], b"more that is no packet"].concat()), ok(b"")),
+        (
+            post(1, &[&header[..], b"more that is no packet"].concat()),
+            ok(b""),
+        ),
     ] {
         let flows = told(&[vec![(ToServer, request.clone()), (ToClient, answer)]]);
-        assert_eq!(sure(&flows[0]), None, "{}", String::from_utf8_lossy(&request));
+        assert_eq!(
+            sure(&flows[0]),
+            None,
+            "{}",
+            String::from_utf8_lossy(&request)
+        );
     }
     assert_eq!(is_body(&packet(3, 1, b"\0\x04a b!\0\x50"), true), None);
     assert_eq!(login(&packet(3, 1, b"\0\x40short\0\x50")), None);
