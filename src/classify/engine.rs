@@ -170,6 +170,16 @@ impl<'r> Engine<'r> {
         }
     }
 
+    /// Whose session the flow is a part of.
+    fn name_user(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        if let Some(facts) = state.facts.as_deref_mut()
+            && let Some(session) = &facts.session
+            && let Some(known) = self.events.sessions().known(session)
+        {
+            facts.session_of(known, info.id);
+        }
+    }
+
     /// Says whose events come next, so that sessions over several flows know theirs.
     fn visit(&mut self, info: &FlowInfo) {
         let FiveTuple { client, server, .. } = info.tuple;
@@ -316,14 +326,9 @@ impl FlowHandler for Engine<'_> {
         self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
-        // A poll that said nothing else: its session may be known by now.
-        if state
-            .facts
-            .as_ref()
-            .is_some_and(|facts| facts.recognised().is_none())
-        {
-            self.share_session(info, &mut state);
-        }
+        // A poll says nothing else, and its session may be known by now.
+        self.share_session(info, &mut state);
+        self.name_user(info, &mut state);
         self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),

@@ -191,11 +191,20 @@ impl Facts {
         self.announced = Some(format.clone());
     }
 
-    /// What other flows of its session say.
-    pub fn part_of(&mut self, known: &Known, this_flow: u64, packet: u64) {
-        for name in &known.accounts {
+    /// Whose the session is that this flow is a part of, as flows before it said. Asked when the flow is over, so that
+    /// it does not matter how slowly they spoke.
+    pub fn session_of(&mut self, known: &Known, this_flow: u64) {
+        let earlier = known
+            .accounts
+            .iter()
+            .filter(|(_, teacher)| **teacher < this_flow);
+        for (name, _) in earlier {
             add_name(&mut self.accounts, name.clone());
         }
+    }
+
+    /// What other flows of its session say.
+    pub fn part_of(&mut self, known: &Known, this_flow: u64, packet: u64) {
         for (service, hint) in &known.hints {
             self.hint(service.clone(), *hint);
         }

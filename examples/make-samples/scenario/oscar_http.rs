@@ -154,11 +154,12 @@ fn over_http() -> Scenario {
     let (authoriser, session) = inner(me, peer, 61);
     let mut polling = Polling::new(6);
 
+    // Each connection is over before the next one begins, as polling has it, even where they are sent byte by byte.
     let hello = at(51_200, HELLO, 100)
         .client(get("/hello", "http.proxy.icq.com"))
         .server(polling.hello())
         .is(truth("icq"));
-    let mut first = at(51_201, PROXY, 600);
+    let mut first = at(51_201, PROXY, 20_000);
     first = polling.post(first, &login(1, "login.icq.com", 5190));
     first = polling
         .sends(first, 1, &side(&authoriser, Side::Client))
@@ -169,26 +170,26 @@ fn over_http() -> Scenario {
         &packet(5, 1, &side(&authoriser, Side::Server)),
     ]);
     let waits = polling
-        .monitor(at(51_202, PROXY, 2600), &answers)
+        .monitor(at(51_202, PROXY, 60_000), &answers)
         .is(truth("icq").account(me));
     // A poll of no event.
     let idle = polling
-        .monitor(at(51_203, PROXY, 4600), &[])
+        .monitor(at(51_203, PROXY, 90_000), &[])
         .is(truth("icq").account(me));
     // On to the next server. A frame is cut: its rest is sent over another connection.
     let sent = side(&session, Side::Client);
     let (before, behind) = sent.split_at(sent.len() - 40);
-    let mut second = at(51_204, PROXY, 6600);
+    let mut second = at(51_204, PROXY, 120_000);
     second = polling.post(second, &login(2, "205.188.7.9", 5190));
     second = polling.post(second, &packet(6, 1, &[]));
     second = polling
         .sends(second, 2, before)
         .is(truth("icq").account(me));
-    let third = polling.sends(at(51_205, PROXY, 8600), 2, behind);
+    let third = polling.sends(at(51_205, PROXY, 200_000), 2, behind);
     let third = third.is(truth("icq").account(me).peer(peer).uses(&["message"]));
     let said = side(&session, Side::Server);
     let (before, behind) = said.split_at(said.len() / 2);
-    let fourth = polling.monitor(at(51_206, PROXY, 10_600), &packet(5, 2, before));
+    let fourth = polling.monitor(at(51_206, PROXY, 230_000), &packet(5, 2, before));
     let fourth = polling
         .monitor(fourth, &packet(5, 2, behind))
         .is(truth("icq").account(me).peer(peer).uses(&["message"]));
@@ -200,7 +201,7 @@ fn over_http() -> Scenario {
     let messages = side(&other, Side::Client);
     let tail = &messages[messages.len() - 120..];
     let middle = theirs
-        .sends(at(51_210, PROXY, 9000), 3, tail)
+        .sends(at(51_210, PROXY, 310_000), 3, tail)
         .is(Truth::confirmed("icq", "oscar-http", "gateway")
             .peer("1000004")
             .uses(&["http", "message"]));

@@ -7,7 +7,7 @@ use super::contract::{Inside, Part};
 use crate::classify::Events;
 use crate::model::{Confidence, Direction, Event, Format, Service, ServiceHint};
 use crate::model::{SessionId, SessionKey, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -29,19 +29,20 @@ pub struct Known {
     pub first_flow: u64,
     /// What it is, and how sure.
     pub format: Option<(Format, Confidence)>,
-    /// Who signed on.
-    pub accounts: BTreeSet<String>,
+    /// Who signed on, and the flow that said so.
+    pub accounts: BTreeMap<String, u64>,
     /// AIM or ICQ.
     pub hints: Vec<(Service, ServiceHint)>,
 }
 
 impl Known {
     /// Keeps what matters to other flows.
-    fn learn(&mut self, events: &[Event]) {
+    fn learn(&mut self, flow: u64, events: &[Event]) {
         for event in events {
             match event {
                 Event::Account(name) if self.accounts.len() < MAX_ACCOUNTS => {
-                    self.accounts.insert(name.clone());
+                    let teacher = self.accounts.entry(name.clone()).or_insert(flow);
+                    *teacher = flow.min(*teacher);
                 }
                 Event::ServiceHint(service, hint) => {
                     let hint = (service.clone(), *hint);
@@ -187,7 +188,7 @@ impl Sessions {
             self.bytes = self.bytes.saturating_sub(entry.bytes).saturating_add(now);
             entry.bytes = now;
             entry.inside = Some(inside);
-            entry.known.learn(told);
+            entry.known.learn(self.place.flow, told);
         }
         self.shrink();
     }
@@ -234,7 +235,8 @@ impl Events {
     pub fn session_told(&mut self, key: &SessionKey, before: usize) {
         let told = self.since(before).to_vec();
         self.push(Event::PartOf(key.clone()));
-        self.sessions().enter(key).known.learn(&told);
+        let flow = self.sessions().place.flow;
+        self.sessions().enter(key).known.learn(flow, &told);
         self.sessions().shrink();
     }
 }
