@@ -369,7 +369,7 @@ fn add_name(names: &mut BTreeSet<String>, name: String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Service};
+    use super::{Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Known, Service};
     use crate::model::{Event, ServiceHint};
 
     const AIM_BOS: Format = Format::messenger(Service::OSCAR, "oscar", "bos");
@@ -478,5 +478,35 @@ mod tests {
             is("msn", Confidence::Confirmed),
             "the hint is for OSCAR only"
         );
+    }
+
+    #[test]
+    fn a_session_names_its_flows_and_earlier_flows_name_their_user() {
+        let known = Known {
+            first_flow: 4,
+            format: Some((
+                Format::messenger(Service::MSN, "msn-http", "gateway"),
+                Confidence::Confirmed,
+            )),
+            accounts: [("alice@example.com".to_owned(), 6)].into(),
+            hints: Vec::new(),
+        };
+        let mut poll = Facts::default();
+        identified(&mut poll, Format::other("http"), Confidence::Confirmed);
+        poll.part_of(&known, 7, 1);
+        poll.session_of(&known, 7);
+        assert_eq!(verdict(&poll), is("msn", Confidence::Confirmed));
+        assert_eq!((poll.learned_from, poll.accounts.len()), (Some(4), 1));
+
+        let mut first = Facts::default();
+        first.part_of(&known, 4, 1);
+        first.session_of(&known, 4);
+        assert_eq!((first.learned_from, first.accounts.len()), (None, 0));
+
+        // Content of its own counts more.
+        let mut other = Facts::default();
+        identified(&mut other, AIM_BOS, Confidence::Probable);
+        other.part_of(&known, 8, 1);
+        assert_eq!(verdict(&other), is("oscar", Confidence::Probable));
     }
 }

@@ -80,3 +80,48 @@ impl Dissector for Relayed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::classify::Events;
+    use crate::classify::stream::{Context, Stream};
+    use crate::model::{Direction, Event, Transport};
+
+    /// ICQ version 5, sign-on of UIN 123456, made after the published check code and key.
+    const SIGN_ON: &str = "05000000000040e20100ef87645752b74746cdb4fef9c021c605c68ce649c2b44f46cdd12534c7c07774902c4646a\
+        974ee47c3b04646cbb44046acb44046c8b44646a3b4444698b51646cbb44546b0b44646cbb4";
+
+    fn told(header: &[u8], payload: &[u8]) -> Vec<Event> {
+        let mut stream = Stream::new(Transport::Udp, true);
+        let mut out = Events::default();
+        let context = Context {
+            server_port: 1080,
+            expected: None,
+        };
+        let bytes = [header, payload].concat();
+        stream.datagram(Direction::ToServer, &bytes, bytes.len(), context, &mut out);
+        stream.end(&mut out);
+        out.drain().collect()
+    }
+
+    #[test]
+    fn what_the_datagram_holds_decides() {
+        let sign_on: Vec<u8> = (0..SIGN_ON.len() / 2)
+            .filter_map(|at| u8::from_str_radix(SIGN_ON.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect();
+        let header = b"\0\0\0\x01\xc6\x33\x64\x09\x0f\xa0";
+        let events = told(header, &sign_on);
+        assert!(events.contains(&Event::Account("123456".to_owned())));
+        assert!(events.contains(&Event::Carried("socks5")));
+        for (header, payload) in [
+            (
+                &header[..],
+                &b"anything else, long enough to be looked at"[..],
+            ),
+            (&b"\0\0\x01\x01\xc6\x33\x64\x09\x0f\xa0"[..], &sign_on),
+            (&header[..7], &sign_on),
+        ] {
+            assert!(told(header, payload).is_empty());
+        }
+    }
+}

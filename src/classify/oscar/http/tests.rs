@@ -238,6 +238,29 @@ fn answers_alone_and_a_session_joined_in_the_middle() {
 }
 
 #[test]
+fn http_holds_the_frames_inside_it_where_no_handshake_was_seen() {
+    let frames = [
+        message_to(7, "1000002"),
+        message_to(8, "1000003"),
+        message_to(9, "1000002"),
+    ]
+    .concat();
+    let request = post(3, &packet(5, 2, &frames));
+    for cut in [1, 50, request.len()] {
+        let mut stream = Stream::new(Transport::Tcp, false);
+        let mut events = Events::default();
+        let context = Context {
+            server_port: 80,
+            expected: None,
+        };
+        for piece in request.chunks(cut) {
+            stream.feed(ToServer, piece, context, &mut events);
+        }
+        assert_eq!(sure(events.as_ref()), Some(Confidence::Confirmed), "{cut}");
+    }
+}
+
+#[test]
 fn other_peoples_paths_and_bodies() {
     let header = packet(5, 1, b"*");
     for (request, answer) in [
