@@ -70,6 +70,7 @@ impl<K: Eq + Hash, V> Expiring<K, V> {
     }
 
     /// Bytes held.
+    #[cfg(test)]
     pub const fn memory(&self) -> usize {
         self.held
     }
