@@ -202,7 +202,8 @@ fn duplicates_of_pieces_change_nothing() {
         let pieces = pieces(build, 1, UDP, &udp(&data), &[0, 24, 80]);
         // Each one twice in a row, as when one frame is captured in two places.
         let mut wire = Wire::new(LinkType::RAW);
-        wire.frames(pieces.iter().flat_map(|piece| [piece, piece])).end();
+        wire.frames(pieces.iter().flat_map(|piece| [piece, piece]))
+            .end();
         assert_eq!(wire.payloads(), [&data[..]]);
         assert_eq!((wire.overlaps(), wire.unusable()), (3, 0));
         // All, and then all again.
@@ -217,7 +218,10 @@ fn duplicates_of_pieces_change_nothing() {
 fn an_identification_that_is_used_again_at_once_is_a_new_datagram() {
     for build in VERSIONS {
         let mut wire = Wire::new(LinkType::RAW);
-        for (text, doubled) in [("first datagram of all", false), ("second one, as long!!", true)] {
+        for (text, doubled) in [
+            ("first datagram of all", false),
+            ("second one, as long!!", true),
+        ] {
             for piece in pieces(build, 1, UDP, &udp(text.as_bytes()), &[0, 16]) {
                 wire.frame(&piece);
                 if doubled {
@@ -232,56 +236,449 @@ fn an_identification_that_is_used_again_at_once_is_a_new_datagram() {
     }
 }
 
+/// A piece of a UDP datagram whose payload is so many units of 8 bytes: one letter a unit, the first is the header.
+fn units(build: Build, total: usize, (at, letters): (usize, &str)) -> Vec<u8> {
+    let header = udp(&vec![0; 8 * total])[..8].to_vec();
+    let unit = |letter| match letter {
+        'H' => header.clone(),
+        letter => vec![letter as u8; 8],
+    };
+    let bytes: Vec<u8> = letters.chars().flat_map(unit).collect();
+    build(1, UDP, 8 * at, at + letters.len() <= total, &bytes)
+}
+
 #[test]
 fn of_overlapping_bytes_the_first_copy_stays() {
-    let payload = udp(&text(64));
-    let other = vec![0xee; 72];
+    let cases: [(&[(usize, &str)], &str, u64); 9] = [
+        (&[(0, "Hab"), (2, "XYc"), (5, "d")], "abYcd", 1),
+        (&[(0, "H"), (3, "cd"), (1, "XYZ"), (5, "e")], "XYcde", 1),
+        (&[(0, "Ha"), (4, "d"), (1, "VWXYZ")], "aWXdZ", 1),
+        (&[(0, "Habc"), (2, "X"), (4, "d")], "abcd", 1),
+        (&[(1, "a"), (3, "c"), (0, "HWXYZ"), (5, "e")], "aXcZe", 1),
+        (&[(5, "e"), (3, "c"), (1, "a"), (0, "HUVWX")], "aVcXe", 1),
+        (&[(0, "Hab"), (0, "Hxy"), (1, "xy"), (3, "c")], "abc", 2),
+        (&[(4, "d"), (4, "e"), (0, "Habc")], "abcd", 1),
+        // Later pieces may also bring the header, if it was not there before.
+        (&[(1, "ab"), (0, "HX"), (3, "c")], "abc", 1),
+    ];
     for build in VERSIONS {
-        let piece = |from: usize, to: usize| build(1, UDP, from, to < 72, &payload[from..to]);
-        let wrong = |from: usize, to: usize| build(1, UDP, from, to < 72, &other[from..to]);
-        for (name, frames, overlaps) in [
-            ("over the end of the last one", vec![piece(0, 32), wrong(24, 40)], 1),
-            ("over the beginning of the next", vec![piece(32, 64), wrong(16, 40)], 1),
-            ("over both sides", vec![piece(0, 16), piece(32, 72), wrong(8, 40)], 1),
-            ("inside", vec![piece(0, 72 - 8), wrong(16, 24)], 1),
-            ("around two", vec![piece(8, 16), piece(24, 32), wrong(0, 40)], 1),
-            ("the same twice over", vec![piece(0, 24), wrong(0, 24), wrong(0, 24)], 2),
-        ] {
+        for (sent, expected, overlaps) in cases {
             let mut wire = Wire::new(LinkType::RAW);
-            wire.frames(&frames);
-            assert!(wire.seen.is_empty(), "{name}");
-            assert_eq!(wire.overlaps(), overlaps, "{name}");
-            // What nobody sent before, last, fills the rest: from here on every byte is right, where no wrong byte
-            // was first.
-            let mut first = vec![None; 72];
-            for frame in &frames {
-                let header = frame.len() - (frame.len() - 20).min(frame.len());
-                let _ = header;
-                let (at, bytes) = offset_and_bytes(frame);
-                for (slot, byte) in first[at..].iter_mut().zip(bytes) {
-                    slot.get_or_insert(*byte);
-                }
+            for &piece in sent {
+                assert!(wire.seen.is_empty(), "{expected}: whole before {piece:?}");
+                wire.frame(&units(build, expected.len(), piece));
             }
-            wire.frame(&piece(0, 40)).frame(&piece(40, 72)).end();
-            let expected: Vec<u8> = first
-                .iter()
-                .zip(&payload)
-                .map(|(first, right)| first.unwrap_or(*right))
-                .collect();
-            // If a wrong copy was first in the UDP header there may be no such datagram.
-            let udp_is_whole = expected[..8] == payload[..8];
-            assert_eq!(wire.seen.len(), usize::from(udp_is_whole), "{name}");
-            if udp_is_whole {
-                assert_eq!(wire.seen[0].payload, expected[8..], "{name}");
-            }
+            wire.end();
+            let expected: Vec<u8> = expected.bytes().flat_map(|letter| [letter; 8]).collect();
+            assert_eq!(wire.payloads(), [&expected[..]], "{sent:?}");
+            assert_eq!(
+                (wire.overlaps(), wire.unusable()),
+                (overlaps, 0),
+                "{sent:?}"
+            );
         }
     }
 }
 
-/// Where a frame built here has its piece, and the piece.
-fn offset_and_bytes(frame: &[u8]) -> (usize, &[u8]) {
-    let Decoded::Fragment(piece) = decode(super::meta(LinkType::RAW, frame.len()), frame) else {
-        panic!()
-    };
-    (piece.offset, &frame[frame.len() - piece.payload.len()..])
+#[test]
+fn pieces_of_different_datagrams_are_kept_apart() {
+    let data = text(40);
+    let right = pieces(v4, 1, UDP, &udp(&data), &[0, 24]);
+    // Everything but one thing is the same.
+    let mut source = right[1].clone();
+    source[15] = 6;
+    let mut destination = right[1].clone();
+    destination[19] = 10;
+    for (what, link, first, second) in [
+        (
+            "identification",
+            LinkType::RAW,
+            right[0].clone(),
+            v4(2, UDP, 24, false, &text(24)),
+        ),
+        (
+            "protocol",
+            LinkType::RAW,
+            right[0].clone(),
+            v4(1, TCP, 24, false, &text(24)),
+        ),
+        ("source", LinkType::RAW, right[0].clone(), source),
+        ("destination", LinkType::RAW, right[0].clone(), destination),
+        (
+            "path",
+            LinkType::ETHERNET,
+            ethernet(0x8100, &tag(7, 0x0800, &right[0])),
+            ethernet(0x8100, &tag(8, 0x0800, &right[1])),
+        ),
+    ] {
+        let mut wire = Wire::new(link);
+        wire.frame(&first).frame(&second);
+        assert!(wire.seen.is_empty(), "{what}");
+        wire.end();
+        assert_eq!(wire.payloads(), [&data[..16]], "{what}");
+        assert_eq!(wire.unusable(), 1, "{what}");
+    }
+    // Of IPv6 only the first fragment says what is inside.
+    let data = udp(&data);
+    let mut wire = Wire::new(LinkType::RAW);
+    wire.frame(&v6(1, TCP, 24, false, &data[24..]));
+    wire.frame(&v6(1, UDP, 0, true, &data[..24]));
+    assert_eq!(wire.payloads(), [&data[8..]]);
+}
+
+#[test]
+fn the_path_leads_to_the_packet() {
+    let data = text(90);
+    let payload = udp(&data);
+    let mut wire = Wire::new(LinkType::ETHERNET);
+    for piece in pieces(v4, 1, UDP, &payload, &[0, 48]) {
+        // Ethernet pads what is short; that is nothing of the fragment.
+        let mut frame = ethernet(0x88a8, &tag(3, 0x8100, &tag(7, 0x0800, &piece)));
+        frame.resize(frame.len().max(100), 0xff);
+        wire.frame(&frame);
+    }
+    assert_eq!(wire.payloads(), [&data[..]]);
+    assert_eq!(wire.seen[0].path, "vlan 3 > vlan 7");
+    assert_eq!(wire.seen[0].src, "10.0.0.5:50211");
+}
+
+#[test]
+fn extension_headers_before_and_behind_the_fragment_header() {
+    let data = text(70);
+    // Destination options are allowed in both places; the second ones are cut like data.
+    let inside = authentication(60, &extension(UDP, 1, &udp(&data)));
+    let mut wire = Wire::new(LinkType::RAW);
+    for (at, to) in [(0, 16), (16, 48), (48, inside.len())] {
+        let piece = fragment(
+            51,
+            at / 8,
+            usize::from(to as u8) < inside.len(),
+            &inside[usize::from(at)..to],
+        );
+        wire.frame(&ipv6(
+            0,
+            &extension(60, 0, &extension(43, 0, &extension(44, 2, &piece))),
+        ));
+    }
+    assert_eq!(wire.payloads(), [&data[..]]);
+    // IPv4 signs first and cuts then, too.
+    let inside = authentication(TCP, &tcp(ACK, &[], &data));
+    let mut wire = Wire::new(LinkType::RAW);
+    wire.frames(&pieces(v4, 9, 51, &inside, &[0, 8, 24, 40]));
+    assert_eq!(wire.payloads(), [&data[..]]);
+}
+
+#[test]
+fn fragments_of_fragments_are_nothing() {
+    // RFC 8200 does not forbid it in so many words, receivers do.
+    let inner = fragment(UDP, 0, true, &udp(&text(40)));
+    let mut wire = Wire::new(LinkType::RAW);
+    wire.frames(&pieces(v6, 1, 44, &inner, &[0, 24])).end();
+    assert!(wire.seen.is_empty());
+    assert_eq!(wire.ignored(Reason::Malformed), 2);
+}
+
+#[test]
+fn whole_datagrams_of_other_protocols_are_counted_as_such() {
+    for build in VERSIONS {
+        let mut wire = Wire::new(LinkType::RAW);
+        // OSPF; each of the frames counts.
+        wire.frames(&pieces(build, 1, 89, &text(100), &[0, 40, 80]))
+            .end();
+        assert!(wire.seen.is_empty());
+        assert_eq!(wire.ignored(Reason::UnsupportedIpProtocol), 3);
+        assert_eq!(wire.unusable(), 0);
+    }
+}
+
+#[test]
+fn the_longest_datagram_in_the_smallest_pieces_in_any_order() {
+    let data = text(65_535 - 20 - 8);
+    let payload = udp(&data);
+    let cuts: Vec<usize> = (0..payload.len()).step_by(8).collect();
+    let pieces = pieces(v4, 1, UDP, &payload, &cuts);
+    let forwards: Vec<usize> = (0..pieces.len()).collect();
+    let backwards: Vec<usize> = forwards.iter().rev().copied().collect();
+    let (even, odd): (Vec<usize>, Vec<usize>) = forwards.iter().partition(|n| *n % 2 == 0);
+    for order in [forwards, backwards, [even, odd].concat()] {
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frames(order.iter().map(|&n| &pieces[n])).end();
+        assert!(wire.payloads() == [&data[..]]);
+        assert_eq!((wire.overlaps(), wire.unusable()), (0, 0));
+    }
+}
+
+#[test]
+fn datagrams_that_contradict_themselves_are_dropped() {
+    for build in VERSIONS {
+        let payload = udp(&text(56));
+        let piece = |from: usize, to: usize, more| build(1, UDP, from, more, &payload[from..to]);
+        for frames in [
+            // Two ends.
+            vec![
+                piece(8, 24, true),
+                piece(24, 48, false),
+                piece(24, 40, false),
+            ],
+            vec![piece(48, 56, false), piece(56, 64, false)],
+            // Something behind the end.
+            vec![piece(40, 64, true), piece(24, 32, false)],
+            vec![piece(24, 32, false), piece(40, 48, true)],
+            vec![piece(24, 48, false), piece(40, 56, true)],
+        ] {
+            let mut wire = Wire::new(LinkType::RAW);
+            wire.frames(&frames);
+            assert_eq!(wire.unusable(), frames.len() as u64);
+            assert_eq!(wire.defragmenter.used(), 0);
+            wire.end();
+            assert!(wire.seen.is_empty());
+        }
+    }
+}
+
+#[test]
+fn pieces_that_come_late_are_waited_for_and_not_for_ever() {
+    let data = text(60);
+    for build in VERSIONS {
+        for (late, whole) in [(900, true), (29_900, true), (30_001, false)] {
+            let pieces = pieces(build, 1, UDP, &udp(&data), &[0, 24]);
+            let mut wire = Wire::new(LinkType::RAW);
+            wire.frame(&pieces[0]).wait(late).frame(&pieces[1]);
+            if whole {
+                assert_eq!(wire.payloads(), [&data[..]], "{late}");
+                assert_eq!((wire.seen[0].cut, wire.seen[0].number), (0, 2));
+                wire.end();
+            } else {
+                // What was there of the beginning, and how much the UDP header says there was.
+                assert_eq!(wire.payloads(), [&data[..16]], "{late}");
+                assert_eq!((wire.seen[0].cut, wire.seen[0].number), (44, 1));
+                wire.end();
+            }
+            assert_eq!(wire.seen.len(), 1, "{late}");
+            assert_eq!(wire.unusable(), u64::from(!whole));
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_breaks_nothing() {
+    let data = text(60);
+    let pieces = pieces(v4, 1, UDP, &udp(&data), &[0, 24, 40]);
+    let mut wire = Wire::new(LinkType::RAW);
+    wire.frame(&pieces[2]).wait(-900_000).frame(&pieces[0]);
+    wire.wait(-3_600_000).frame(&pieces[1]).end();
+    assert_eq!(wire.payloads(), [&data[..]]);
+    assert_eq!(wire.unusable(), 0);
+    // Nor does one that leaps over three centuries, in one step or back and forth.
+    for millis in [i64::MAX / 1_000_000, i64::MIN / 1_000_000] {
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frame(&pieces[0]);
+        wire.millis = millis;
+        wire.frame(&pieces[1]);
+        wire.millis = 0;
+        wire.frame(&pieces[2]).end();
+        let got: usize = wire.seen.iter().map(|seen| seen.payload.len()).sum();
+        assert!(got == 60 || got == 16, "{got}");
+    }
+}
+
+#[test]
+fn when_the_rest_never_comes_the_beginning_is_read() {
+    let data = text(80);
+    let cuts = [0, 32, 64];
+    for build in VERSIONS {
+        // As when the capture's filter was by port: later fragments have none.
+        let (datagrams, segments) = (
+            pieces(build, 1, UDP, &udp(&data), &cuts),
+            pieces(build, 2, TCP, &tcp(ACK, &[], &data), &cuts),
+        );
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frame(&datagrams[0]).frame(&segments[0]).end();
+        assert_eq!(wire.payloads(), [&data[..24], &data[..12]]);
+        // A UDP header says how long the datagram is; nothing does for TCP.
+        assert_eq!((wire.seen[0].cut, wire.seen[1].cut), (56, 0));
+        assert_eq!(wire.unusable(), 0);
+        // The last one is there: what is missing is known. It could not be used itself.
+        let mut wire = Wire::new(LinkType::RAW);
+        for at in [2, 0] {
+            wire.frame(&datagrams[at]).frame(&segments[at]);
+        }
+        wire.end();
+        assert_eq!(wire.payloads(), [&data[..24], &data[..12]]);
+        assert_eq!((wire.seen[0].cut, wire.seen[1].cut), (56, 68));
+        assert_eq!(wire.unusable(), 2);
+        // Two of three.
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frames(&datagrams[..2]).frames(&segments[..2]).end();
+        assert_eq!(wire.payloads(), [&data[..56], &data[..44]]);
+        assert_eq!((wire.seen[0].cut, wire.seen[1].cut), (24, 0));
+        assert_eq!(wire.unusable(), 0);
+        // Without the beginning there is nothing to read.
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frames(&datagrams[1..]).frames(&segments[1..]).end();
+        assert!(wire.seen.is_empty());
+        assert_eq!(wire.unusable(), 4);
+        // Nor with less than a transport header.
+        let mut wire = Wire::new(LinkType::RAW);
+        let segments = pieces(build, 2, TCP, &tcp(ACK, &[], &data), &[0, 16, 32]);
+        wire.frame(&segments[0]).frame(&segments[2]).end();
+        assert!(wire.seen.is_empty());
+        assert_eq!(wire.unusable(), 2);
+    }
+}
+
+#[test]
+fn options_of_a_lone_first_fragment_are_not_taken_for_missing_payload() {
+    // The fragment ends within the TCP options.
+    let segment = tcp(ACK, &[1; 40], &text(80));
+    let mut wire = Wire::new(LinkType::RAW);
+    wire.frames(&pieces(v4, 1, TCP, &segment, &[0, 32])[..1])
+        .end();
+    assert_eq!((wire.payloads(), wire.seen[0].cut), (vec![&[][..]], 0));
+}
+
+#[test]
+fn a_tcp_beginning_does_not_wait_for_long_and_the_rest_may_still_come() {
+    let data = text(80);
+    for build in VERSIONS {
+        let pieces = pieces(build, 1, TCP, &tcp(ACK, &[], &data), &[0, 32, 64]);
+        let lengths: Vec<u32> = pieces.iter().map(|piece| piece.len() as u32).collect();
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frame(&pieces[0]).frame(&pieces[2]).wait(900);
+        assert!(wire.seen.is_empty());
+        wire.wait(200);
+        // No word of a gap: the sender will try again.
+        assert_eq!((wire.payloads(), wire.seen[0].cut), (vec![&data[..12]], 0));
+        assert_eq!(wire.seen[0].wire_len, lengths[0] + lengths[2]);
+        wire.wait(5_000).frame(&pieces[1]).end();
+        assert_eq!(wire.payloads(), [&data[..12], &data[..]]);
+        // Each frame's bytes once.
+        assert_eq!(wire.seen[1].wire_len, lengths[1]);
+        assert_eq!(wire.unusable(), 0);
+        // Told once is enough.
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frame(&pieces[0]).wait(1_100).wait(40_000).end();
+        assert_eq!(wire.payloads(), [&data[..12]]);
+        assert_eq!(wire.unusable(), 0);
+    }
+}
+
+#[test]
+fn the_snap_length_cuts_fragments_as_it_cuts_packets() {
+    let data = text(300);
+    for build in VERSIONS {
+        let header = build(1, UDP, 0, true, &[]).len();
+        let pieces = pieces(build, 1, UDP, &udp(&data), &[0, 104, 208]);
+        for order in permutations(3) {
+            let mut wire = Wire::new(LinkType::RAW);
+            for &at in &order {
+                wire.cut_frame(&pieces[at], header + 48);
+            }
+            // Every byte came by, so there is nothing to wait for.
+            assert_eq!(wire.payloads(), [&data[..40]], "{order:?}");
+            assert_eq!(wire.seen[0].cut, 260);
+            wire.end();
+            assert_eq!((wire.seen.len(), wire.unusable()), (1, 0));
+        }
+        // Another copy of the first piece that was not cut.
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.cut_frame(&pieces[0], header + 48)
+            .cut_frame(&pieces[1], header + 48);
+        wire.frame(&pieces[0]).frame(&pieces[2]).end();
+        assert_eq!(wire.payloads(), [&data[..96 + 48]]);
+        assert_eq!((wire.seen[0].cut, wire.overlaps()), (300 - 96 - 48, 1));
+        // Nothing left of the transport header.
+        let mut wire = Wire::new(LinkType::RAW);
+        for piece in &pieces {
+            wire.cut_frame(piece, header + 4);
+        }
+        wire.end();
+        assert!(wire.seen.is_empty());
+        assert_eq!(wire.ignored(Reason::TruncatedHeader), 3);
+    }
+}
+
+#[test]
+fn the_oldest_gives_way_when_memory_is_short() {
+    let data = text(400);
+    let mut wire = Wire::with_memory(LinkType::RAW, 16 << 10);
+    let begun: Vec<_> = (0..100)
+        .map(|id| pieces(v4, id, UDP, &udp(&data), &[0, 200]))
+        .collect();
+    for datagram in &begun {
+        wire.frame(&datagram[0]);
+        assert!(wire.defragmenter.used() <= 16 << 10);
+    }
+    let gone = wire.seen.len();
+    assert!((80..99).contains(&gone), "{gone}");
+    // Those given up said what they had; the youngest are still there.
+    assert!(
+        wire.seen
+            .iter()
+            .all(|seen| seen.payload == data[..192] && seen.cut == 208)
+    );
+    wire.frame(&begun[99][1]).frame(&begun[98][1]);
+    assert_eq!(wire.payloads()[gone..], [&data[..], &data[..]]);
+    // The oldest one's second half comes too late.
+    wire.frame(&begun[0][1]).end();
+    assert_eq!(wire.seen.len(), 100);
+    assert_eq!(wire.unusable(), 1);
+}
+
+#[test]
+fn without_memory_fragments_are_counted_and_nothing_else() {
+    for memory in [0, 100, 1_023, 1_024] {
+        let mut wire = Wire::with_memory(LinkType::RAW, memory);
+        wire.frames(&pieces(v4, 1, UDP, &udp(&text(3_000)), &[0, 1_480]));
+        assert!(wire.defragmenter.used() <= memory);
+        wire.end();
+        assert!(wire.seen.is_empty());
+        assert_eq!(wire.unusable(), 2, "{memory}");
+    }
+}
+
+#[test]
+fn a_flood_of_first_fragments_leaves_the_others_alone() {
+    const FLOOD: u32 = 1_000_000;
+    let mut defragmenter = Defragmenter::new(MEMORY);
+    let mut packets = 0_u64;
+    let mut found = 0;
+    let data = text(300);
+    let good = pieces(v4, 77, UDP, &udp(&data), &[0, 104, 208]);
+    // 30 seconds long, from ever new addresses.
+    let mut flood = v4(0, UDP, 0, true, &udp(&[0x55; 56]));
+    for n in 0..FLOOD + 300 {
+        let timestamp = Timestamp::from_nanos(i64::from(n) * 30_000);
+        let mut push = |frame: &[u8]| {
+            let meta = FrameMeta {
+                number: u64::from(n),
+                timestamp,
+                link: LinkType::RAW,
+                wire_len: u32::try_from(frame.len()).unwrap(),
+            };
+            let Decoded::Fragment(piece) = decode(meta, frame) else {
+                panic!()
+            };
+            defragmenter.push(&piece, &mut |packet| {
+                packets += 1;
+                found += u32::from(packet.payload == data);
+            });
+        };
+        if n < FLOOD {
+            flood[4..6].copy_from_slice(&(n as u16).to_be_bytes());
+            flood[12..16].copy_from_slice(&(n / 3).to_be_bytes());
+            push(&flood);
+        }
+        // The pieces of a datagram now and then, with some of the flood between.
+        if n % 10_000 < 300 && n % 100 == 0 {
+            push(&good[(n % 10_000 / 100) as usize]);
+        }
+        assert!(defragmenter.used() <= MEMORY);
+    }
+    assert_eq!(found, FLOOD / 10_000 + 1);
+    // Each of the flood's datagrams is told of once at most, however long it lasts.
+    defragmenter.finish(&mut |_| packets += 1);
+    assert_eq!(packets, u64::from(FLOOD + found));
+    assert_eq!(defragmenter.used(), 0);
+    assert!(defragmenter.stats().ignored().next().is_none());
 }

@@ -48,7 +48,10 @@ fn frames() -> Vec<Vec<u8>> {
             0x86dd,
             &ipv6(60, &extension(44, 0, &fragment(UDP, 185, true, &[7; 64]))),
         ),
-        ethernet(0x86dd, &ipv6_with(0, 0, &jumbo(TCP, 70_000, &tcp(ACK, &[], b"payload")))),
+        ethernet(
+            0x86dd,
+            &ipv6_with(0, 0, &jumbo(TCP, 70_000, &tcp(ACK, &[], b"payload"))),
+        ),
     ]
 }
 

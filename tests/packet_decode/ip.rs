@@ -108,9 +108,15 @@ fn authentication_does_not_hide_ipv4_payload() {
 #[test]
 fn hop_by_hop_options_follow_the_ipv6_header_only() {
     // RFC 8200 section 4.1: a receiver that meets a 0 anywhere else drops the packet.
-    let frame = ipv6(DESTINATION, &extension(HOP_BY_HOP, 0, &extension(UDP, 0, &udp(b"x"))));
+    let frame = ipv6(
+        DESTINATION,
+        &extension(HOP_BY_HOP, 0, &extension(UDP, 0, &udp(b"x"))),
+    );
     assert_eq!(ignored(LinkType::RAW, &frame), Reason::Malformed);
-    let twice = ipv6(HOP_BY_HOP, &extension(HOP_BY_HOP, 0, &extension(UDP, 0, &udp(b"x"))));
+    let twice = ipv6(
+        HOP_BY_HOP,
+        &extension(HOP_BY_HOP, 0, &extension(UDP, 0, &udp(b"x"))),
+    );
     assert_eq!(ignored(LinkType::RAW, &twice), Reason::Malformed);
 }
 
@@ -150,7 +156,10 @@ fn a_packet_on_its_way_through_stops_is_for_the_last_one() {
         (4, 1, &[][..], 9),
         (3, 1, &[0x51][..], 9),
     ] {
-        let frame = ipv6(ROUTING, &routing(UDP, kind, segments_left, stops, &udp(b"x")));
+        let frame = ipv6(
+            ROUTING,
+            &routing(UDP, kind, segments_left, stops, &udp(b"x")),
+        );
         let packet = packet(LinkType::RAW, &frame);
         let expected = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last);
         assert_eq!(packet.dst.ip, expected, "type {kind}, {segments_left} left");
@@ -231,9 +240,18 @@ fn fragments_that_no_receiver_takes_are_malformed() {
         // Without a length, or with one that an option would give.
         ipv4_with(UDP, &[], 0x2000, Some(0), &[7; 16]),
         ipv6_with(FRAGMENT, 0, &fragment(UDP, 0, true, &[7; 16])),
-        ipv6_with(HOP_BY_HOP, 0, &jumbo(FRAGMENT, 70_000, &fragment(UDP, 0, true, &[7; 69_984]))),
+        ipv6_with(
+            HOP_BY_HOP,
+            0,
+            &jumbo(FRAGMENT, 70_000, &fragment(UDP, 0, true, &[7; 69_984])),
+        ),
     ] {
-        assert_eq!(ignored(LinkType::RAW, &frame), Reason::Malformed, "{:?}", &frame[..8]);
+        assert_eq!(
+            ignored(LinkType::RAW, &frame),
+            Reason::Malformed,
+            "{:?}",
+            &frame[..8]
+        );
     }
     // The last byte there can be.
     for frame in [v4(0x1fff, 7), v6(0x1fff, false, 7)] {

@@ -86,12 +86,10 @@ impl Pieces {
 
     /// Memory that taking a fragment needs at most.
     pub fn need(&self, range: &Range<'_>) -> usize {
-        let pieces = if range.offset >= self.extent {
-            2
-        } else {
-            // Each hole it fills, the ends of what it covers in part, and its own cut.
-            self.pieces.len() + 4
-        };
+        // Each hole it fills, the ends of what it covers in part, and its own cut. Fragments begin and end at units of
+        // 8 bytes, so holes are that long at least, and there is something between two of them.
+        let units = (range.end() - range.offset) as usize / 8;
+        let pieces = self.pieces.len().min(units / 2 + 1) + 4;
         self.growth(range.data.len()) + pieces * PIECE_BYTES
     }
 
@@ -123,7 +121,12 @@ impl Pieces {
             self.bytes.reserve_exact(spare);
         }
         let mut frames = range.frames;
-        let mut overlap = self.cover(range.offset, range.data_end(), Some(range.data), &mut frames);
+        let mut overlap = self.cover(
+            range.offset,
+            range.data_end(),
+            Some(range.data),
+            &mut frames,
+        );
         overlap |= self.cover(range.data_end(), end, None, &mut frames);
         self.extent = self.extent.max(end);
         self.end_known |= !range.more;
@@ -220,11 +223,11 @@ impl Pieces {
             end == self.extent
         };
         fits && self
-                .pieces
-                .range(..range.data_end())
-                .rev()
-                .take_while(|(start, piece)| **start + piece.length > range.offset)
-                .all(|(start, piece)| self.same(*start, piece, range))
+            .pieces
+            .range(..range.data_end())
+            .rev()
+            .take_while(|(start, piece)| **start + piece.length > range.offset)
+            .all(|(start, piece)| self.same(*start, piece, range))
     }
 
     /// Whether a piece and a fragment have the same bytes where they meet.
@@ -239,7 +242,13 @@ impl Pieces {
 
     /// The bytes from the first one on, put in order.
     pub fn beginning(&mut self) -> Beginning<'_> {
-        if self.pieces.values().filter(|piece| piece.at.is_some()).count() > 1 {
+        if self
+            .pieces
+            .values()
+            .filter(|piece| piece.at.is_some())
+            .count()
+            > 1
+        {
             self.gather();
         }
         let first = self
