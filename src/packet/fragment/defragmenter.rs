@@ -51,7 +51,7 @@ impl FragmentStats {
 }
 
 #[derive(Debug)]
-struct Unfinished {
+pub(super) struct Unfinished {
     pieces: Pieces,
     /// Of the last fragment that came, with the length of all frames since the last packet.
     meta: FrameMeta,
@@ -82,7 +82,7 @@ struct Unfinished {
 ///   sender's next try may still fill the hole; and once more when the rest comes after all.
 #[derive(Debug)]
 pub struct Defragmenter {
-    table: Table<Unfinished>,
+    pub(super) table: Table<Unfinished>,
     max_datagrams: usize,
     limit: usize,
     used: usize,

@@ -105,6 +105,14 @@ impl<V> Table<V> {
         self.index.len()
     }
 
+    /// Memory that the table itself holds, without the entries.
+    #[cfg(test)]
+    pub fn own_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Option<Box<Entry<V>>>>()
+            + self.free.capacity() * size_of::<Slot>()
+            + self.index.allocation_size()
+    }
+
     pub fn count(&self, list: List) -> usize {
         self.lists[list as usize].count
     }
