@@ -81,11 +81,11 @@ fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'
         .unwrap_or_else(Decoded::Ignored)
 }
 
-fn headers<'a>(
+fn headers(
     meta: FrameMeta,
     mut path: LayerPath,
-    mut next: Next<'a>,
-) -> Result<Decoded<'a>, Reason> {
+    mut next: Next<'_>,
+) -> Result<Decoded<'_>, Reason> {
     // Ends because each round eats at least one captured byte.
     let segment = loop {
         next = match next {

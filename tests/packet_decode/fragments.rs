@@ -6,18 +6,18 @@ use super::build::{
 use imwarden::model::{LinkType, Packet, Timestamp, Transport};
 use imwarden::packet::{Decoded, Defragmenter, FrameMeta, Reason, decode};
 
-const MEMORY: usize = 1 << 20;
+pub(crate) const MEMORY: usize = 1 << 20;
 
 /// What a packet said, to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    number: u64,
-    src: String,
-    transport: Transport,
-    payload: Vec<u8>,
-    cut: usize,
-    wire_len: u32,
-    path: String,
+pub(crate) struct Seen {
+    pub(crate) number: u64,
+    pub(crate) src: String,
+    pub(crate) transport: Transport,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) cut: usize,
+    pub(crate) wire_len: u32,
+    pub(crate) path: String,
 }
 
 impl Seen {
@@ -36,20 +36,20 @@ impl Seen {
 }
 
 /// A capture that is read frame by frame.
-struct Wire {
-    link: LinkType,
-    defragmenter: Defragmenter,
-    number: u64,
-    millis: i64,
-    seen: Vec<Seen>,
+pub(crate) struct Wire {
+    pub(crate) link: LinkType,
+    pub(crate) defragmenter: Defragmenter,
+    pub(crate) number: u64,
+    pub(crate) millis: i64,
+    pub(crate) seen: Vec<Seen>,
 }
 
 impl Wire {
-    fn new(link: LinkType) -> Self {
+    pub(crate) fn new(link: LinkType) -> Self {
         Self::with_memory(link, MEMORY)
     }
 
-    fn with_memory(link: LinkType, memory: usize) -> Self {
+    pub(crate) fn with_memory(link: LinkType, memory: usize) -> Self {
         Self {
             link,
             defragmenter: Defragmenter::new(memory),
@@ -59,12 +59,12 @@ impl Wire {
         }
     }
 
-    fn frame(&mut self, frame: &[u8]) -> &mut Self {
+    pub(crate) fn frame(&mut self, frame: &[u8]) -> &mut Self {
         self.cut_frame(frame, frame.len())
     }
 
     /// A frame of which the snap length kept so many bytes.
-    fn cut_frame(&mut self, frame: &[u8], kept: usize) -> &mut Self {
+    pub(crate) fn cut_frame(&mut self, frame: &[u8], kept: usize) -> &mut Self {
         self.number += 1;
         let meta = FrameMeta {
             number: self.number,
@@ -83,14 +83,17 @@ impl Wire {
         self
     }
 
-    fn frames<'a>(&mut self, frames: impl IntoIterator<Item = &'a Vec<u8>>) -> &mut Self {
+    pub(crate) fn frames<'a>(
+        &mut self,
+        frames: impl IntoIterator<Item = &'a Vec<u8>>,
+    ) -> &mut Self {
         for frame in frames {
             self.frame(frame);
         }
         self
     }
 
-    fn wait(&mut self, millis: i64) -> &mut Self {
+    pub(crate) fn wait(&mut self, millis: i64) -> &mut Self {
         self.millis += millis;
         let now = Timestamp::from_nanos(self.millis * 1_000_000);
         let seen = &mut self.seen;
@@ -99,7 +102,7 @@ impl Wire {
         self
     }
 
-    fn end(&mut self) -> &mut Self {
+    pub(crate) fn end(&mut self) -> &mut Self {
         let seen = &mut self.seen;
         self.defragmenter
             .finish(&mut |packet| seen.push(Seen::of(packet)));
@@ -107,33 +110,33 @@ impl Wire {
         self
     }
 
-    fn payloads(&self) -> Vec<&[u8]> {
+    pub(crate) fn payloads(&self) -> Vec<&[u8]> {
         self.seen.iter().map(|seen| &seen.payload[..]).collect()
     }
 
     /// Frames that came to nothing because they were pieces only.
-    fn unusable(&self) -> u64 {
+    pub(crate) fn unusable(&self) -> u64 {
         self.ignored(Reason::IpFragment)
     }
 
-    fn ignored(&self, reason: Reason) -> u64 {
+    pub(crate) fn ignored(&self, reason: Reason) -> u64 {
         let stats = self.defragmenter.stats();
         let mut counts = stats.ignored().filter(|(counted, _)| *counted == reason);
         counts.next().map_or(0, |(_, count)| count)
     }
 
-    fn overlaps(&self) -> u64 {
+    pub(crate) fn overlaps(&self) -> u64 {
         self.defragmenter.stats().overlaps
     }
 }
 
 /// Bytes that differ everywhere, so that a wrong place shows.
-fn text(length: usize) -> Vec<u8> {
+pub(crate) fn text(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n / 8 * 7 + n % 8) as u8).collect()
 }
 
 /// An IPv4 datagram from 10.0.0.5 to 192.0.2.9.
-fn v4(id: u16, protocol: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn v4(id: u16, protocol: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u8> {
     let field = u16::try_from(offset / 8).unwrap() | if more { 0x2000 } else { 0 };
     let mut frame = ipv4_with(protocol, &[], field, None, payload);
     frame[4..6].copy_from_slice(&id.to_be_bytes());
@@ -141,23 +144,29 @@ fn v4(id: u16, protocol: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u
 }
 
 /// An IPv6 datagram with a fragment header.
-fn v6(id: u16, next: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn v6(id: u16, next: u8, offset: usize, more: bool, payload: &[u8]) -> Vec<u8> {
     let mut piece = fragment(next, u16::try_from(offset / 8).unwrap(), more, payload);
     piece[6..8].copy_from_slice(&id.to_be_bytes());
     ipv6(44, &piece)
 }
 
-type Build = fn(u16, u8, usize, bool, &[u8]) -> Vec<u8>;
-const VERSIONS: [Build; 2] = [v4, v6];
+pub(crate) type Build = fn(u16, u8, usize, bool, &[u8]) -> Vec<u8>;
+pub(crate) const VERSIONS: [Build; 2] = [v4, v6];
 
 /// A datagram's payload in pieces that begin at these offsets.
-fn pieces(build: Build, id: u16, protocol: u8, payload: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
+pub(crate) fn pieces(
+    build: Build,
+    id: u16,
+    protocol: u8,
+    payload: &[u8],
+    cuts: &[usize],
+) -> Vec<Vec<u8>> {
     let ends = cuts[1..].iter().copied().chain([payload.len()]);
     let piece = |(&from, to)| build(id, protocol, from, to < payload.len(), &payload[from..to]);
     cuts.iter().zip(ends).map(piece).collect()
 }
 
-fn permutations(n: usize) -> Vec<Vec<usize>> {
+pub(crate) fn permutations(n: usize) -> Vec<Vec<usize>> {
     if n == 0 {
         return vec![vec![]];
     }
@@ -247,9 +256,12 @@ fn units(build: Build, total: usize, (at, letters): (usize, &str)) -> Vec<u8> {
     build(1, UDP, 8 * at, at + letters.len() <= total, &bytes)
 }
 
+/// Pieces in the order in which they are sent, the payload, and how many of them overlap.
+type Case = (&'static [(usize, &'static str)], &'static str, u64);
+
 #[test]
 fn of_overlapping_bytes_the_first_copy_stays() {
-    let cases: [(&[(usize, &str)], &str, u64); 9] = [
+    let cases: [Case; 9] = [
         (&[(0, "Hab"), (2, "XYc"), (5, "d")], "abYcd", 1),
         (&[(0, "H"), (3, "cd"), (1, "XYZ"), (5, "e")], "XYcde", 1),
         (&[(0, "Ha"), (4, "d"), (1, "VWXYZ")], "aWXdZ", 1),
@@ -281,7 +293,7 @@ fn of_overlapping_bytes_the_first_copy_stays() {
 }
 
 #[test]
-fn pieces_of_different_datagrams_are_kept_apart() {
+pub(crate) fn pieces_of_different_datagrams_are_kept_apart() {
     let data = text(40);
     let right = pieces(v4, 1, UDP, &udp(&data), &[0, 24]);
     // Everything but one thing is the same.
@@ -434,251 +446,4 @@ fn datagrams_that_contradict_themselves_are_dropped() {
             assert!(wire.seen.is_empty());
         }
     }
-}
-
-#[test]
-fn pieces_that_come_late_are_waited_for_and_not_for_ever() {
-    let data = text(60);
-    for build in VERSIONS {
-        for (late, whole) in [(900, true), (29_900, true), (30_001, false)] {
-            let pieces = pieces(build, 1, UDP, &udp(&data), &[0, 24]);
-            let mut wire = Wire::new(LinkType::RAW);
-            wire.frame(&pieces[0]).wait(late).frame(&pieces[1]);
-            if whole {
-                assert_eq!(wire.payloads(), [&data[..]], "{late}");
-                assert_eq!((wire.seen[0].cut, wire.seen[0].number), (0, 2));
-                wire.end();
-            } else {
-                // What was there of the beginning, and how much the UDP header says there was.
-                assert_eq!(wire.payloads(), [&data[..16]], "{late}");
-                assert_eq!((wire.seen[0].cut, wire.seen[0].number), (44, 1));
-                wire.end();
-            }
-            assert_eq!(wire.seen.len(), 1, "{late}");
-            assert_eq!(wire.unusable(), u64::from(!whole));
-        }
-    }
-}
-
-#[test]
-fn a_clock_that_goes_back_breaks_nothing() {
-    let data = text(60);
-    let pieces = pieces(v4, 1, UDP, &udp(&data), &[0, 24, 40]);
-    let mut wire = Wire::new(LinkType::RAW);
-    wire.frame(&pieces[2]).wait(-900_000).frame(&pieces[0]);
-    wire.wait(-3_600_000).frame(&pieces[1]).end();
-    assert_eq!(wire.payloads(), [&data[..]]);
-    assert_eq!(wire.unusable(), 0);
-    // Nor does one that leaps over three centuries, in one step or back and forth.
-    for millis in [i64::MAX / 1_000_000, i64::MIN / 1_000_000] {
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.frame(&pieces[0]);
-        wire.millis = millis;
-        wire.frame(&pieces[1]);
-        wire.millis = 0;
-        wire.frame(&pieces[2]).end();
-        let got: usize = wire.seen.iter().map(|seen| seen.payload.len()).sum();
-        assert!(got == 60 || got == 16, "{got}");
-    }
-}
-
-#[test]
-fn when_the_rest_never_comes_the_beginning_is_read() {
-    let data = text(80);
-    let cuts = [0, 32, 64];
-    for build in VERSIONS {
-        // As when the capture's filter was by port: later fragments have none.
-        let (datagrams, segments) = (
-            pieces(build, 1, UDP, &udp(&data), &cuts),
-            pieces(build, 2, TCP, &tcp(ACK, &[], &data), &cuts),
-        );
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.frame(&datagrams[0]).frame(&segments[0]).end();
-        assert_eq!(wire.payloads(), [&data[..24], &data[..12]]);
-        // A UDP header says how long the datagram is; nothing does for TCP.
-        assert_eq!((wire.seen[0].cut, wire.seen[1].cut), (56, 0));
-        assert_eq!(wire.unusable(), 0);
-        // The last one is there: what is missing is known. It could not be used itself.
-        let mut wire = Wire::new(LinkType::RAW);
-        for at in [2, 0] {
-            wire.frame(&datagrams[at]).frame(&segments[at]);
-        }
-        wire.end();
-        assert_eq!(wire.payloads(), [&data[..24], &data[..12]]);
-        assert_eq!((wire.seen[0].cut, wire.seen[1].cut), (56, 68));
-        assert_eq!(wire.unusable(), 2);
-        // Two of three.
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.frames(&datagrams[..2]).frames(&segments[..2]).end();
-        assert_eq!(wire.payloads(), [&data[..56], &data[..44]]);
-        assert_eq!((wire.seen[0].cut, wire.seen[1].cut), (24, 0));
-        assert_eq!(wire.unusable(), 0);
-        // Without the beginning there is nothing to read.
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.frames(&datagrams[1..]).frames(&segments[1..]).end();
-        assert!(wire.seen.is_empty());
-        assert_eq!(wire.unusable(), 4);
-        // Nor with less than a transport header.
-        let mut wire = Wire::new(LinkType::RAW);
-        let segments = pieces(build, 2, TCP, &tcp(ACK, &[], &data), &[0, 16, 32]);
-        wire.frame(&segments[0]).frame(&segments[2]).end();
-        assert!(wire.seen.is_empty());
-        assert_eq!(wire.unusable(), 2);
-    }
-}
-
-#[test]
-fn options_of_a_lone_first_fragment_are_not_taken_for_missing_payload() {
-    // The fragment ends within the TCP options.
-    let segment = tcp(ACK, &[1; 40], &text(80));
-    let mut wire = Wire::new(LinkType::RAW);
-    wire.frames(&pieces(v4, 1, TCP, &segment, &[0, 32])[..1])
-        .end();
-    assert_eq!((wire.payloads(), wire.seen[0].cut), (vec![&[][..]], 0));
-}
-
-#[test]
-fn a_tcp_beginning_does_not_wait_for_long_and_the_rest_may_still_come() {
-    let data = text(80);
-    for build in VERSIONS {
-        let pieces = pieces(build, 1, TCP, &tcp(ACK, &[], &data), &[0, 32, 64]);
-        let lengths: Vec<u32> = pieces.iter().map(|piece| piece.len() as u32).collect();
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.frame(&pieces[0]).frame(&pieces[2]).wait(900);
-        assert!(wire.seen.is_empty());
-        wire.wait(200);
-        // No word of a gap: the sender will try again.
-        assert_eq!((wire.payloads(), wire.seen[0].cut), (vec![&data[..12]], 0));
-        assert_eq!(wire.seen[0].wire_len, lengths[0] + lengths[2]);
-        wire.wait(5_000).frame(&pieces[1]).end();
-        assert_eq!(wire.payloads(), [&data[..12], &data[..]]);
-        // Each frame's bytes once.
-        assert_eq!(wire.seen[1].wire_len, lengths[1]);
-        assert_eq!(wire.unusable(), 0);
-        // Told once is enough.
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.frame(&pieces[0]).wait(1_100).wait(40_000).end();
-        assert_eq!(wire.payloads(), [&data[..12]]);
-        assert_eq!(wire.unusable(), 0);
-    }
-}
-
-#[test]
-fn the_snap_length_cuts_fragments_as_it_cuts_packets() {
-    let data = text(300);
-    for build in VERSIONS {
-        let header = build(1, UDP, 0, true, &[]).len();
-        let pieces = pieces(build, 1, UDP, &udp(&data), &[0, 104, 208]);
-        for order in permutations(3) {
-            let mut wire = Wire::new(LinkType::RAW);
-            for &at in &order {
-                wire.cut_frame(&pieces[at], header + 48);
-            }
-            // Every byte came by, so there is nothing to wait for.
-            assert_eq!(wire.payloads(), [&data[..40]], "{order:?}");
-            assert_eq!(wire.seen[0].cut, 260);
-            wire.end();
-            assert_eq!((wire.seen.len(), wire.unusable()), (1, 0));
-        }
-        // Another copy of the first piece that was not cut.
-        let mut wire = Wire::new(LinkType::RAW);
-        wire.cut_frame(&pieces[0], header + 48)
-            .cut_frame(&pieces[1], header + 48);
-        wire.frame(&pieces[0]).frame(&pieces[2]).end();
-        assert_eq!(wire.payloads(), [&data[..96 + 48]]);
-        assert_eq!((wire.seen[0].cut, wire.overlaps()), (300 - 96 - 48, 1));
-        // Nothing left of the transport header.
-        let mut wire = Wire::new(LinkType::RAW);
-        for piece in &pieces {
-            wire.cut_frame(piece, header + 4);
-        }
-        wire.end();
-        assert!(wire.seen.is_empty());
-        assert_eq!(wire.ignored(Reason::TruncatedHeader), 3);
-    }
-}
-
-#[test]
-fn the_oldest_gives_way_when_memory_is_short() {
-    let data = text(400);
-    let mut wire = Wire::with_memory(LinkType::RAW, 16 << 10);
-    let begun: Vec<_> = (0..100)
-        .map(|id| pieces(v4, id, UDP, &udp(&data), &[0, 200]))
-        .collect();
-    for datagram in &begun {
-        wire.frame(&datagram[0]);
-        assert!(wire.defragmenter.used() <= 16 << 10);
-    }
-    let gone = wire.seen.len();
-    assert!((80..99).contains(&gone), "{gone}");
-    // Those given up said what they had; the youngest are still there.
-    assert!(
-        wire.seen
-            .iter()
-            .all(|seen| seen.payload == data[..192] && seen.cut == 208)
-    );
-    wire.frame(&begun[99][1]).frame(&begun[98][1]);
-    assert_eq!(wire.payloads()[gone..], [&data[..], &data[..]]);
-    // The oldest one's second half comes too late.
-    wire.frame(&begun[0][1]).end();
-    assert_eq!(wire.seen.len(), 100);
-    assert_eq!(wire.unusable(), 1);
-}
-
-#[test]
-fn without_memory_fragments_are_counted_and_nothing_else() {
-    for memory in [0, 100, 1_023, 1_024] {
-        let mut wire = Wire::with_memory(LinkType::RAW, memory);
-        wire.frames(&pieces(v4, 1, UDP, &udp(&text(3_000)), &[0, 1_480]));
-        assert!(wire.defragmenter.used() <= memory);
-        wire.end();
-        assert!(wire.seen.is_empty());
-        assert_eq!(wire.unusable(), 2, "{memory}");
-    }
-}
-
-#[test]
-fn a_flood_of_first_fragments_leaves_the_others_alone() {
-    const FLOOD: u32 = 1_000_000;
-    let mut defragmenter = Defragmenter::new(MEMORY);
-    let mut packets = 0_u64;
-    let mut found = 0;
-    let data = text(300);
-    let good = pieces(v4, 77, UDP, &udp(&data), &[0, 104, 208]);
-    // 30 seconds long, from ever new addresses.
-    let mut flood = v4(0, UDP, 0, true, &udp(&[0x55; 56]));
-    for n in 0..FLOOD + 300 {
-        let timestamp = Timestamp::from_nanos(i64::from(n) * 30_000);
-        let mut push = |frame: &[u8]| {
-            let meta = FrameMeta {
-                number: u64::from(n),
-                timestamp,
-                link: LinkType::RAW,
-                wire_len: u32::try_from(frame.len()).unwrap(),
-            };
-            let Decoded::Fragment(piece) = decode(meta, frame) else {
-                panic!()
-            };
-            defragmenter.push(&piece, &mut |packet| {
-                packets += 1;
-                found += u32::from(packet.payload == data);
-            });
-        };
-        if n < FLOOD {
-            flood[4..6].copy_from_slice(&(n as u16).to_be_bytes());
-            flood[12..16].copy_from_slice(&(n / 3).to_be_bytes());
-            push(&flood);
-        }
-        // The pieces of a datagram now and then, with some of the flood between.
-        if n % 10_000 < 300 && n % 100 == 0 {
-            push(&good[(n % 10_000 / 100) as usize]);
-        }
-        assert!(defragmenter.used() <= MEMORY);
-    }
-    assert_eq!(found, FLOOD / 10_000 + 1);
-    // Each of the flood's datagrams is told of once at most, however long it lasts.
-    defragmenter.finish(&mut |_| packets += 1);
-    assert_eq!(packets, u64::from(FLOOD + found));
-    assert_eq!(defragmenter.used(), 0);
-    assert!(defragmenter.stats().ignored().next().is_none());
 }

@@ -243,7 +243,7 @@ fn fragments_that_no_receiver_takes_are_malformed() {
         ipv6_with(
             HOP_BY_HOP,
             0,
-            &jumbo(FRAGMENT, 70_000, &fragment(UDP, 0, true, &[7; 69_984])),
+            &jumbo(FRAGMENT, 70_000, &fragment(UDP, 0, true, &vec![7; 69_984])),
         ),
     ] {
         assert_eq!(

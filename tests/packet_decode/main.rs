@@ -9,6 +9,7 @@
 mod build;
 mod cut;
 mod fragments;
+mod fragments_lost;
 mod hostile;
 mod ip;
 mod link;

@@ -3,10 +3,10 @@
 use super::Fragment;
 use super::pieces::{Pieces, Range};
 use super::table::{Entry, Key, List, SLOT_BYTES, Slot, Table};
-use crate::model::{MAX_LAYERS, Packet, Timestamp, Transport};
-use crate::packet::ip::{Datagram, MAX_DATAGRAM};
-use crate::packet::{Decoded, FrameMeta, Reason, Span, resume};
-use etherparse::IpNumber;
+use super::unfinished::Unfinished;
+use crate::model::{MAX_LAYERS, Packet, Timestamp};
+use crate::packet::ip::MAX_DATAGRAM;
+use crate::packet::{Decoded, Reason};
 use std::net::IpAddr;
 
 /// What one datagram costs besides its bytes and pieces: its entry, the first node of its tree, and what the
@@ -48,18 +48,6 @@ impl FragmentStats {
             .map(counted)
             .filter(|(_, count)| *count > 0)
     }
-}
-
-#[derive(Debug)]
-pub(super) struct Unfinished {
-    pieces: Pieces,
-    /// Of the last fragment that came, with the length of all frames since the last packet.
-    meta: FrameMeta,
-    protocol: u8,
-    frames: u32,
-    /// Its beginning was passed on.
-    told: bool,
-    charged: usize,
 }
 
 /// Puts fragments together again.
@@ -182,18 +170,7 @@ impl Defragmenter {
             return;
         };
         let datagram = &mut entry.value;
-        if fragment.offset == 0 && !datagram.pieces.has_first() {
-            datagram.protocol = fragment.protocol;
-        }
-        datagram.frames = datagram.frames.saturating_add(fragment.frames);
-        datagram.meta = FrameMeta {
-            wire_len: datagram
-                .meta
-                .wire_len
-                .saturating_add(fragment.meta.wire_len),
-            ..fragment.meta
-        };
-        let added = datagram.pieces.add(&range);
+        let added = datagram.add(fragment, &range);
         let cost = DATAGRAM_BYTES + datagram.pieces.cost();
         self.used = self.used - datagram.charged + cost;
         datagram.charged = cost;
@@ -204,7 +181,7 @@ impl Defragmenter {
                     self.complete(slot, depth, deliver);
                 }
             }
-            Err(_) => self.drop_contradiction(slot),
+            Err(_) => self.drop_whole(slot),
         }
     }
 
@@ -248,29 +225,17 @@ impl Defragmenter {
             if !full && self.used + need <= self.limit {
                 return Some(slot.unwrap_or_else(|| self.open(key, fragment)));
             }
-            match self.table.cheapest(slot) {
-                Some(victim) => self.give_up(victim, depth, deliver),
-                None => {
-                    // Too large for all of the memory.
-                    self.drop_contradiction(slot?);
-                    return None;
-                }
-            }
+            let Some(victim) = self.table.cheapest(slot) else {
+                // Too large for all of the memory.
+                self.drop_whole(slot?);
+                return None;
+            };
+            self.give_up(victim, depth, deliver);
         }
     }
 
     fn open(&mut self, key: Key, fragment: &Fragment<'_>) -> Slot {
-        let datagram = Unfinished {
-            pieces: Pieces::default(),
-            meta: FrameMeta {
-                wire_len: 0,
-                ..fragment.meta
-            },
-            protocol: fragment.protocol,
-            frames: 0,
-            told: false,
-            charged: DATAGRAM_BYTES,
-        };
+        let datagram = Unfinished::new(fragment, DATAGRAM_BYTES);
         self.used += DATAGRAM_BYTES;
         self.wake_after(List::Fresh);
         self.table
@@ -284,7 +249,7 @@ impl Defragmenter {
         };
         let frames = entry.value.frames;
         let decoded = entry.value.read(&entry.key);
-        self.pass_on(decoded, frames, depth, deliver);
+        self.pass_on(&decoded, frames, depth, deliver);
         if self.table.len() < self.max_datagrams && self.table.find(&entry.key).is_none() {
             entry.since = self.now;
             self.wake_after(List::Done);
@@ -301,17 +266,17 @@ impl Defragmenter {
 
     fn pass_on(
         &mut self,
-        decoded: Decoded<'_>,
+        decoded: &Decoded<'_>,
         frames: u32,
         depth: usize,
         deliver: &mut dyn FnMut(&Packet<'_>),
     ) {
         match decoded {
-            Decoded::Packet(packet) => deliver(&packet),
+            Decoded::Packet(packet) => deliver(packet),
             Decoded::Fragment(inner) => {
-                self.push_inner(&Fragment { frames, ..inner }, depth + 1, deliver);
+                self.push_inner(&Fragment { frames, ..*inner }, depth + 1, deliver);
             }
-            Decoded::Ignored(reason) => self.ignore(reason, frames),
+            Decoded::Ignored(reason) => self.ignore(*reason, frames),
         }
     }
 
@@ -327,7 +292,7 @@ impl Defragmenter {
             if !datagram.told {
                 match datagram.read_beginning(&entry.key) {
                     Decoded::Ignored(_) => useful = 0,
-                    decoded => self.pass_on(decoded, useful, depth, deliver),
+                    decoded => self.pass_on(&decoded, useful, depth, deliver),
                 }
             }
             self.ignore(Reason::IpFragment, frames.saturating_sub(useful));
@@ -335,8 +300,8 @@ impl Defragmenter {
         self.used -= entry.value.charged;
     }
 
-    /// The datagram cannot be one.
-    fn drop_contradiction(&mut self, slot: Slot) {
+    /// The datagram cannot be one, or cannot be held: nothing of it is used.
+    fn drop_whole(&mut self, slot: Slot) {
         if let Some(entry) = self.table.remove(slot) {
             self.used -= entry.value.charged;
             self.ignore(Reason::IpFragment, entry.value.frames);
@@ -389,60 +354,4 @@ impl Defragmenter {
 
 fn after(time: Timestamp, nanos: u64) -> Timestamp {
     Timestamp::from_nanos(time.as_nanos().saturating_add_unsigned(nanos))
-}
-
-impl Unfinished {
-    /// Reads the datagram, all of which came by.
-    fn read(&mut self, key: &Key) -> Decoded<'_> {
-        let beginning = self.pieces.beginning();
-        resume(
-            self.meta,
-            key.path,
-            Datagram {
-                protocol: IpNumber(self.protocol),
-                src: key.src,
-                dst: key.dst,
-                payload: Span::new(beginning.data, beginning.missing),
-            },
-        )
-    }
-
-    /// Reads what is there of the beginning.
-    fn read_beginning(&mut self, key: &Key) -> Decoded<'_> {
-        let beginning = self.pieces.beginning();
-        let known = beginning.missing;
-        let missing = if beginning.end_known {
-            known
-        } else {
-            // Without the last fragment only what is inside can say how long it is: a UDP header would be taken for a
-            // lie if the datagram were thought to end here.
-            MAX_DATAGRAM - beginning.data.len()
-        };
-        let datagram = Datagram {
-            protocol: IpNumber(self.protocol),
-            src: key.src,
-            dst: key.dst,
-            payload: Span::new(beginning.data, missing),
-        };
-        let mut decoded = resume(self.meta, key.path, datagram);
-        if let Decoded::Packet(packet) = &mut decoded
-            && packet.path == key.path
-            && (packet.transport() == Transport::Tcp || packet.cut == missing)
-        {
-            // Nothing inside said so: what other fragments say is all there is to know.
-            packet.cut = packet.cut.saturating_sub(missing - known);
-        }
-        decoded
-    }
-
-    /// Passes the beginning of a TCP segment on.
-    fn tell_tcp(&mut self, key: &Key, deliver: &mut dyn FnMut(&Packet<'_>)) {
-        if let Decoded::Packet(packet) = self.read_beginning(key)
-            && packet.transport() == Transport::Tcp
-        {
-            deliver(&Packet { cut: 0, ..packet });
-            self.told = true;
-            self.meta.wire_len = 0;
-        }
-    }
 }

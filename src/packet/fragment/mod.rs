@@ -10,6 +10,7 @@ mod pieces;
 #[cfg(test)]
 mod pieces_tests;
 mod table;
+mod unfinished;
 
 pub use defragmenter::{Defragmenter, FragmentStats};
 

@@ -68,7 +68,7 @@ pub(super) struct Pieces {
     /// Captured bytes as they came, each byte of the datagram once.
     bytes: Vec<u8>,
     /// By offset, without overlaps.
-    pieces: BTreeMap<u32, Piece>,
+    places: BTreeMap<u32, Piece>,
     /// Bytes that the pieces cover.
     covered: u32,
     /// Where the furthest piece ends.
@@ -81,7 +81,7 @@ pub(super) struct Pieces {
 impl Pieces {
     /// Memory held.
     pub fn cost(&self) -> usize {
-        self.bytes.capacity() + self.pieces.len() * PIECE_BYTES
+        self.bytes.capacity() + self.places.len() * PIECE_BYTES
     }
 
     /// Memory that taking a fragment needs at most.
@@ -89,7 +89,7 @@ impl Pieces {
         // Each hole it fills, the ends of what it covers in part, and its own cut. Fragments begin and end at units of
         // 8 bytes, so holes are that long at least, and there is something between two of them.
         let units = (range.end() - range.offset) as usize / 8;
-        let pieces = self.pieces.len().min(units / 2 + 1) + 4;
+        let pieces = self.places.len().min(units / 2 + 1) + 4;
         self.growth(range.data.len()) + pieces * PIECE_BYTES
     }
 
@@ -148,7 +148,7 @@ impl Pieces {
             };
             let Some((known_start, known)) = self.piece_at(at) else {
                 let to = self
-                    .pieces
+                    .places
                     .range(at..end)
                     .next()
                     .map_or(end, |(next, _)| *next);
@@ -161,7 +161,7 @@ impl Pieces {
             let to = known_end.min(end);
             if known.at.is_none() && data.is_some() {
                 // The snap length spared this copy.
-                self.pieces.remove(&known_start);
+                self.places.remove(&known_start);
                 self.covered -= known.length;
                 self.insert(known_start, at - known_start, None, known.frames);
                 self.insert(at, to - at, fresh(to), std::mem::take(frames));
@@ -178,7 +178,7 @@ impl Pieces {
         if at >= self.extent {
             return None;
         }
-        let (start, piece) = self.pieces.range(..=at).next_back()?;
+        let (start, piece) = self.places.range(..=at).next_back()?;
         (start + piece.length > at).then_some((*start, *piece))
     }
 
@@ -193,7 +193,7 @@ impl Pieces {
             self.bytes.extend_from_slice(data);
             at
         });
-        if let Some((before_start, before)) = self.pieces.range_mut(..start).next_back()
+        if let Some((before_start, before)) = self.places.range_mut(..start).next_back()
             && before_start + before.length == start
             && before.at.map(|at| at + before.length) == at
         {
@@ -201,12 +201,12 @@ impl Pieces {
             before.frames = before.frames.saturating_add(frames);
             return;
         }
-        self.pieces.insert(start, Piece { length, at, frames });
+        self.places.insert(start, Piece { length, at, frames });
     }
 
     /// The first byte came by.
     pub fn has_first(&self) -> bool {
-        self.pieces.contains_key(&0)
+        self.places.contains_key(&0)
     }
 
     /// Every byte came by, captured or not.
@@ -223,7 +223,7 @@ impl Pieces {
             end == self.extent
         };
         fits && self
-            .pieces
+            .places
             .range(..range.data_end())
             .rev()
             .take_while(|(start, piece)| **start + piece.length > range.offset)
@@ -243,7 +243,7 @@ impl Pieces {
     /// The bytes from the first one on, put in order.
     pub fn beginning(&mut self) -> Beginning<'_> {
         if self
-            .pieces
+            .places
             .values()
             .filter(|piece| piece.at.is_some())
             .count()
@@ -252,7 +252,7 @@ impl Pieces {
             self.gather();
         }
         let first = self
-            .pieces
+            .places
             .get(&0)
             .filter(|piece| piece.at.is_some())
             .map_or((0, 0), |piece| (piece.length, piece.frames));
@@ -269,9 +269,9 @@ impl Pieces {
     fn gather(&mut self) {
         let room = Vec::with_capacity(self.bytes.capacity());
         let bytes = std::mem::replace(&mut self.bytes, room);
-        let pieces = std::mem::take(&mut self.pieces);
+        let places = std::mem::take(&mut self.places);
         self.covered = 0;
-        for (start, piece) in pieces {
+        for (start, piece) in places {
             let data = piece.at.and_then(|at| {
                 let range = at as usize..(at + piece.length) as usize;
                 bytes.get(range)

@@ -44,7 +44,7 @@ impl<'a> Piece<'a> {
         let fits = offset
             .checked_add(length)
             .is_some_and(|end| end <= MAX_DATAGRAM);
-        if length == 0 || (more && length % 8 != 0) || !fits {
+        if length == 0 || (more && !length.is_multiple_of(8)) || !fits {
             return Err(Reason::Malformed);
         }
         Ok(Self {
