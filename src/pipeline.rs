@@ -2,16 +2,18 @@
 
 use crate::capture::{CaptureError, FrameSource};
 use crate::classify::engine::Engine;
-use crate::flow::Tracker;
+use crate::flow::{Timeouts, Tracker};
 use crate::model::{Finding, Summary};
 use crate::packet::{Decoded, Defragmenter, FrameMeta, decode};
 use crate::ruleset::RuleSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What flows, reassembly and learned endpoints of one source may hold together.
+/// What flows, reassembly, fragments and learned endpoints of one source may hold together.
 pub const DEFAULT_MEMORY: usize = 256 << 20;
 
-/// One in so many bytes of the memory is for fragments of IP datagrams.
+/// One part in so many is for what flows say about each other.
+const LEARNED_SHARE: usize = 8;
+/// One part in so many is for fragments of IP datagrams.
 const FRAGMENT_SHARE: usize = 16;
 
 /// How a source is read.
@@ -21,6 +23,8 @@ pub struct Settings {
     pub keep_all: bool,
     /// Memory for flows, reassembly and fragments, in bytes.
     pub memory: usize,
+    /// How long flows may be silent.
+    pub timeouts: Timeouts,
     /// Number of the first flow.
     pub first_flow: u64,
 }
@@ -30,6 +34,7 @@ impl Default for Settings {
         Self {
             keep_all: false,
             memory: DEFAULT_MEMORY,
+            timeouts: Timeouts::default(),
             first_flow: 1,
         }
     }
@@ -58,11 +63,13 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Analysis {
-    let fragment_memory = settings.memory / FRAGMENT_SHARE;
-    let mut defragmenter = Defragmenter::new(fragment_memory);
+    let learned = settings.memory / LEARNED_SHARE;
+    let fragments = settings.memory / FRAGMENT_SHARE;
+    let mut defragmenter = Defragmenter::new(fragments);
     let mut tracker = Tracker::new(
-        Engine::new(rules, settings.keep_all),
-        settings.memory - fragment_memory,
+        Engine::new(rules, learned, settings.keep_all),
+        settings.memory - learned - fragments,
+        settings.timeouts,
         settings.first_flow,
     );
     let mut summary = Summary::default();
@@ -100,14 +107,14 @@ pub fn run(
     progress(stats.position);
     summary.drops = stats.dropped;
     defragmenter.finish(&mut |packet| tracker.packet(packet));
-    let fragments = defragmenter.stats();
-    for (reason, frames) in fragments.ignored() {
+    let pieces = defragmenter.stats();
+    for (reason, frames) in pieces.ignored() {
         *summary.ignored.entry(reason.name()).or_default() += frames;
     }
     let (engine, counted) = tracker.finish();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;
-    summary.overlaps = counted.overlaps + fragments.overlaps;
+    summary.overlaps = counted.overlaps + pieces.overlaps;
     Analysis {
         findings: engine.into_findings(),
         summary,

@@ -104,6 +104,16 @@ pub trait Dissector: Send {
         let _ = (direction, missing, out);
     }
 
+    /// Whether nothing that may still come can tell anything more. Once `true`, it stays so.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    /// Bytes held, itself and its buffers, to be counted against the memory that flows may use.
+    fn memory(&self) -> usize {
+        size_of_val(self)
+    }
+
     /// The flow ended or was given up.
     fn end(&mut self, out: &mut Events) {
         let _ = out;

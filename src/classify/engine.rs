@@ -6,7 +6,8 @@ use super::learned::{Expectation, Learned};
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, Packet, Service, Transport,
+    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Packet, Service,
+    Transport,
 };
 use crate::ruleset::RuleSet;
 
@@ -16,6 +17,7 @@ pub struct Engine<'r> {
     learned: Learned,
     events: Events,
     keep_all: bool,
+    given_up: u64,
     findings: Vec<Finding>,
 }
 
@@ -24,6 +26,8 @@ pub struct FlowState {
     stream: Stream,
     /// What an earlier flow said this one would be.
     expected: Option<&'static str>,
+    /// The server's port is a messenger's.
+    port: bool,
     /// Allocated with the first fact: most flows never have one.
     facts: Option<Box<Facts>>,
 }
@@ -35,15 +39,22 @@ impl FlowState {
 }
 
 impl<'r> Engine<'r> {
-    /// An engine with these rules. With `keep_all`, flows that are no finding are kept as well.
-    pub fn new(rules: &'r RuleSet, keep_all: bool) -> Self {
+    /// An engine with these rules that remembers at most `memory` bytes of what flows say about each other. With
+    /// `keep_all`, flows that are no finding are kept as well.
+    pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool) -> Self {
         Self {
             rules,
-            learned: Learned::default(),
+            learned: Learned::new(memory),
             events: Events::default(),
             keep_all,
+            given_up: 0,
             findings: Vec::new(),
         }
+    }
+
+    /// Flows that nobody recognised and nobody looks at any more.
+    pub const fn given_up(&self) -> u64 {
+        self.given_up
     }
 
     /// All findings, in order of their first packet.
@@ -125,15 +136,26 @@ impl<'r> Engine<'r> {
             state.expected = Some(expectation.format.app_proto);
             state.facts().announced(expectation, info.packet);
         }
-        if let Some((service, evidence)) = self.port_hint(tuple.transport, tuple.server.port) {
-            state.facts().port = Some((
-                service,
-                Evidence {
-                    packet: info.packet,
-                    ..evidence
-                },
-            ));
+    }
+
+    /// The flow's port, when that is a messenger's. Looked up at the end: most flows never need the words.
+    fn name_port(&self, info: &FlowInfo, state: &mut FlowState) {
+        let FiveTuple {
+            transport, server, ..
+        } = info.tuple;
+        if !state.port {
+            return;
         }
+        if let Some((service, evidence)) = self.port_hint(transport, server.port) {
+            let packet = info.first_packet;
+            state.facts().port = Some((service, Evidence { packet, ..evidence }));
+        }
+    }
+
+    /// Counts the flow when it is given up.
+    fn after_bytes(&mut self, info: &FlowInfo, state: &mut FlowState, was_given_up: bool) {
+        self.given_up += u64::from(!was_given_up && state.stream.is_given_up());
+        self.take_events(info, state);
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
@@ -211,6 +233,7 @@ impl FlowHandler for Engine<'_> {
         let mut state = FlowState {
             stream,
             expected: None,
+            port: self.has_port_hint(info.tuple.transport, info.tuple.server.port),
             facts: None,
         };
         self.foresee(info, &mut state);
@@ -225,6 +248,7 @@ impl FlowHandler for Engine<'_> {
         chunk: Chunk<'_>,
     ) {
         let context = Self::context(info, state);
+        let was = state.stream.is_given_up();
         match chunk {
             Chunk::Data(bytes) => state
                 .stream
@@ -233,7 +257,7 @@ impl FlowHandler for Engine<'_> {
                 .stream
                 .gap(direction, missing, context, &mut self.events),
         }
-        self.take_events(info, state);
+        self.after_bytes(info, state, was);
     }
 
     fn stream_end(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
@@ -251,23 +275,35 @@ impl FlowHandler for Engine<'_> {
         wire_len: usize,
     ) {
         let context = Self::context(info, state);
+        let was = state.stream.is_given_up();
         state
             .stream
             .datagram(direction, payload, wire_len, context, &mut self.events);
-        self.take_events(info, state);
+        self.after_bytes(info, state, was);
+    }
+
+    fn wants_bytes(&self, state: &FlowState) -> bool {
+        state.stream.wants_bytes()
     }
 
     fn interest(&self, state: &FlowState) -> Interest {
         match &state.facts {
             Some(facts) if facts.is_messenger() => Interest::Decided,
-            Some(facts) if facts.port.is_some() => Interest::Possible,
+            _ if state.port => Interest::Possible,
             _ => Interest::Undecided,
         }
+    }
+
+    fn memory(&self, state: &FlowState) -> usize {
+        // Names are held twice: the dissector remembers what it told.
+        let facts = state.facts.as_ref().map_or(0, |facts| 2 * facts.memory());
+        state.stream.memory() + facts
     }
 
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
+        self.name_port(info, &mut state);
         self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),
@@ -285,4 +321,17 @@ fn ends(info: &FlowInfo) -> [Option<(Endpoint, Endpoint)>; 2] {
     let tuple = &info.tuple;
     let turned = (!info.opening_seen).then_some((tuple.server, tuple.client));
     [Some((tuple.client, tuple.server)), turned]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Engine;
+    use crate::classify::stream::Stream;
+    use crate::flow::Tracker;
+
+    #[test]
+    fn an_undecided_flow_costs_at_most_512_bytes() {
+        let cost = Tracker::<Engine<'_>>::FLOW_BYTES + Stream::UNDECIDED_BYTES;
+        assert!(cost <= 512, "{cost} bytes");
+    }
 }

@@ -41,7 +41,12 @@ pub struct Facts {
     risks: BTreeSet<&'static str>,
     carriers: Vec<&'static str>,
     evidence: Vec<Evidence>,
+    /// What names and evidence cost on the heap.
+    held: usize,
 }
+
+/// A name's place in its tree and the allocator's share, besides its text.
+const NAME_BYTES: usize = 2 * size_of::<String>() + 16;
 
 impl Facts {
     /// Client and server as the record will show them.
@@ -51,6 +56,11 @@ impl Facts {
         } else {
             info.tuple
         }
+    }
+
+    /// Bytes held, itself included.
+    pub const fn memory(&self) -> usize {
+        size_of::<Self>() + self.held
     }
 
     /// The messenger as known by now.
@@ -93,8 +103,8 @@ impl Facts {
             }
             Event::ClientIs(direction) => self.swapped = direction == Direction::ToClient,
             Event::ServiceHint(service, hint) => self.hint(service, hint),
-            Event::Account(name) => add_name(&mut self.accounts, name),
-            Event::Peer(name) => add_name(&mut self.peers, name),
+            Event::Account(name) => self.held += add_name(&mut self.accounts, name),
+            Event::Peer(name) => self.held += add_name(&mut self.peers, name),
             Event::Client(text) => {
                 self.client.get_or_insert_with(|| shorten(text));
             }
@@ -196,6 +206,7 @@ impl Facts {
             .iter()
             .any(|known| known.what == evidence.what && known.detail == evidence.detail);
         if !known && self.evidence.len() < MAX_EVIDENCE {
+            self.held += 2 * size_of::<Evidence>() + evidence.detail.len();
             self.evidence.push(evidence);
         }
     }
@@ -312,10 +323,14 @@ fn shorten(text: String) -> String {
     }
 }
 
-fn add_name(names: &mut BTreeSet<String>, name: String) {
-    if !name.is_empty() && names.len() < MAX_NAMES {
-        names.insert(shorten(name));
+/// Adds a name and says what it costs.
+fn add_name(names: &mut BTreeSet<String>, name: String) -> usize {
+    if name.is_empty() || names.len() >= MAX_NAMES {
+        return 0;
     }
+    let name = shorten(name);
+    let cost = NAME_BYTES + name.len();
+    if names.insert(name) { cost } else { 0 }
 }
 
 #[cfg(test)]

@@ -1,13 +1,9 @@
 //! What one flow says about another: redirects, offers and DNS answers.
 
+use super::expiring::Expiring;
 use crate::model::{Endpoint, Format, Service, Target, Timestamp};
-use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 
-/// Entries of each kind that are kept; beyond that new ones are not learned until old ones expire.
-const CAPACITY: usize = 65_536;
 /// A redirect is followed at once; a file offer waits for a person to click.
 const EXPECTATION_SECONDS: u64 = 300;
 /// Clients keep using an address that they resolved long ago.
@@ -47,18 +43,19 @@ pub struct Learned {
     addresses: Expiring<String, Vec<IpAddr>>,
 }
 
-impl Default for Learned {
-    fn default() -> Self {
+impl Learned {
+    /// Knows nothing yet, and will hold at most `memory` bytes.
+    pub fn new(memory: usize) -> Self {
+        let share = memory / 8;
         Self {
-            endpoints: Expiring::new(EXPECTATION_SECONDS),
-            awaited: Expiring::new(EXPECTATION_SECONDS),
-            names: Expiring::new(NAME_SECONDS),
-            addresses: Expiring::new(NAME_SECONDS),
+            endpoints: Expiring::new(EXPECTATION_SECONDS, 2 * share),
+            awaited: Expiring::new(EXPECTATION_SECONDS, share),
+            // Every answer is remembered, whoever's name it is: most of what is learned.
+            names: Expiring::new(NAME_SECONDS, 4 * share),
+            addresses: Expiring::new(NAME_SECONDS, share),
         }
     }
-}
 
-impl Learned {
     /// A redirect or an offer. `default_port` is used when the target names none.
     pub fn expect(
         &mut self,
@@ -76,8 +73,8 @@ impl Learned {
                 for ip in self.addresses.get(name, now).cloned().unwrap_or_default() {
                     self.expect_at(ip, port, expectation, now);
                 }
-                self.awaited
-                    .insert(name.clone(), (port, expectation.clone()), now);
+                let awaited = (port, expectation.clone());
+                self.awaited.insert(name.clone(), awaited, name.len(), now);
             }
         }
     }
@@ -86,7 +83,7 @@ impl Learned {
         // Port 0 and "any" addresses are placeholders of clients that do not know theirs.
         if port != 0 && !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback() {
             self.endpoints
-                .insert(Endpoint::new(ip, port), expectation.clone(), now);
+                .insert(Endpoint::new(ip, port), expectation.clone(), 0, now);
         }
     }
 
@@ -102,8 +99,9 @@ impl Learned {
     ) {
         let awaited = self.awaited.get(name, now).cloned();
         if service.is_some() || awaited.is_some() {
+            let heap = name.len() + size_of_val(addresses);
             self.addresses
-                .insert(name.to_owned(), addresses.to_vec(), now);
+                .insert(name.to_owned(), addresses.to_vec(), heap, now);
         }
         for ip in addresses {
             if let Some((port, expectation)) = &awaited {
@@ -130,7 +128,8 @@ impl Learned {
                 }
                 None => names.shared = true,
             }
-            self.names.insert(*ip, names, now);
+            let heap = names.messenger.as_ref().map_or(0, |(_, name)| name.len());
+            self.names.insert(*ip, names, heap, now);
         }
     }
 
@@ -152,54 +151,10 @@ impl Learned {
     }
 }
 
-/// A map whose entries expire and whose size is capped.
-struct Expiring<K, V> {
-    entries: HashMap<K, (Timestamp, V), foldhash::fast::FixedState>,
-    lifetime: u64,
-    swept: Timestamp,
-}
-
-impl<K: Eq + Hash, V> Expiring<K, V> {
-    fn new(lifetime: u64) -> Self {
-        Self {
-            entries: HashMap::default(),
-            lifetime,
-            swept: Timestamp::default(),
-        }
-    }
-
-    fn get<Q>(&self, key: &Q, now: Timestamp) -> Option<&V>
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.entries
-            .get(key)
-            .filter(|(told, _)| now.seconds_since(*told) <= self.lifetime)
-            .map(|(_, value)| value)
-    }
-
-    fn insert(&mut self, key: K, value: V, now: Timestamp) {
-        if self.entries.len() >= CAPACITY && !self.entries.contains_key(&key) {
-            // At most one sweep a second of capture time: a full map must not cost a scan an entry.
-            if now.nanos_since(self.swept) >= 1_000_000_000 {
-                self.swept = now;
-                let lifetime = self.lifetime;
-                self.entries
-                    .retain(|_, (told, _)| now.seconds_since(*told) <= lifetime);
-            }
-            if self.entries.len() >= CAPACITY {
-                return;
-            }
-        }
-        self.entries.insert(key, (now, value));
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{CAPACITY, Expectation, Expiring, Learned};
+    use super::{Expectation, Learned};
     use crate::model::{Endpoint, Format, Service, Target, Timestamp};
     use std::net::IpAddr;
 
@@ -221,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_redirect_is_for_its_client_and_for_a_while() {
-        let mut learned = Learned::default();
+        let mut learned = Learned::new(1 << 20);
         learned.expect(
             &Target::parse("198.51.100.9").unwrap(),
             5190,
@@ -245,7 +200,7 @@ mod tests {
     #[test]
     fn a_redirect_to_a_name_waits_for_its_address_in_either_order() {
         let target = Target::parse("bos.example.net:443").unwrap();
-        let mut learned = Learned::default();
+        let mut learned = Learned::new(1 << 20);
         learned.expect(&target, 5190, &bos(None), at(1));
         learned.resolved("bos.example.net", &[ip(5)], None, (3, 0), at(2));
         assert!(
@@ -254,7 +209,7 @@ mod tests {
                 .is_some()
         );
 
-        let mut learned = Learned::default();
+        let mut learned = Learned::new(1 << 20);
         learned.resolved(
             "bos.example.net",
             &[ip(6)],
@@ -272,7 +227,7 @@ mod tests {
 
     #[test]
     fn an_address_that_two_kinds_of_names_share_is_marked() {
-        let mut learned = Learned::default();
+        let mut learned = Learned::new(1 << 20);
         learned.resolved(
             "scs.msg.yahoo.com",
             &[ip(1), ip(2)],
@@ -284,16 +239,5 @@ mod tests {
         assert!(!learned.names(ip(1), at(1)).unwrap().shared);
         assert!(learned.names(ip(2), at(1)).unwrap().shared);
         assert!(learned.names(ip(3), at(1)).is_none());
-    }
-
-    #[test]
-    fn a_full_map_takes_no_more_until_something_expires() {
-        let mut map = Expiring::new(10);
-        for key in 0..CAPACITY + 5 {
-            map.insert(key, (), at(1));
-        }
-        assert_eq!(map.entries.len(), CAPACITY);
-        map.insert(CAPACITY + 9, (), at(50));
-        assert_eq!(map.entries.len(), 1);
     }
 }

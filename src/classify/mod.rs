@@ -8,6 +8,7 @@
 pub mod carrier;
 pub mod detector;
 pub mod engine;
+mod expiring;
 mod facts;
 pub mod icq;
 mod learned;

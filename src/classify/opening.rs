@@ -31,6 +31,16 @@ impl Openings {
         }
     }
 
+    /// Whether both directions are closed.
+    pub const fn is_done(&self) -> bool {
+        matches!(self.kept, [None, None])
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        self.kept.iter().flatten().map(Vec::capacity).sum()
+    }
+
     /// Nothing more is wanted of this direction.
     pub fn close(&mut self, direction: Direction) {
         self.kept[direction.index()] = None;

@@ -67,6 +67,9 @@ enum Answer {
 }
 
 impl Stream {
+    /// What an undecided TCP flow costs on the heap, besides the bytes that a detector still wants.
+    pub const UNDECIDED_BYTES: usize = size_of::<[Side; 2]>() + 16;
+
     /// A stream of which nothing was seen yet.
     pub const fn new(transport: Transport, from_start: bool) -> Self {
         Self {
@@ -81,6 +84,32 @@ impl Stream {
     /// Whether a detector claimed it.
     pub const fn is_decided(&self) -> bool {
         matches!(self.state, State::Decided(_))
+    }
+
+    /// Whether more bytes can still tell anything.
+    pub fn wants_bytes(&self) -> bool {
+        match &self.state {
+            State::Undecided(_) => true,
+            State::Decided(dissector) => !dissector.is_done(),
+            State::GivenUp => false,
+        }
+    }
+
+    /// Whether nobody knew it and nobody looks any more.
+    pub const fn is_given_up(&self) -> bool {
+        matches!(self.state, State::GivenUp)
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        match &self.state {
+            State::Undecided(Some(sides)) => {
+                let kept: usize = sides.iter().map(|side| side.kept.capacity()).sum();
+                Self::UNDECIDED_BYTES + kept
+            }
+            State::Decided(dissector) => dissector.memory(),
+            State::Undecided(None) | State::GivenUp => 0,
+        }
     }
 
     /// The next bytes of one direction.

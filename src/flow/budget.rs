@@ -16,13 +16,16 @@ impl Budget {
     /// Takes `bytes` if they fit.
     #[must_use]
     pub fn try_take(&mut self, bytes: usize) -> bool {
-        match self.used.checked_add(bytes) {
-            Some(sum) if sum <= self.limit => {
-                self.used = sum;
-                true
-            }
-            _ => false,
+        let fits = bytes <= self.room();
+        if fits {
+            self.used += bytes;
         }
+        fits
+    }
+
+    /// Takes `bytes` that are held already, whether they fit or not: who asks makes room next.
+    pub fn take(&mut self, bytes: usize) {
+        self.used = self.used.saturating_add(bytes);
     }
 
     /// Gives `bytes` back.
@@ -35,20 +38,14 @@ impl Budget {
     pub const fn used(&self) -> usize {
         self.used
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::Budget;
+    /// Bytes that may still be taken.
+    pub const fn room(&self) -> usize {
+        self.limit.saturating_sub(self.used)
+    }
 
-    #[test]
-    fn refuses_what_does_not_fit_and_takes_again_after_giving() {
-        let mut budget = Budget::new(10);
-        assert!(budget.try_take(7));
-        assert!(!budget.try_take(4));
-        assert!(!budget.try_take(usize::MAX));
-        budget.give(5);
-        assert!(budget.try_take(8));
-        assert_eq!(budget.used(), 10);
+    /// More is held than may be.
+    pub const fn is_over(&self) -> bool {
+        self.used > self.limit
     }
 }

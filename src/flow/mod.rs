@@ -6,10 +6,12 @@
 mod budget;
 mod reassembly;
 mod table;
+mod timeouts;
 mod tracker;
 #[cfg(test)]
 mod tracker_tests;
 
 pub use budget::Budget;
 pub use reassembly::{Chunk, Reassembler};
+pub use timeouts::Timeouts;
 pub use tracker::{FlowHandler, FlowInfo, Interest, Tracker, TrackerStats};

@@ -6,6 +6,7 @@
 
 use super::Budget;
 use crate::model::Timestamp;
+use std::collections::VecDeque;
 
 /// Out-of-order bytes that one direction may keep waiting.
 const MAX_QUEUED_BYTES: usize = 256 * 1024;
@@ -14,6 +15,12 @@ const MAX_QUEUED_SEGMENTS: usize = 512;
 /// A hole this old (in capture time) will not be filled: the sender has long retransmitted, so the capture
 /// lost the segment, not the network.
 const MAX_HOLE_AGE_NANOS: u64 = 3_000_000_000;
+/// A stream joined in the middle starts with the earlier of its first two segments, if they lie this close.
+const MAX_SWAP: i64 = 1 << 20;
+/// What a queue costs besides its segments, allocator's share included.
+const QUEUE_BYTES: usize = size_of::<Queue>() + 16;
+/// What a waiting segment costs besides its bytes: its place in a ring that grows by doubling, and the allocator's share.
+const WAITING_BYTES: usize = 2 * size_of::<Waiting>() + 16;
 
 /// A piece of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +45,10 @@ impl Waiting {
             .wrapping_add(self.data.len() as u32)
             .wrapping_add(self.cut)
     }
+
+    fn cost(&self) -> usize {
+        self.data.len() + WAITING_BYTES
+    }
 }
 
 /// How far `seq` lies ahead of `base`, by the shorter way round the 32-bit sequence space.
@@ -45,35 +56,68 @@ fn ahead(seq: u32, base: u32) -> i64 {
     i64::from(seq.wrapping_sub(base).cast_signed())
 }
 
+/// Segments that wait for a hole to fill.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Sorted, without overlaps.
+    segments: VecDeque<Waiting>,
+    bytes: usize,
+    /// When the hole in front was first noticed.
+    hole_since: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    /// No segment yet.
+    #[default]
+    Nothing,
+    /// Joined in the middle: the first segment waits in the queue for an earlier one that it overtook.
+    Joining,
+    /// It is known which byte comes next.
+    Running,
+}
+
 /// One direction of a TCP connection.
 #[derive(Debug, Default)]
 pub struct Reassembler {
-    /// The sequence number expected next; `None` before the first segment.
-    next: Option<u32>,
-    /// Waiting segments, sorted, without overlaps.
-    queue: Vec<Waiting>,
-    queued_bytes: usize,
-    /// When the hole in front of the queue was first noticed.
-    hole_since: Timestamp,
-    overlaps: u64,
+    /// Allocated when something has to wait, given back when nothing does: most directions never need it.
+    queue: Option<Box<Queue>>,
+    /// The sequence number expected next, when running.
+    next: u32,
+    overlaps: u32,
+    progress: Progress,
 }
 
 impl Reassembler {
     /// The stream starts with the byte after this sequence number (a SYN's).
     pub fn start_after(&mut self, syn: u32) {
-        if self.next.is_none() {
-            self.next = Some(syn.wrapping_add(1));
+        if self.progress == Progress::Nothing {
+            self.next = syn.wrapping_add(1);
+            self.progress = Progress::Running;
         }
     }
 
     /// How often a segment brought bytes that were there already: retransmissions and overlaps.
-    pub const fn overlaps(&self) -> u64 {
+    pub const fn overlaps(&self) -> u32 {
         self.overlaps
     }
 
-    /// Bytes held in the queue, as counted against the budget.
-    pub const fn queued_bytes(&self) -> usize {
-        self.queued_bytes
+    /// Whether the first segment of a stream joined in the middle still waits for an earlier one.
+    pub fn is_joining(&self) -> bool {
+        self.progress == Progress::Joining
+    }
+
+    /// Sequence number of the byte that is to be passed on next.
+    pub fn position(&self) -> Option<u32> {
+        match self.progress {
+            Progress::Nothing => None,
+            Progress::Joining => self
+                .queue
+                .as_ref()
+                .and_then(|queue| queue.segments.front())
+                .map(|first| first.seq),
+            Progress::Running => Some(self.next),
+        }
     }
 
     /// Takes a segment. `cut` is the number of payload bytes that the snap length cut off behind `data`.
@@ -90,51 +134,112 @@ impl Reassembler {
             return;
         }
         let cut = cut as u32;
-        let next = *self.next.get_or_insert(seq);
+        match self.progress {
+            Progress::Running => {}
+            // What was captured first need not have been sent first.
+            Progress::Nothing => {
+                if self.enqueue(seq, data, cut, now, budget) {
+                    self.progress = Progress::Joining;
+                    return;
+                }
+                self.next = seq;
+                self.progress = Progress::Running;
+            }
+            Progress::Joining => {
+                let first = self.position().unwrap_or(seq);
+                let swapped = (-MAX_SWAP..0).contains(&ahead(seq, first));
+                self.next = if swapped { seq } else { first };
+                self.progress = Progress::Running;
+            }
+        }
+        let next = self.next;
         let offset = ahead(seq, next);
         let end = seq.wrapping_add(data.len() as u32).wrapping_add(cut);
-        let meets_queue = self
-            .queue
-            .first()
+        let Some(queue) = &self.queue else {
+            if offset <= 0 {
+                self.deliver_segment(offset.unsigned_abs() as usize, data, cut, deliver);
+            } else {
+                self.wait(seq, data, cut, now, budget, deliver);
+            }
+            return;
+        };
+        let meets_queue = queue
+            .segments
+            .front()
             .is_some_and(|first| ahead(end, first.seq) > 0);
         if offset <= 0 && !meets_queue {
             self.deliver_segment(offset.unsigned_abs() as usize, data, cut, deliver);
             self.drain(budget, deliver);
         } else {
-            if self.queue.is_empty() {
-                self.hole_since = now;
-            }
-            if self.enqueue(seq, data, cut, budget) {
-                self.drain(budget, deliver);
-            } else {
-                // No room to wait: holes are given up, which empties the queue, and the rest of the segment
-                // is taken from there on.
-                self.flush(budget, deliver);
-                let hole = self.next.map_or(0, |next| ahead(seq, next));
-                if hole > 0 {
-                    deliver(Chunk::Gap(hole.unsigned_abs()));
-                    self.next = Some(seq);
-                }
-                self.deliver_segment(hole.min(0).unsigned_abs() as usize, data, cut, deliver);
-            }
+            self.wait(seq, data, cut, now, budget, deliver);
         }
-        if !self.queue.is_empty() && now.nanos_since(self.hole_since) > MAX_HOLE_AGE_NANOS {
+        let old = |queue: &Queue| now.nanos_since(queue.hole_since) > MAX_HOLE_AGE_NANOS;
+        if self.queue.as_deref().is_some_and(old) {
             self.skip_hole(now, budget, deliver);
+        }
+    }
+
+    /// The other side has acknowledged everything before `ack`: nothing earlier than the first segment seen will come.
+    pub fn acknowledged(
+        &mut self,
+        ack: u32,
+        budget: &mut Budget,
+        deliver: &mut dyn FnMut(Chunk<'_>),
+    ) {
+        if let (Progress::Joining, Some(first)) = (self.progress, self.position())
+            && ahead(ack, first) > 0
+        {
+            self.join(first, budget, deliver);
         }
     }
 
     /// Passes everything on that still waits, with its gaps: nothing more will come.
     pub fn flush(&mut self, budget: &mut Budget, deliver: &mut dyn FnMut(Chunk<'_>)) {
-        while !self.queue.is_empty() {
-            self.skip_hole(self.hole_since, budget, deliver);
+        if let (Progress::Joining, Some(first)) = (self.progress, self.position()) {
+            self.join(first, budget, deliver);
+        }
+        while let Some(queue) = &self.queue {
+            let now = queue.hole_since;
+            self.skip_hole(now, budget, deliver);
         }
     }
 
     /// Drops what waits without passing it on.
     pub fn clear(&mut self, budget: &mut Budget) {
-        budget.give(self.queued_bytes);
-        self.queued_bytes = 0;
-        self.queue = Vec::new();
+        if let Some(queue) = self.queue.take() {
+            budget.give(queue.bytes);
+        }
+    }
+
+    fn join(&mut self, first: u32, budget: &mut Budget, deliver: &mut dyn FnMut(Chunk<'_>)) {
+        self.next = first;
+        self.progress = Progress::Running;
+        self.drain(budget, deliver);
+    }
+
+    /// Puts a segment into the queue, and passes on what can be by now.
+    fn wait(
+        &mut self,
+        seq: u32,
+        data: &[u8],
+        cut: u32,
+        now: Timestamp,
+        budget: &mut Budget,
+        deliver: &mut dyn FnMut(Chunk<'_>),
+    ) {
+        if self.enqueue(seq, data, cut, now, budget) {
+            self.drain(budget, deliver);
+            return;
+        }
+        // No room to wait: holes are given up, which empties the queue, and the rest of the segment
+        // is taken from there on.
+        self.flush(budget, deliver);
+        let hole = ahead(seq, self.next);
+        if hole > 0 {
+            deliver(Chunk::Gap(hole.unsigned_abs()));
+            self.next = seq;
+        }
+        self.deliver_segment(hole.min(0).unsigned_abs() as usize, data, cut, deliver);
     }
 
     /// Delivers a segment whose first `passed` bytes were delivered before.
@@ -146,7 +251,7 @@ impl Reassembler {
         deliver: &mut dyn FnMut(Chunk<'_>),
     ) {
         if passed > 0 {
-            self.overlaps += 1;
+            self.overlaps = self.overlaps.saturating_add(1);
         }
         let fresh = data.get(passed..).unwrap_or_default();
         if !fresh.is_empty() {
@@ -157,34 +262,26 @@ impl Reassembler {
             deliver(Chunk::Gap(cut));
         }
         let step = (fresh.len() as u64 + cut) as u32;
-        self.next = self.next.map(|next| next.wrapping_add(step));
+        self.next = self.next.wrapping_add(step);
     }
 
     /// Delivers what the queue holds in order, up to the next hole.
     fn drain(&mut self, budget: &mut Budget, deliver: &mut dyn FnMut(Chunk<'_>)) {
-        let Some(mut next) = self.next else { return };
-        let ready = self
-            .queue
-            .iter()
-            .scan(&mut next, |next, waiting| {
-                let fits = ahead(waiting.seq, **next) <= 0;
-                if fits && ahead(waiting.end(), **next) > 0 {
-                    **next = waiting.end();
-                }
-                Some(fits)
-            })
-            .take_while(|fits| *fits)
-            .count();
-        for waiting in self.queue.drain(..ready).collect::<Vec<_>>() {
-            budget.give(waiting.data.len());
-            self.queued_bytes -= waiting.data.len();
-            let passed = self.next.map_or(0, |next| ahead(next, waiting.seq).max(0));
-            self.deliver_segment(
-                passed.unsigned_abs() as usize,
-                &waiting.data,
-                waiting.cut,
-                deliver,
-            );
+        while let Some(queue) = &mut self.queue {
+            let next = self.next;
+            if let Some(first) = queue.segments.front()
+                && ahead(first.seq, next) > 0
+            {
+                return;
+            }
+            let Some(waiting) = queue.segments.pop_front() else {
+                self.clear(budget);
+                return;
+            };
+            queue.bytes -= waiting.cost();
+            budget.give(waiting.cost());
+            let passed = ahead(next, waiting.seq).unsigned_abs() as usize;
+            self.deliver_segment(passed, &waiting.data, waiting.cut, deliver);
         }
     }
 
@@ -195,51 +292,74 @@ impl Reassembler {
         budget: &mut Budget,
         deliver: &mut dyn FnMut(Chunk<'_>),
     ) {
-        let (Some(next), Some(first)) = (self.next, self.queue.first()) else {
-            return;
-        };
-        let hole = ahead(first.seq, next);
-        if hole > 0 {
-            self.next = Some(first.seq);
-            deliver(Chunk::Gap(hole.unsigned_abs()));
+        let first = self
+            .queue
+            .as_ref()
+            .and_then(|queue| Some(queue.segments.front()?.seq));
+        if let Some(first) = first {
+            let hole = ahead(first, self.next);
+            if hole > 0 {
+                self.next = first;
+                deliver(Chunk::Gap(hole.unsigned_abs()));
+            }
         }
         self.drain(budget, deliver);
-        self.hole_since = now;
+        if let Some(queue) = &mut self.queue {
+            queue.hole_since = now;
+        }
     }
 
     /// Puts the part of a segment that nobody sent before into the queue; `false` when there is no room.
-    fn enqueue(&mut self, seq: u32, data: &[u8], cut: u32, budget: &mut Budget) -> bool {
+    fn enqueue(
+        &mut self,
+        seq: u32,
+        data: &[u8],
+        cut: u32,
+        now: Timestamp,
+        budget: &mut Budget,
+    ) -> bool {
         let end = seq.wrapping_add(data.len() as u32).wrapping_add(cut);
         // What was delivered before is out of question.
-        let passed = self
-            .next
-            .map_or(0, |next| ahead(next, seq).max(0))
-            .unsigned_abs() as u32;
+        let passed = match self.progress {
+            Progress::Running => ahead(self.next, seq).max(0).unsigned_abs() as u32,
+            Progress::Nothing | Progress::Joining => 0,
+        };
         let mut seq = seq.wrapping_add(passed);
         let mut data = data.get(passed as usize..).unwrap_or_default();
         if passed > 0 {
-            self.overlaps += 1;
+            self.overlaps = self.overlaps.saturating_add(1);
         }
         if ahead(end, seq) <= 0 {
             return true;
         }
-        let mut at = 0;
-        // Walk the sorted queue: keep what is there, add the pieces that fall into its holes.
-        while let Some(waiting) = self.queue.get(at) {
-            if ahead(waiting.end(), seq) <= 0 {
-                at += 1;
-                continue;
+        if self.queue.is_none() {
+            if !budget.try_take(QUEUE_BYTES) {
+                return false;
             }
+            self.queue = Some(Box::new(Queue {
+                bytes: QUEUE_BYTES,
+                hole_since: now,
+                ..Queue::default()
+            }));
+        }
+        let Some(queue) = self.queue.as_deref_mut() else {
+            return false;
+        };
+        // Keep what is there, add the pieces that fall into its holes.
+        let mut at = queue
+            .segments
+            .partition_point(|waiting| ahead(waiting.end(), seq) <= 0);
+        while let Some(waiting) = queue.segments.get(at) {
             let free = ahead(waiting.seq, seq);
             if ahead(waiting.seq, end) >= 0 {
                 break;
             }
-            self.overlaps += 1;
+            self.overlaps = self.overlaps.saturating_add(1);
             let waiting_end = waiting.end();
             if free > 0 {
                 let (piece, _) = data.split_at(data.len().min(free.unsigned_abs() as usize));
                 let piece_cut = (free.unsigned_abs() as u32).saturating_sub(piece.len() as u32);
-                if !self.insert(at, seq, piece, piece_cut, budget) {
+                if !queue.insert(at, seq, piece, piece_cut, budget) {
                     return false;
                 }
                 at += 1;
@@ -253,23 +373,20 @@ impl Reassembler {
             at += 1;
         }
         let rest_cut = ahead(end, seq).unsigned_abs() as u32 - data.len() as u32;
-        self.insert(at, seq, data, rest_cut, budget)
+        queue.insert(at, seq, data, rest_cut, budget)
     }
+}
 
+impl Queue {
     fn insert(&mut self, at: usize, seq: u32, data: &[u8], cut: u32, budget: &mut Budget) -> bool {
-        let fits = self.queue.len() < MAX_QUEUED_SEGMENTS
-            && self.queued_bytes + data.len() <= MAX_QUEUED_BYTES
-            && budget.try_take(data.len());
+        let waiting_cost = data.len() + WAITING_BYTES;
+        let fits = self.segments.len() < MAX_QUEUED_SEGMENTS
+            && self.bytes + waiting_cost <= MAX_QUEUED_BYTES + QUEUE_BYTES
+            && budget.try_take(waiting_cost);
         if fits {
-            self.queued_bytes += data.len();
-            self.queue.insert(
-                at,
-                Waiting {
-                    seq,
-                    data: data.into(),
-                    cut,
-                },
-            );
+            self.bytes += waiting_cost;
+            let data = data.into();
+            self.segments.insert(at, Waiting { seq, data, cut });
         }
         fits
     }
@@ -278,7 +395,7 @@ impl Reassembler {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Budget, Chunk, MAX_QUEUED_BYTES, Reassembler};
+    use super::{Budget, Chunk, MAX_QUEUED_BYTES, QUEUE_BYTES, Reassembler, WAITING_BYTES};
     use crate::model::Timestamp;
     use proptest::prelude::*;
 
@@ -383,7 +500,26 @@ mod tests {
     fn a_stream_may_be_joined_in_the_middle() {
         let mut rig = Rig::joined();
         rig.push(5000, "abc").push(5003, "d");
-        assert_eq!(rig.end(), "abcd");
+        assert_eq!(rig.reader.text(), "abcd");
+    }
+
+    #[test]
+    fn the_first_segment_of_a_joined_stream_may_have_overtaken_another() {
+        let mut rig = Rig::joined();
+        rig.push(5003, "def").push(5000, "abc").push(5006, "g");
+        assert_eq!(rig.end(), "abcdefg");
+        let mut rig = Rig::joined();
+        rig.push(5003, "def");
+        assert_eq!(rig.reader.text(), "", "an earlier one may come");
+        let Rig {
+            reassembler,
+            budget,
+            reader,
+        } = &mut rig;
+        reassembler.acknowledged(5003, budget, &mut |chunk| reader.take(chunk));
+        assert_eq!(reader.text(), "", "this acknowledges what was before");
+        reassembler.acknowledged(5006, budget, &mut |chunk| reader.take(chunk));
+        assert_eq!(rig.end(), "def", "the other side has all that was before");
     }
 
     #[test]
@@ -428,7 +564,7 @@ mod tests {
     #[test]
     fn a_budget_that_is_used_up_acts_like_a_full_queue() {
         let mut rig = Rig::after_syn(99);
-        rig.budget = Budget::new(4);
+        rig.budget = Budget::new(QUEUE_BYTES + WAITING_BYTES + 4);
         rig.push(102, "cd").push(105, "fgh").push(108, "i");
         assert_eq!(rig.end(), "??cd?fghi");
     }

@@ -17,8 +17,13 @@ struct Entry<V> {
     class: u8,
     previous: Slot,
     next: Slot,
-    last_used: Timestamp,
+    /// When it went to the end of its list.
+    listed: Timestamp,
 }
+
+/// An entry that is used again within this time keeps its place in the list: moving it costs three cache misses,
+/// and no timeout is that short.
+const LIST_NANOS: u64 = 500_000_000;
 
 #[derive(Clone, Copy)]
 struct List {
@@ -62,6 +67,16 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         self.entries.get_mut(slot as usize)?.as_mut()
     }
 
+    /// Whether the next entry needs no more memory.
+    pub fn has_free_slot(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    /// Slots in memory, used or free.
+    pub fn slots(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Number of entries.
     #[cfg(test)]
     pub fn len(&self) -> usize {
@@ -91,7 +106,7 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
             class,
             previous: NONE,
             next: NONE,
-            last_used: now,
+            listed: now,
         };
         let slot = if let Some(slot) = self.free.pop() {
             self.entries[slot as usize] = Some(entry);
@@ -113,20 +128,26 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         slot
     }
 
-    /// The flow was used: it becomes the last of (perhaps another) class.
+    /// The flow was used: it becomes one of the last of (perhaps another) class.
     pub fn touch(&mut self, slot: Slot, class: u8, now: Timestamp) {
+        let Some(entry) = self.entry(slot) else {
+            return;
+        };
+        if entry.class == class && now.nanos_since(entry.listed) < LIST_NANOS {
+            return;
+        }
         self.unlink(slot);
         if let Some(entry) = self.entry_mut(slot) {
             entry.class = class;
-            entry.last_used = now;
+            entry.listed = now;
         }
         self.link(slot, class);
     }
 
-    /// The longest-idle flow of a class, and when it was last used.
+    /// The longest-idle flow of a class, and when it was last used (half a second more or less).
     pub fn oldest(&self, class: u8) -> Option<(Slot, Timestamp)> {
         let head = self.lists[class as usize].head;
-        self.entry(head).map(|entry| (head, entry.last_used))
+        self.entry(head).map(|entry| (head, entry.listed))
     }
 
     /// Takes a flow out.

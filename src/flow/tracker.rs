@@ -2,11 +2,17 @@
 
 use super::reassembly::Chunk;
 use super::table::{Slot, Table};
-use super::{Budget, Reassembler};
+use super::{Budget, Reassembler, Timeouts};
 use crate::model::{
     Counts, Direction, FiveTuple, FlowKey, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp,
     TransportHeader,
 };
+
+/// A SYN that was captured behind the first bytes of its connection comes at most so far behind.
+const LATE_SYN_BYTES: u32 = 64 * 1024;
+const LATE_SYN_PACKETS: u64 = 16;
+/// Memory kept free for what the next packets bring, at most.
+const RESERVE: usize = 512 * 1024;
 
 /// What the tracker knows of a flow.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +31,8 @@ pub struct FlowInfo {
     pub counts: Counts,
     /// What the first packet was wrapped in.
     pub path: LayerPath,
+    /// Number of the first packet.
+    pub first_packet: u64,
     /// Number of the packet being handled.
     pub packet: u64,
 }
@@ -73,8 +81,14 @@ pub trait FlowHandler {
         wire_len: usize,
     );
 
+    /// Whether more bytes of the flow can still tell anything. Once `false`, it stays so, and the tracker only counts.
+    fn wants_bytes(&self, state: &Self::State) -> bool;
+
     /// How dear the flow is.
     fn interest(&self, state: &Self::State) -> Interest;
+
+    /// Bytes that the handler holds for the flow on the heap.
+    fn memory(&self, state: &Self::State) -> usize;
 
     /// The flow is over: ended, idle for too long, or evicted.
     fn close(&mut self, info: &FlowInfo, state: Self::State);
@@ -92,44 +106,56 @@ pub struct TrackerStats {
 }
 
 /// Classes of flows, cheapest to lose first. A class has one timeout and one list in the table.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
+    /// TCP without payload.
     HalfOpen,
+    /// Nothing more is expected of it.
+    GivenUp,
     UndecidedUdp,
     UndecidedTcp,
     Possible,
+    /// TCP that was closed by both sides or reset.
     Finished,
+    /// A messenger that was idle for long and may wake.
+    Asleep,
     DecidedUdp,
     DecidedTcp,
 }
 
-const CLASSES: [Class; 7] = [
+const CLASSES: [Class; 9] = [
     Class::HalfOpen,
+    Class::GivenUp,
     Class::UndecidedUdp,
     Class::UndecidedTcp,
     Class::Possible,
     Class::Finished,
+    Class::Asleep,
     Class::DecidedUdp,
     Class::DecidedTcp,
 ];
 
+/// Classes that hold bytes and are no messengers: these go when bytes run short. (The others hold none.)
+const HOLDERS: [Class; 3] = [Class::UndecidedTcp, Class::Possible, Class::Finished];
+
 impl Class {
-    /// Idle time after which a flow is over, in seconds.
-    const fn timeout(self) -> u64 {
+    /// Idle time after which a flow is over (a decided one: asleep), in seconds.
+    const fn timeout(self, timeouts: &Timeouts) -> u64 {
         match self {
-            Self::HalfOpen => 30,
-            Self::UndecidedUdp => 60,
-            Self::UndecidedTcp | Self::Possible => 300,
+            Self::HalfOpen => timeouts.half_open,
+            Self::UndecidedUdp => timeouts.udp,
+            Self::GivenUp | Self::UndecidedTcp | Self::Possible | Self::DecidedTcp => {
+                timeouts.tcp_idle
+            }
             // Long enough for stragglers and the other side's last ACK.
             Self::Finished => 10,
-            // ICQ clients keep quiet for up to two minutes.
-            Self::DecidedUdp => 180,
-            // Messengers idle for hours, but every client sends keep-alives within this time.
-            Self::DecidedTcp => 900,
+            Self::DecidedUdp => timeouts.asleep_udp(),
+            Self::Asleep => timeouts.asleep(),
         }
     }
 }
 
+#[derive(Default)]
 struct Tcp {
     sides: [Reassembler; 2],
     /// Initial sequence number of the client's SYN, to tell a repeated SYN from a new connection.
@@ -142,13 +168,21 @@ struct Tcp {
 struct Flow<S> {
     info: FlowInfo,
     state: S,
-    tcp: Option<Box<Tcp>>,
+    /// Not used by UDP.
+    tcp: Tcp,
+    /// The client is the lower endpoint of the key.
+    client_is_low: bool,
+    /// Bytes of `state` on the heap, as charged to the budget.
+    charged: usize,
 }
 
 /// The flow table with everything around it.
 pub struct Tracker<H: FlowHandler> {
     table: Table<Flow<H::State>, { CLASSES.len() }>,
+    max_slots: usize,
+    reserve: usize,
     budget: Budget,
+    timeouts: Timeouts,
     handler: H,
     next_id: u64,
     now: Timestamp,
@@ -157,15 +191,19 @@ pub struct Tracker<H: FlowHandler> {
 }
 
 impl<H: FlowHandler> Tracker<H> {
-    const FLOW_BYTES: usize =
-        Table::<Flow<H::State>, { CLASSES.len() }>::ENTRY_BYTES + size_of::<Tcp>();
+    /// What one flow costs, not counting the bytes that wait in queues and what the handler holds on the heap.
+    pub const FLOW_BYTES: usize = Table::<Flow<H::State>, { CLASSES.len() }>::ENTRY_BYTES;
 
-    /// A tracker that holds at most `memory` bytes of flows and waiting segments, and numbers flows from
-    /// `first_id` on.
-    pub fn new(handler: H, memory: usize, first_id: u64) -> Self {
+    /// A tracker that holds at most `memory` bytes of flows, waiting segments and the handler's state, and numbers
+    /// flows from `first_id` on.
+    pub fn new(handler: H, memory: usize, timeouts: Timeouts, first_id: u64) -> Self {
         Self {
             table: Table::default(),
+            // Slots are never given back, so a flood of flows must leave room for bytes.
+            max_slots: (memory / 4 * 3 / Self::FLOW_BYTES).max(1),
+            reserve: RESERVE.min(memory / 16),
             budget: Budget::new(memory),
+            timeouts,
             handler,
             next_id: first_id,
             now: Timestamp::default(),
@@ -179,24 +217,36 @@ impl<H: FlowHandler> Tracker<H> {
         self.stats
     }
 
+    /// Bytes held now.
+    pub fn memory(&self) -> usize {
+        self.budget.used()
+    }
+
     /// The handler.
     pub fn handler(&self) -> &H {
         &self.handler
+    }
+
+    /// The handler, to take out what it has gathered.
+    pub fn handler_mut(&mut self) -> &mut H {
+        &mut self.handler
     }
 
     /// Takes one packet.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         self.now = self.now.max(packet.timestamp);
         self.sweep();
-        let key = FlowKey::new(packet.transport(), packet.src, packet.dst);
+        self.make_room();
+        let (key, sent_by_low) = FlowKey::of_packet(packet.transport(), packet.src, packet.dst);
         let mut slot = self.table.find(&key);
         if let (Some(known), TransportHeader::Tcp(tcp)) = (slot, packet.header)
-            && self.is_new_connection(known, &tcp)
+            && tcp.flags.syn
+            && self.is_new_connection(known, &tcp, packet)
         {
             self.close(known);
             slot = None;
         }
-        let slot = slot.unwrap_or_else(|| self.open(key, packet));
+        let slot = slot.unwrap_or_else(|| self.open(key, sent_by_low, packet));
         let Self {
             table,
             budget,
@@ -211,13 +261,14 @@ impl<H: FlowHandler> Tracker<H> {
         flow.info.last_seen = flow.info.last_seen.max(packet.timestamp);
         flow.info.counts.packets += 1;
         flow.info.counts.bytes += u64::from(packet.wire_len);
-        let direction = if packet.src == flow.info.tuple.client {
+        let direction = if sent_by_low == flow.client_is_low {
             Direction::ToServer
         } else {
             Direction::ToClient
         };
+        let wanted = handler.wants_bytes(&flow.state);
         match packet.header {
-            TransportHeader::Udp => {
+            TransportHeader::Udp if wanted => {
                 let wire_len = packet.payload.len() + packet.cut;
                 handler.datagram(
                     &flow.info,
@@ -227,11 +278,15 @@ impl<H: FlowHandler> Tracker<H> {
                     wire_len,
                 );
             }
+            TransportHeader::Udp => {}
             TransportHeader::Tcp(header) => {
                 let before = flow.overlaps();
-                flow.segment(handler, budget, direction, header, packet);
-                stats.overlaps += flow.overlaps() - before;
+                flow.segment(handler, budget, direction, header, packet, wanted);
+                stats.overlaps += u64::from(flow.overlaps().wrapping_sub(before));
             }
+        }
+        if wanted {
+            flow.charge(handler, budget);
         }
         let class = flow.class(handler);
         table.touch(slot, class as u8, self.now);
@@ -244,6 +299,11 @@ impl<H: FlowHandler> Tracker<H> {
                 self.close(slot);
             }
         }
+        debug_assert_eq!(
+            self.budget.used(),
+            self.table.slots() * Self::FLOW_BYTES,
+            "all that flows held was given back"
+        );
         (self.handler, self.stats)
     }
 
@@ -255,30 +315,65 @@ impl<H: FlowHandler> Tracker<H> {
         self.swept = self.now;
         for class in CLASSES {
             while let Some((slot, last_used)) = self.table.oldest(class as u8)
-                && self.now.seconds_since(last_used) > class.timeout()
+                && self.now.seconds_since(last_used) > class.timeout(&self.timeouts)
             {
-                self.close(slot);
+                match class {
+                    Class::DecidedTcp => self.send_to_sleep(slot),
+                    _ => self.close(slot),
+                }
             }
         }
     }
 
-    /// A SYN with another sequence number on a flow that was used: the ports were used again.
-    fn is_new_connection(&mut self, slot: Slot, tcp: &TcpHeader) -> bool {
-        let opens = tcp.flags.syn && !tcp.flags.ack;
-        opens
-            && self
-                .table
-                .get_mut(slot)
-                .and_then(|flow| flow.tcp.as_ref())
-                .is_some_and(|known| {
-                    known.isn != Some(tcp.seq)
-                        && (known.isn.is_some() || known.payload || known.reset)
-                })
+    /// A messenger that is silent keeps its name; what it waited for will not come.
+    fn send_to_sleep(&mut self, slot: Slot) {
+        let Self {
+            table,
+            handler,
+            budget,
+            ..
+        } = self;
+        if let Some(flow) = table.get_mut(slot) {
+            flow.flush(handler, budget);
+            flow.charge(handler, budget);
+            table.touch(slot, Class::Asleep as u8, self.now);
+        }
     }
 
-    fn open(&mut self, key: FlowKey, packet: &Packet<'_>) -> Slot {
-        while !self.budget.try_take(Self::FLOW_BYTES) {
-            if !self.evict() {
+    /// Makes room for the bytes of the next packet: undecided flows let go of what they keep; messengers only
+    /// when they alone hold more than there may be.
+    fn make_room(&mut self) {
+        while self.budget.room() < self.reserve && self.evict(&HOLDERS) {}
+        while self.budget.is_over() && self.evict(&CLASSES) {}
+    }
+
+    /// A SYN with another sequence number on a flow that was used: the ports were used again.
+    fn is_new_connection(&mut self, slot: Slot, syn: &TcpHeader, packet: &Packet<'_>) -> bool {
+        let Some(flow) = self.table.get_mut(slot) else {
+            return false;
+        };
+        let tcp = &flow.tcp;
+        if syn.flags.ack || tcp.isn == Some(syn.seq) {
+            return false;
+        }
+        // Captured late: it stands just before the first bytes that were seen.
+        let side = usize::from(packet.src != flow.info.tuple.client);
+        let behind = |at: u32| at.wrapping_sub(syn.seq.wrapping_add(1)) < LATE_SYN_BYTES;
+        let late = tcp.isn.is_none()
+            && flow.info.counts.packets < LATE_SYN_PACKETS
+            && tcp.sides[side].position().is_none_or(behind);
+        !late && (tcp.isn.is_some() || tcp.payload || tcp.reset)
+    }
+
+    fn open(&mut self, key: FlowKey, sent_by_low: bool, packet: &Packet<'_>) -> Slot {
+        while !self.table.has_free_slot() {
+            let grows =
+                self.table.slots() < self.max_slots && self.budget.try_take(Self::FLOW_BYTES);
+            if grows {
+                break;
+            }
+            if !self.evict(&CLASSES) {
+                self.budget.take(Self::FLOW_BYTES);
                 break;
             }
         }
@@ -308,27 +403,25 @@ impl<H: FlowHandler> Tracker<H> {
             last_seen: packet.timestamp,
             counts: Counts::default(),
             path: packet.path,
+            first_packet: packet.number,
             packet: packet.number,
         };
         self.next_id += 1;
         self.stats.flows += 1;
-        let tcp = matches!(packet.header, TransportHeader::Tcp(_)).then(|| {
-            Box::new(Tcp {
-                sides: [Reassembler::default(), Reassembler::default()],
-                isn: None,
-                fin: [false; 2],
-                reset: false,
-                payload: false,
-            })
-        });
-        let state = self.handler.open(&info);
-        let flow = Flow { info, state, tcp };
+        let mut flow = Flow {
+            state: self.handler.open(&info),
+            info,
+            tcp: Tcp::default(),
+            client_is_low: sent_by_low == from_client,
+            charged: 0,
+        };
+        flow.charge(&self.handler, &mut self.budget);
         let class = flow.class(&self.handler);
         self.table.insert(key, flow, class as u8, self.now)
     }
 
-    fn evict(&mut self) -> bool {
-        let victim = CLASSES
+    fn evict(&mut self, classes: &[Class]) -> bool {
+        let victim = classes
             .iter()
             .find_map(|class| self.table.oldest(*class as u8));
         if let Some((slot, _)) = victim {
@@ -342,17 +435,29 @@ impl<H: FlowHandler> Tracker<H> {
         let Some(mut flow) = self.table.remove(slot) else {
             return;
         };
-        flow.drain(&mut self.handler, &mut self.budget);
-        self.budget.give(Self::FLOW_BYTES.min(self.budget.used()));
+        if flow.info.tuple.transport == crate::model::Transport::Tcp {
+            flow.end(&mut self.handler, &mut self.budget);
+        }
+        self.budget.give(flow.charged);
         self.handler.close(&flow.info, flow.state);
     }
 }
 
 impl<S> Flow<S> {
-    fn overlaps(&self) -> u64 {
-        self.tcp
-            .as_ref()
-            .map_or(0, |tcp| tcp.sides.iter().map(Reassembler::overlaps).sum())
+    fn overlaps(&self) -> u32 {
+        let [a, b] = &self.tcp.sides;
+        a.overlaps().wrapping_add(b.overlaps())
+    }
+
+    /// Keeps the account of what the handler holds for this flow.
+    fn charge<H: FlowHandler<State = S>>(&mut self, handler: &H, budget: &mut Budget) {
+        let held = handler.memory(&self.state);
+        if held > self.charged {
+            budget.take(held - self.charged);
+        } else {
+            budget.give(self.charged - held);
+        }
+        self.charged = held;
     }
 
     fn segment<H: FlowHandler<State = S>>(
@@ -362,9 +467,11 @@ impl<S> Flow<S> {
         direction: Direction,
         header: TcpHeader,
         packet: &Packet<'_>,
+        wanted: bool,
     ) {
-        let Self { info, state, tcp } = self;
-        let Some(tcp) = tcp.as_mut() else { return };
+        let Self {
+            info, state, tcp, ..
+        } = self;
         let mut seq = header.seq;
         if header.flags.syn {
             if direction == Direction::ToServer {
@@ -379,48 +486,68 @@ impl<S> Flow<S> {
             tcp.reset = true;
             return;
         }
+        let reverse = direction.reverse();
+        let answered = &mut tcp.sides[reverse.index()];
+        if header.flags.ack && answered.is_joining() {
+            answered.acknowledged(header.ack, budget, &mut |chunk| {
+                handler.stream(info, state, reverse, chunk);
+            });
+        }
         if !packet.payload.is_empty() || packet.cut > 0 {
             tcp.payload = true;
             tcp.reset = false;
-            let side = &mut tcp.sides[direction.index()];
-            side.push(
-                seq,
-                packet.payload,
-                packet.cut,
-                packet.timestamp,
-                budget,
-                &mut |chunk| {
-                    handler.stream(info, state, direction, chunk);
-                },
-            );
+            if wanted {
+                tcp.sides[direction.index()].push(
+                    seq,
+                    packet.payload,
+                    packet.cut,
+                    packet.timestamp,
+                    budget,
+                    &mut |chunk| handler.stream(info, state, direction, chunk),
+                );
+            }
         }
         tcp.fin[direction.index()] |= header.flags.fin;
+        if wanted && !handler.wants_bytes(state) {
+            for side in &mut tcp.sides {
+                side.clear(budget);
+            }
+        }
     }
 
-    /// Passes on what still waits for a hole to fill, and says that no more will come.
-    fn drain<H: FlowHandler<State = S>>(&mut self, handler: &mut H, budget: &mut Budget) {
-        let Self { info, state, tcp } = self;
-        let Some(tcp) = tcp.as_mut() else { return };
+    /// Passes on what still waits for a hole to fill.
+    fn flush<H: FlowHandler<State = S>>(&mut self, handler: &mut H, budget: &mut Budget) {
+        let Self {
+            info, state, tcp, ..
+        } = self;
         for direction in Direction::BOTH {
             tcp.sides[direction.index()].flush(budget, &mut |chunk| {
                 handler.stream(info, state, direction, chunk);
             });
         }
+    }
+
+    /// As [`Self::flush`], and says that no more will come.
+    fn end<H: FlowHandler<State = S>>(&mut self, handler: &mut H, budget: &mut Budget) {
+        self.flush(handler, budget);
         for direction in Direction::BOTH {
-            handler.stream_end(info, state, direction);
+            handler.stream_end(&self.info, &mut self.state, direction);
         }
     }
 
     fn class<H: FlowHandler<State = S>>(&self, handler: &H) -> Class {
-        let interest = handler.interest(&self.state);
-        match (&self.tcp, interest) {
-            (Some(tcp), _) if tcp.reset || tcp.fin == [true; 2] => Class::Finished,
-            (Some(_), Interest::Decided) => Class::DecidedTcp,
-            (None, Interest::Decided) => Class::DecidedUdp,
+        use crate::model::Transport::{Tcp, Udp};
+        let transport = self.info.tuple.transport;
+        let ended = self.tcp.reset || self.tcp.fin == [true; 2];
+        match (transport, handler.interest(&self.state)) {
+            (Tcp, interest) if interest < Interest::Decided && !self.tcp.payload => Class::HalfOpen,
+            (Tcp, _) if ended => Class::Finished,
+            (Tcp, Interest::Decided) => Class::DecidedTcp,
+            (Udp, Interest::Decided) => Class::DecidedUdp,
             (_, Interest::Possible) => Class::Possible,
-            (Some(tcp), Interest::Undecided) if !tcp.payload => Class::HalfOpen,
-            (Some(_), Interest::Undecided) => Class::UndecidedTcp,
-            (None, Interest::Undecided) => Class::UndecidedUdp,
+            (_, Interest::Undecided) if !handler.wants_bytes(&self.state) => Class::GivenUp,
+            (Tcp, Interest::Undecided) => Class::UndecidedTcp,
+            (Udp, Interest::Undecided) => Class::UndecidedUdp,
         }
     }
 }

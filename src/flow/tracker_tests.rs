@@ -1,6 +1,6 @@
 //! What the tracker makes of packets: flows, directions, ends.
 
-use super::{Chunk, FlowHandler, FlowInfo, Interest, Tracker, TrackerStats};
+use super::{Chunk, FlowHandler, FlowInfo, Interest, Timeouts, Tracker, TrackerStats};
 use crate::model::{
     Direction, Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp, TransportHeader,
 };
@@ -45,6 +45,14 @@ impl FlowHandler for Log {
         wire_len: usize,
     ) {
         said.extend([&payload.len().to_string(), "/", &wire_len.to_string(), " "]);
+    }
+
+    fn wants_bytes(&self, said: &String) -> bool {
+        !said.contains("enough")
+    }
+
+    fn memory(&self, said: &String) -> usize {
+        said.capacity()
     }
 
     fn interest(&self, said: &String) -> Interest {
@@ -103,7 +111,7 @@ struct Rig {
 impl Rig {
     fn new(memory: usize) -> Self {
         Self {
-            tracker: Tracker::new(Log::default(), memory, 1),
+            tracker: Tracker::new(Log::default(), memory, Timeouts::default(), 1),
             number: 0,
         }
     }
@@ -222,6 +230,7 @@ fn a_port_that_is_used_again_is_a_new_flow_and_a_repeated_syn_is_not() {
 fn idle_flows_end_by_their_class() {
     let mut rig = Rig::new(MEMORY);
     rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (6000, 80), SYN, 0, "")
         .tcp(0, (6000, 80), ACK, 1, "AIM")
         .tcp(0, (7000, 80), ACK, 1, "who knows")
         .udp(0, (8000, 80), "x", 0)
@@ -239,18 +248,22 @@ fn idle_flows_end_by_their_class() {
         ],
         "half-open after 30 s, UDP after 60 s, undecided TCP after 300 s; what is decided stays"
     );
-    rig.tcp(302, (6000, 80), ACK, 4, "!");
+    rig.tcp(302, (6000, 80), ACK, 4, "!")
+        .tcp(7000, (6000, 80), ACK, 5, "?");
     assert!(
         rig.finish()
             .0
-            .contains(&"2 6000>80 [>AIM>!..] 2".to_owned())
+            .contains(&"2 6000>80 [>AIM>!>?..] 4".to_owned()),
+        "and is still the same when it wakes"
     );
 }
 
 #[test]
 fn when_memory_runs_short_the_least_interesting_flows_go_first() {
-    let mut rig = Rig::new(40_000);
-    rig.tcp(0, (6000, 80), ACK, 1, "AIM")
+    let mut rig = Rig::new(100_000);
+    rig.tcp(0, (6000, 80), SYN, 0, "")
+        .tcp(0, (6000, 80), ACK, 1, "AIM")
+        .tcp(0, (7000, 80), SYN, 0, "")
         .tcp(0, (7000, 80), ACK, 1, "who knows");
     for port in 10_000..10_500 {
         rig.tcp(0, (port, 80), SYN, 1, "");
@@ -261,7 +274,7 @@ fn when_memory_runs_short_the_least_interesting_flows_go_first() {
     let last: Vec<&String> = flows.iter().rev().take(2).collect();
     assert_eq!(
         last,
-        ["1 6000>80 [>AIM..] 1", "2 7000>80 [>who knows..] 1"],
+        ["1 6000>80 [>AIM..] 2", "2 7000>80 [>who knows..] 2"],
         "they outlived the scan"
     );
 }
@@ -275,4 +288,45 @@ fn a_hole_is_told_at_the_end_and_a_cut_datagram_tells_its_true_length() {
     let mut flows = rig.finish().0;
     flows.sort();
     assert_eq!(flows, ["1 5000>80 [>(3)>late..] 2", "2 8000>80 [3/100 ] 1"]);
+}
+
+#[test]
+fn bytes_that_wait_count_and_undecided_flows_lose_them_first() {
+    let mut rig = Rig::new(200_000);
+    rig.tcp(0, (6000, 80), SYN, 0, "")
+        .tcp(0, (6000, 80), ACK, 1, "AIM")
+        .tcp(0, (6000, 80), ACK, 9, "behind a hole");
+    let block = "x".repeat(1000);
+    for port in 10_000..10_400 {
+        rig.tcp(0, (port, 80), SYN, 1, "")
+            .tcp(0, (port, 80), ACK, 100, &block);
+        assert!(rig.tracker.memory() <= 200_000, "{}", rig.tracker.memory());
+    }
+    rig.tcp(0, (6000, 80), ACK, 4, "12345");
+    let (flows, stats) = rig.finish();
+    assert!(stats.evictions > 200, "{} evictions", stats.evictions);
+    assert!(flows.contains(&"1 6000>80 [>AIM>12345>behind a hole..] 4".to_owned()));
+}
+
+#[test]
+fn a_flow_that_wants_no_more_bytes_is_only_counted() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (5000, 80), ACK, 105, "waits")
+        .tcp(0, (5000, 80), ACK, 100, "enoug")
+        .tcp(0, (80, 5000), SYN_ACK, 1, "")
+        .tcp(0, (80, 5000), ACK, 2, "enough");
+    let held = rig.tracker.memory();
+    rig.tcp(0, (5000, 80), ACK, 200, "not looked at");
+    assert_eq!(rig.tracker.memory(), held);
+    assert_eq!(rig.finish().0, ["1 5000>80 [>enoug>waits<enough..] 6"]);
+}
+
+#[test]
+fn a_syn_captured_behind_the_first_bytes_is_no_new_connection() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), ACK, 100, "hel")
+        .tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (5000, 80), ACK, 103, "lo");
+    assert_eq!(rig.finish().0, ["1 5000>80 [>hel>lo..] 3"]);
 }

@@ -1,6 +1,7 @@
 //! Who talks to whom.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// The transport protocol of a flow.
@@ -52,22 +53,63 @@ impl fmt::Debug for Endpoint {
 }
 
 /// The direction-free name of a flow: both directions of one conversation have the same key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// Made and compared for every packet, so it is plain numbers: comparing two of these is a few instructions, where
+/// comparing two `IpAddr`s is a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
-    transport: Transport,
-    low: Endpoint,
-    high: Endpoint,
+    low: [u64; 2],
+    high: [u64; 2],
+    /// Port of the lower address, port of the higher one.
+    ports: u32,
+    /// Transport and IP version.
+    kind: u8,
 }
 
 impl FlowKey {
     /// The key of a packet between these two endpoints, whichever sent it.
     pub fn new(transport: Transport, a: Endpoint, b: Endpoint) -> Self {
-        let (low, high) = if a <= b { (a, b) } else { (b, a) };
-        Self {
-            transport,
+        Self::of_packet(transport, a, b).0
+    }
+
+    /// The key, and whether the sender is the lower of the two endpoints: within a flow that tells the direction.
+    pub fn of_packet(transport: Transport, src: Endpoint, dst: Endpoint) -> (Self, bool) {
+        let (src, dst) = ((numbers(src.ip), src.port), (numbers(dst.ip), dst.port));
+        let src_is_low = src <= dst;
+        let (((version, low), low_port), ((_, high), high_port)) =
+            if src_is_low { (src, dst) } else { (dst, src) };
+        let key = Self {
             low,
             high,
+            ports: u32::from(low_port) << 16 | u32::from(high_port),
+            kind: version | transport as u8,
+        };
+        (key, src_is_low)
+    }
+}
+
+/// Version and address.
+const fn numbers(ip: IpAddr) -> (u8, [u64; 2]) {
+    match ip {
+        IpAddr::V4(v4) => (0x40, [0, v4.to_bits() as u64]),
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            (0x60, [(bits >> 64) as u64, bits as u64])
         }
+    }
+}
+
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Two rounds for IPv4, whose addresses fit into one.
+        if self.kind & 0x40 != 0 && self.kind & 0x20 == 0 {
+            state.write_u64(self.low[1] << 32 | self.high[1]);
+        } else {
+            for word in [self.low, self.high].as_flattened() {
+                state.write_u64(*word);
+            }
+        }
+        state.write_u64(u64::from(self.ports) << 8 | u64::from(self.kind));
     }
 }
 

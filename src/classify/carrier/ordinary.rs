@@ -74,4 +74,8 @@ struct Nothing;
 
 impl Dissector for Nothing {
     fn feed(&mut self, _: Direction, _: &[u8], _: &mut Events) {}
+
+    fn is_done(&self) -> bool {
+        true
+    }
 }

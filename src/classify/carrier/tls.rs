@@ -117,6 +117,14 @@ impl Dissector for Hello {
     fn gap(&mut self, direction: Direction, _: u64, _: &mut Events) {
         self.openings.close(direction);
     }
+
+    fn is_done(&self) -> bool {
+        self.openings.is_done()
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.openings.memory()
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -133,6 +141,9 @@ fn server_name(stream: &[u8]) -> Answer {
     while let [kind, _, _, high, low, behind @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if *kind != 0x16 {
+            if handshake.is_empty() {
+                return Answer::None;
+            }
             break;
         }
         let fragment = behind.get(..length).unwrap_or(behind);

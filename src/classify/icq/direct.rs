@@ -209,6 +209,19 @@ impl Dissector for DirectDissector {
             side.held = Vec::new();
         }
     }
+
+    fn is_done(&self) -> bool {
+        self.sides.iter().all(|side| side.done)
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self)
+            + self
+                .sides
+                .iter()
+                .map(|side| side.held.capacity())
+                .sum::<usize>()
+    }
 }
 
 fn tell(direction: Direction, found: &Introduction, out: &mut Events) {

@@ -91,6 +91,11 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
+    /// Bytes held on the heap.
+    pub const fn memory(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Takes a chunk as it comes at a switchboard.
     pub fn relayed(&mut self, chunk: &[u8]) -> Content<'_> {
         let whole = |header: &Header| {

@@ -46,6 +46,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Bytes held on the heap.
+    pub const fn memory(&self) -> usize {
+        self.line.capacity() + self.payload.capacity()
+    }
+
     pub fn new() -> Self {
         Self {
             mode: Mode::Line,

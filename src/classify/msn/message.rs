@@ -31,6 +31,11 @@ pub(super) struct Messages {
 }
 
 impl Messages {
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        self.requests.iter().map(Assembler::memory).sum()
+    }
+
     /// Reads a message.
     pub fn read(&mut self, message: &Message<'_>, notes: &mut Notes, out: &mut Events) {
         let Message {

@@ -192,4 +192,12 @@ impl Dissector for Transfer {
     fn gap(&mut self, direction: Direction, _: u64, _: &mut Events) {
         self.silence(direction);
     }
+
+    fn is_done(&self) -> bool {
+        self.silent == [true; 2]
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.lines.iter().map(Vec::capacity).sum::<usize>()
+    }
 }

@@ -323,4 +323,15 @@ impl Dissector for Connection {
             None => units.lost = true,
         }
     }
+
+    fn is_done(&self) -> bool {
+        self.units.iter().all(|units| units.lost)
+    }
+
+    fn memory(&self) -> usize {
+        let units = |units: &Units| units.head.capacity() + units.unit.capacity();
+        let units: usize = self.units.iter().map(units).sum();
+        let requests: usize = self.requests.iter().map(Assembler::memory).sum();
+        size_of_val(self) + units + requests
+    }
 }

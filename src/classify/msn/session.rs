@@ -58,6 +58,11 @@ impl Dissector for Msnp {
             self.with(direction, out, |reader, sink| reader.finish(sink));
         }
     }
+
+    fn memory(&self) -> usize {
+        let readers: usize = self.readers.iter().map(Reader::memory).sum();
+        size_of_val(self) + readers + self.session.memory()
+    }
 }
 
 /// One session; also the inside of an HTTP gateway connection.
@@ -75,6 +80,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        self.messages.memory()
+    }
+
     pub fn new(format: Format) -> Self {
         let settled = format.app_proto != NOTIFICATION.app_proto;
         Self {

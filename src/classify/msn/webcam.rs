@@ -231,4 +231,12 @@ impl Dissector for Stream {
             *head = Vec::new();
         }
     }
+
+    fn is_done(&self) -> bool {
+        self.done == [true; 2]
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.heads.iter().map(Vec::capacity).sum::<usize>()
+    }
 }

@@ -209,4 +209,9 @@ impl Dissector for ArsDissector {
         self.oft.gap(direction, missing, out);
         self.odc.gap(direction, missing, out);
     }
+
+    fn memory(&self) -> usize {
+        let held: usize = self.sides.iter().map(|side| side.held.capacity()).sum();
+        size_of_val(self) + held + self.oft.memory() + self.odc.memory()
+    }
 }

@@ -78,6 +78,10 @@ impl Dissector for FlapDissector {
         let Self { readers, facts } = self;
         reader(readers, direction).gap(missing, |frame| facts.frame(direction, frame, out));
     }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.readers.iter().map(FrameReader::memory).sum::<usize>()
+    }
 }
 
 const fn reader(readers: &mut [FrameReader; 2], direction: Direction) -> &mut FrameReader {

@@ -190,6 +190,11 @@ enum State {
 }
 
 impl FrameReader {
+    /// Bytes held on the heap.
+    pub const fn memory(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// Takes the next bytes of the stream and hands on every frame that they complete.
     pub fn feed(&mut self, bytes: &[u8], mut on_frame: impl FnMut(Frame<'_>)) {
         if matches!(self.state, State::Payload { .. }) || self.held.is_empty() {

@@ -106,6 +106,15 @@ impl Dissector for OdcDissector {
         // A gap over the end of the payload: the next header is looked for.
         side.left = u32::try_from(missing).map_or(0, |missing| side.left.saturating_sub(missing));
     }
+
+    fn memory(&self) -> usize {
+        size_of_val(self)
+            + self
+                .sides
+                .iter()
+                .map(|side| side.held.capacity())
+                .sum::<usize>()
+    }
 }
 
 impl Side {

@@ -195,6 +195,15 @@ impl Dissector for OftDissector {
             _ => State::Lost,
         };
     }
+
+    fn memory(&self) -> usize {
+        size_of_val(self)
+            + self
+                .sides
+                .iter()
+                .map(|side| side.held.capacity())
+                .sum::<usize>()
+    }
 }
 
 impl Side {

@@ -49,6 +49,12 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        let values: usize = self.list.iter().map(|field| field.value.capacity()).sum();
+        self.list.capacity() * size_of::<Field>() + values
+    }
+
     /// Whether the field is there and not empty.
     pub fn has(&self, key: u16) -> bool {
         self.list
@@ -106,6 +112,11 @@ pub struct Body {
 }
 
 impl Body {
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        self.value.capacity() + self.fields.memory()
+    }
+
     /// A body of this length.
     pub fn new(length: u16) -> Self {
         Self {

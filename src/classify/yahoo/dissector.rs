@@ -47,4 +47,8 @@ impl Dissector for YmsgDissector {
             session.packet(direction, &packet, out);
         }
     }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.streams.iter().map(Stream::memory).sum::<usize>()
+    }
 }

@@ -24,6 +24,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        self.body.as_ref().map_or(0, |(_, body)| body.memory())
+    }
+
     /// Reads on; returns the next packet, if one is complete, and the bytes behind it.
     pub fn next<'a>(&mut self, mut bytes: &'a [u8]) -> Option<(Packet, &'a [u8])> {
         loop {

@@ -190,6 +190,14 @@ impl Dissector for WebcamDissector {
     fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
         self.openings.close(direction);
     }
+
+    fn is_done(&self) -> bool {
+        self.openings.is_done()
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.openings.memory()
+    }
 }
 
 #[cfg(test)]

@@ -124,6 +124,14 @@ impl Dissector for YpnsDissector {
     fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
         self.openings.close(direction);
     }
+
+    fn is_done(&self) -> bool {
+        self.openings.is_done()
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.openings.memory()
+    }
 }
 
 #[cfg(test)]
