@@ -5,7 +5,6 @@ use super::pieces::{Pieces, Range};
 use super::table::{Entry, Key, List, SLOT_BYTES, Slot, Table};
 use super::unfinished::Unfinished;
 use crate::model::{MAX_LAYERS, Packet, Timestamp};
-use crate::packet::ip::MAX_DATAGRAM;
 use crate::packet::{Decoded, Reason};
 use std::net::IpAddr;
 
@@ -146,8 +145,7 @@ impl Defragmenter {
             identification: fragment.identification,
             path: fragment.path,
         };
-        let end = fragment.offset + fragment.payload.len() + fragment.cut;
-        if depth >= MAX_LAYERS || end > MAX_DATAGRAM {
+        if depth > MAX_LAYERS || !fragment.is_sound() {
             self.ignore(Reason::IpFragment, fragment.frames);
             return;
         }

@@ -189,3 +189,20 @@ fn a_beginning_is_looked_at_once_only() {
     }
     assert_eq!(defragmenter.used(), 0);
 }
+
+#[test]
+fn pieces_that_nobody_can_have_sent_are_counted() {
+    let mut defragmenter = Defragmenter::new(1 << 20);
+    let mut huge = fragment(1, 0, true, &[0; 8]);
+    huge.cut = usize::MAX;
+    let mut far = fragment(1, usize::MAX - 7, true, &[0; 8]);
+    far.cut = 8;
+    let between = fragment(1, 4, true, &[0; 8]);
+    let (empty, odd) = (fragment(1, 8, false, &[]), fragment(1, 8, true, &[0; 7]));
+    for piece in [huge, far, between, empty, odd] {
+        defragmenter.push(&piece, &mut |packet| unreachable!("{packet:?}"));
+        assert_eq!(defragmenter.used(), 0);
+    }
+    let counted: Vec<_> = defragmenter.stats().ignored().collect();
+    assert_eq!(counted, [(Reason::IpFragment, 5)]);
+}

@@ -15,7 +15,7 @@ mod unfinished;
 pub use defragmenter::{Defragmenter, FragmentStats};
 
 use super::FrameMeta;
-use super::ip::Piece;
+use super::ip::{Piece, is_sound};
 use crate::model::LayerPath;
 use std::net::IpAddr;
 
@@ -63,5 +63,10 @@ impl<'a> Fragment<'a> {
             payload: piece.datagram.payload.data(),
             cut: piece.datagram.payload.missing(),
         }
+    }
+    /// `decode` makes no others; whoever makes one by hand may.
+    fn is_sound(&self) -> bool {
+        let length = self.payload.len().saturating_add(self.cut);
+        self.offset.is_multiple_of(8) && is_sound(self.offset, length, self.more)
     }
 }

@@ -31,20 +31,13 @@ pub(super) struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// Refuses what no receiver takes: a piece of nothing, one that is not the last and ends between two of the
-    /// 8-byte units that offsets are counted in, and one that ends behind the longest datagram there can be
-    /// (the "ping of death").
     fn new(
         datagram: Datagram<'a>,
         identification: u32,
         offset: usize,
         more: bool,
     ) -> Result<Self, Reason> {
-        let length = datagram.payload.wire_len();
-        let fits = offset
-            .checked_add(length)
-            .is_some_and(|end| end <= MAX_DATAGRAM);
-        if length == 0 || (more && !length.is_multiple_of(8)) || !fits {
+        if !is_sound(offset, datagram.payload.wire_len(), more) {
             return Err(Reason::Malformed);
         }
         Ok(Self {
@@ -54,6 +47,15 @@ impl<'a> Piece<'a> {
             more,
         })
     }
+}
+
+/// No receiver takes a piece of nothing, one that is not the last and ends between two of the 8-byte units that
+/// offsets are counted in, and one that ends behind the longest datagram there can be (the "ping of death").
+pub(super) fn is_sound(offset: usize, length: usize, more: bool) -> bool {
+    let fits = offset
+        .checked_add(length)
+        .is_some_and(|end| end <= MAX_DATAGRAM);
+    length > 0 && (!more || length.is_multiple_of(8)) && fits
 }
 
 pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
