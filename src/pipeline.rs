@@ -4,22 +4,24 @@ use crate::capture::{CaptureError, FrameSource};
 use crate::classify::engine::Engine;
 use crate::flow::{Timeouts, Tracker};
 use crate::model::{Finding, Summary};
-use crate::packet::{Decoded, FrameMeta, decode};
+use crate::packet::{Decoded, Defragmenter, FrameMeta, decode};
 use crate::ruleset::RuleSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What flows, reassembly and learned endpoints of one source may hold together.
+/// What flows, reassembly, fragments and learned endpoints of one source may hold together.
 pub const DEFAULT_MEMORY: usize = 256 << 20;
 
 /// One part in so many is for what flows say about each other.
 const LEARNED_SHARE: usize = 8;
+/// One part in so many is for fragments of IP datagrams.
+const FRAGMENT_SHARE: usize = 16;
 
 /// How a source is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Also report flows that are no finding.
     pub keep_all: bool,
-    /// Memory for flows and reassembly, in bytes.
+    /// Memory for flows, reassembly and fragments, in bytes.
     pub memory: usize,
     /// How long flows may be silent.
     pub timeouts: Timeouts,
@@ -61,9 +63,12 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Analysis {
+    let learned = settings.memory / LEARNED_SHARE;
+    let fragments = settings.memory / FRAGMENT_SHARE;
+    let mut defragmenter = Defragmenter::new(fragments);
     let mut tracker = Tracker::new(
-        Engine::new(rules, settings.memory / LEARNED_SHARE, settings.keep_all),
-        settings.memory - settings.memory / LEARNED_SHARE,
+        Engine::new(rules, learned, settings.keep_all),
+        settings.memory - learned - fragments,
         settings.timeouts,
         settings.first_flow,
     );
@@ -89,18 +94,27 @@ pub fn run(
             link: frame.link,
             wire_len: frame.wire_len,
         };
+        defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
         match decode(meta, frame.data) {
             Decoded::Packet(packet) => tracker.packet(&packet),
+            Decoded::Fragment(fragment) => {
+                defragmenter.push(&fragment, &mut |packet| tracker.packet(packet));
+            }
             Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
         }
     };
     let stats = source.stats();
     progress(stats.position);
     summary.drops = stats.dropped;
+    defragmenter.finish(&mut |packet| tracker.packet(packet));
+    let pieces = defragmenter.stats();
+    for (reason, frames) in pieces.ignored() {
+        *summary.ignored.entry(reason.name()).or_default() += frames;
+    }
     let (engine, counted) = tracker.finish();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;
-    summary.overlaps = counted.overlaps;
+    summary.overlaps = counted.overlaps + pieces.overlaps;
     Analysis {
         findings: engine.into_findings(),
         summary,

@@ -8,6 +8,7 @@
 //! Checksums are not looked at: with offloading, half of what a host captures of itself has none yet.
 
 mod ether_type;
+mod fragment;
 mod ip;
 mod link;
 mod reason;
@@ -15,10 +16,11 @@ mod span;
 mod transport;
 mod vlan;
 
+pub use fragment::{Defragmenter, Fragment, FragmentStats};
 pub use reason::Reason;
 
 use crate::model::{LayerPath, LinkType, Packet, Timestamp};
-use ip::Datagram;
+use ip::{Datagram, Piece};
 use span::Span;
 
 /// What is known about a frame besides its bytes.
@@ -43,6 +45,8 @@ pub struct FrameMeta {
 pub enum Decoded<'a> {
     /// A TCP segment or UDP datagram.
     Packet(Packet<'a>),
+    /// A piece of a datagram, for a [`Defragmenter`].
+    Fragment(Fragment<'a>),
     /// Nothing for us; to be counted.
     Ignored(Reason),
 }
@@ -59,19 +63,29 @@ enum Next<'a> {
     Ip(Span<'a>),
     /// Whatever IP's protocol number stands for.
     IpPayload(Datagram<'a>),
+    /// One of the pieces of a datagram.
+    Fragment(Piece<'a>),
 }
 
 /// Reads the headers of one frame, as a capture holds it.
 pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
-    match headers(meta, frame) {
-        Ok(packet) => Decoded::Packet(packet),
-        Err(reason) => Decoded::Ignored(reason),
-    }
+    link::first(meta.link, Span::frame(frame, meta.wire_len))
+        .and_then(|next| headers(meta, LayerPath::default(), next))
+        .unwrap_or_else(Decoded::Ignored)
 }
 
-fn headers(meta: FrameMeta, frame: &[u8]) -> Result<Packet<'_>, Reason> {
-    let mut path = LayerPath::default();
-    let mut next = link::first(meta.link, Span::frame(frame, meta.wire_len))?;
+/// Goes on with a datagram that was put together from fragments, behind the headers that each of them had.
+fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'_> {
+    ip::resume(datagram)
+        .and_then(|next| headers(meta, path, next))
+        .unwrap_or_else(Decoded::Ignored)
+}
+
+fn headers(
+    meta: FrameMeta,
+    mut path: LayerPath,
+    mut next: Next<'_>,
+) -> Result<Decoded<'_>, Reason> {
     // Ends because each round eats at least one captured byte.
     let segment = loop {
         next = match next {
@@ -80,9 +94,12 @@ fn headers(meta: FrameMeta, frame: &[u8]) -> Result<Packet<'_>, Reason> {
             Next::EtherType(kind, span) => ether_type::read(kind, span, &mut path)?,
             Next::Ip(span) => ip::read(span)?,
             Next::IpPayload(datagram) => break transport::read(&datagram)?,
+            Next::Fragment(piece) => {
+                return Ok(Decoded::Fragment(Fragment::new(meta, path, &piece)));
+            }
         };
     };
-    Ok(Packet {
+    Ok(Decoded::Packet(Packet {
         number: meta.number,
         timestamp: meta.timestamp,
         src: segment.src,
@@ -92,5 +109,5 @@ fn headers(meta: FrameMeta, frame: &[u8]) -> Result<Packet<'_>, Reason> {
         cut: segment.payload.missing(),
         wire_len: meta.wire_len,
         path,
-    })
+    }))
 }

@@ -3,7 +3,7 @@
 use super::Reason;
 
 /// No packet is longer (Linux merges segments to at most 512 KiB): a declared length beyond is no length.
-const MAX_WIRE: usize = 1 << 20;
+pub(super) const MAX_WIRE: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span<'a> {
@@ -12,6 +12,11 @@ pub(super) struct Span<'a> {
 }
 
 impl<'a> Span<'a> {
+    /// These bytes, and so many behind them that are not there.
+    pub const fn new(data: &'a [u8], missing: usize) -> Self {
+        Self { data, missing }
+    }
+
     /// A whole frame.
     pub fn frame(data: &'a [u8], wire_len: u32) -> Self {
         let wire_len = usize::try_from(wire_len)

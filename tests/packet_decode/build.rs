@@ -62,6 +62,23 @@ pub fn extension(next: u8, more: u8, payload: &[u8]) -> Vec<u8> {
     [&header, payload].concat()
 }
 
+/// A hop-by-hop header whose one option gives a jumbogram's length (RFC 2675): type 0xc2, 4 bytes.
+pub fn jumbo(next: u8, length: u32, payload: &[u8]) -> Vec<u8> {
+    [&[next, 0, 0xc2, 4][..], &length.to_be_bytes(), payload].concat()
+}
+
+/// A routing header (RFC 8200 section 4.4) of this type through these last bytes of `2001:db8::`.
+pub fn routing(next: u8, kind: u8, segments_left: u8, stops: &[u8], payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(2 * stops.len()).unwrap();
+    let mut header = vec![next, length, kind, segments_left, 0, 0, 0, 0];
+    for &stop in stops {
+        header.extend([
+            0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, stop,
+        ]);
+    }
+    [&header, payload].concat()
+}
+
 /// An IPv6 fragment header; `offset` in units of 8 bytes.
 pub fn fragment(next: u8, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
     let offset = (offset << 3) | u16::from(more);

@@ -20,6 +20,7 @@ fn cut_everywhere(link: LinkType, frame: &[u8], enough: usize, payload: usize, l
                     assert_eq!(packet.payload, frame.get(payload..end).unwrap(), "{cut}");
                     assert_eq!(packet.payload.len() + packet.cut, length, "{cut}");
                 }
+                Decoded::Fragment(fragment) => panic!("{cut}: {fragment:?}"),
                 Decoded::Ignored(reason) => {
                     assert!(cut < enough, "{cut}: {reason}");
                     if !forgetful {

@@ -1,6 +1,8 @@
 //! Whatever the bytes: no panic, and nothing outside the frame.
 
-use super::build::{ACK, TCP, UDP, ethernet, extension, fragment, ipv4_with, ipv6, tag, tcp, udp};
+use super::build::{
+    ACK, TCP, UDP, ethernet, extension, fragment, ipv4_with, ipv6, ipv6_with, jumbo, tag, tcp, udp,
+};
 use imwarden::model::{LinkType, Timestamp};
 use imwarden::packet::{Decoded, FrameMeta, decode};
 use proptest::prelude::*;
@@ -41,6 +43,15 @@ fn frames() -> Vec<Vec<u8>> {
             0x0800,
             &ipv4_with(TCP, &[], 0, Some(0), &tcp(ACK, &[], b"payload")),
         ),
+        ethernet(0x0800, &ipv4_with(UDP, &[], 0x20b9, None, &[7; 64])),
+        ethernet(
+            0x86dd,
+            &ipv6(60, &extension(44, 0, &fragment(UDP, 185, true, &[7; 64]))),
+        ),
+        ethernet(
+            0x86dd,
+            &ipv6_with(0, 0, &jumbo(TCP, 70_000, &tcp(ACK, &[], b"payload"))),
+        ),
     ]
 }
 
@@ -51,14 +62,19 @@ fn check(link: LinkType, wire_len: u32, frame: &[u8]) {
         link,
         wire_len,
     };
-    if let Decoded::Packet(packet) = decode(meta, frame) {
-        assert!(packet.payload.len() <= frame.len());
-        assert!(
-            packet.payload.is_empty() || frame.as_ptr_range().contains(&packet.payload.as_ptr())
-        );
-        // Whatever a header claims: a gap has bounds.
-        assert!(packet.cut <= 1 << 20);
-    }
+    let (payload, cut) = match decode(meta, frame) {
+        Decoded::Packet(packet) => (packet.payload, packet.cut),
+        Decoded::Fragment(fragment) => {
+            // No datagram is longer, so nothing a fragment says leads outside of one.
+            assert!(fragment.offset + fragment.payload.len() + fragment.cut <= 0xffff);
+            (fragment.payload, fragment.cut)
+        }
+        Decoded::Ignored(_) => return,
+    };
+    assert!(payload.len() <= frame.len());
+    assert!(payload.is_empty() || frame.as_ptr_range().contains(&payload.as_ptr()));
+    // Whatever a header claims: a gap has bounds.
+    assert!(cut <= 1 << 20);
 }
 
 proptest! {
@@ -71,7 +87,7 @@ proptest! {
 
     #[test]
     fn changed_frames(
-        which in 0_usize..4,
+        which in 0_usize..7,
         wire_len in prop_oneof![0_u32..200, any::<u32>()],
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
         cut in any::<prop::sample::Index>(),

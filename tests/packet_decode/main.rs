@@ -8,6 +8,8 @@
 
 mod build;
 mod cut;
+mod fragments;
+mod fragments_lost;
 mod hostile;
 mod ip;
 mod link;
@@ -29,6 +31,7 @@ pub(crate) fn meta(link: LinkType, wire_len: usize) -> FrameMeta {
 pub(crate) fn packet(link: LinkType, frame: &[u8]) -> Packet<'_> {
     match decode(meta(link, frame.len()), frame) {
         Decoded::Packet(packet) => packet,
+        Decoded::Fragment(fragment) => panic!("{fragment:?}"),
         Decoded::Ignored(reason) => panic!("ignored: {reason}"),
     }
 }
@@ -37,6 +40,7 @@ pub(crate) fn packet(link: LinkType, frame: &[u8]) -> Packet<'_> {
 pub(crate) fn ignored(link: LinkType, frame: &[u8]) -> Reason {
     match decode(meta(link, frame.len()), frame) {
         Decoded::Packet(packet) => panic!("{packet:?}"),
+        Decoded::Fragment(fragment) => panic!("{fragment:?}"),
         Decoded::Ignored(reason) => reason,
     }
 }

@@ -7,7 +7,10 @@ use super::{Next, Reason, Span};
 use etherparse::{IpAuthHeaderSlice, IpNumber};
 use std::net::IpAddr;
 
-/// A whole datagram's payload: no fragment, extension headers and padding removed.
+/// No datagram is longer: the length fields of both versions have 16 bits.
+pub(super) const MAX_DATAGRAM: usize = 0xffff;
+
+/// A datagram's payload, padding removed: behind all extension headers, or from one of them on.
 pub(super) struct Datagram<'a> {
     pub protocol: IpNumber,
     pub src: IpAddr,
@@ -15,15 +18,62 @@ pub(super) struct Datagram<'a> {
     pub payload: Span<'a>,
 }
 
+/// One of the pieces that a datagram's payload was cut into.
+pub(super) struct Piece<'a> {
+    /// The datagram, with this piece as its payload.
+    pub datagram: Datagram<'a>,
+    /// Same for all its pieces.
+    pub identification: u32,
+    /// Where the piece belongs, in bytes.
+    pub offset: usize,
+    /// It is not the last one.
+    pub more: bool,
+}
+
+impl<'a> Piece<'a> {
+    fn new(
+        datagram: Datagram<'a>,
+        identification: u32,
+        offset: usize,
+        more: bool,
+    ) -> Result<Self, Reason> {
+        if !is_sound(offset, datagram.payload.wire_len(), more) {
+            return Err(Reason::Malformed);
+        }
+        Ok(Self {
+            datagram,
+            identification,
+            offset,
+            more,
+        })
+    }
+}
+
+/// No receiver takes a piece of nothing, one that is not the last and ends between two of the 8-byte units that
+/// offsets are counted in, and one that ends behind the longest datagram there can be (the "ping of death").
+pub(super) fn is_sound(offset: usize, length: usize, more: bool) -> bool {
+    let fits = offset
+        .checked_add(length)
+        .is_some_and(|end| end <= MAX_DATAGRAM);
+    length > 0 && (!more || length.is_multiple_of(8)) && fits
+}
+
 pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     // The version field rules: link types and Ethernet types have been seen to lie about it, receivers go by it.
-    let datagram = match span.data().first().map(|first| first >> 4) {
-        Some(4) => v4::read(span)?,
-        Some(6) => v6::read(span)?,
-        Some(_) => return Err(Reason::Malformed),
-        None => return Err(span.too_short()),
-    };
-    Ok(Next::IpPayload(datagram))
+    match span.data().first().map(|first| first >> 4) {
+        Some(4) => v4::read(span),
+        Some(6) => v6::read(span),
+        Some(_) => Err(Reason::Malformed),
+        None => Err(span.too_short()),
+    }
+}
+
+/// Goes on behind the headers that every fragment had, in a datagram that was put together again.
+pub(super) fn resume(datagram: Datagram<'_>) -> Result<Next<'_>, Reason> {
+    match datagram.src {
+        IpAddr::V4(_) => v4::payload(datagram),
+        IpAddr::V6(_) => v6::resume(datagram),
+    }
 }
 
 /// The authentication header (RFC 4302) signs and does not hide: what follows can be read.

@@ -1,34 +1,46 @@
 //! IPv4 (RFC 791).
 
-use super::super::{Reason, Span};
-use super::{Datagram, authentication};
+use super::super::{Next, Reason, Span};
+use super::{Datagram, Piece, authentication};
 use etherparse::err::ipv4::HeaderSliceError;
 use etherparse::{Ipv4HeaderSlice, ip_number};
 
-pub(super) fn read(span: Span<'_>) -> Result<Datagram<'_>, Reason> {
+pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     let header = Ipv4HeaderSlice::from_slice(span.data()).map_err(|error| match error {
         HeaderSliceError::Len(_) => span.too_short(),
         HeaderSliceError::Content(_) => Reason::Malformed,
     })?;
     let length = header.slice().len();
+    let fragment = header.is_fragmenting_payload();
     let span = match usize::from(header.total_len()) {
-        // Captured before the network card cut a large segment into packets (TSO): it goes on to the end.
-        0 => span,
+        // Captured before the network card cut a large segment into packets (TSO): it goes on to the end. The
+        // card writes the true lengths before anything makes fragments of them.
+        0 if !fragment => span,
         total if total < length => return Err(Reason::Malformed),
         total => span.limit(total),
     };
-    if header.is_fragmenting_payload() {
-        return Err(Reason::IpFragment);
-    }
-    let mut protocol = header.protocol();
-    let mut payload = span.skip(length)?;
-    if protocol == ip_number::AUTH {
-        (protocol, payload) = authentication(payload)?;
-    }
-    Ok(Datagram {
-        protocol,
+    let datagram = Datagram {
+        protocol: header.protocol(),
         src: header.source_addr().into(),
         dst: header.destination_addr().into(),
-        payload,
-    })
+        payload: span.skip(length)?,
+    };
+    if fragment {
+        let piece = Piece::new(
+            datagram,
+            header.identification().into(),
+            header.fragments_offset().byte_offset().into(),
+            header.more_fragments(),
+        )?;
+        return Ok(Next::Fragment(piece));
+    }
+    payload(datagram)
+}
+
+/// Fragments are made after signing, so the authentication header is inside.
+pub(super) fn payload(mut datagram: Datagram<'_>) -> Result<Next<'_>, Reason> {
+    if datagram.protocol == ip_number::AUTH {
+        (datagram.protocol, datagram.payload) = authentication(datagram.payload)?;
+    }
+    Ok(Next::IpPayload(datagram))
 }
