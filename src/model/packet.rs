@@ -6,20 +6,62 @@ use std::fmt;
 /// How many layers a [`LayerPath`] remembers; decoding stops at the same depth.
 pub const MAX_LAYERS: usize = 8;
 
-/// Something a packet was wrapped in on its way, worth telling the reader.
+/// Something a packet was wrapped in on its way, worth telling the reader. Eight bytes, since every flow keeps its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
     /// IEEE 802.1Q, 802.1ad or 9100 tag with its VLAN id.
     Vlan(u16),
-    /// Any other layer, by name.
-    Named(&'static str),
+    /// One MPLS label (RFC 3032).
+    Mpls(u32),
+    /// A `PPPoE` session with its id (RFC 2516).
+    Pppoe(u16),
+    /// GRE (RFC 2784, 2890; version 1 as PPTP uses it, RFC 2637).
+    Gre,
+    /// A mirrored frame inside GRE.
+    Erspan,
+    /// IPv4 in IPv4 (RFC 2003).
+    IpIp,
+    /// IPv6 in IPv4 (RFC 4213).
+    SixInFour,
+    /// IPv4 in IPv6 (RFC 2473).
+    FourInSix,
+    /// IPv6 in IPv6 (RFC 2473).
+    SixInSix,
+    /// VXLAN with its network identifier (RFC 7348).
+    Vxlan(u32),
+    /// Geneve with its network identifier (RFC 8926).
+    Geneve(u32),
+    /// GTP-U with its tunnel endpoint identifier (3GPP TS 29.281).
+    GtpU(u32),
+    /// Teredo (RFC 4380).
+    Teredo,
+    /// L2TP version 2 (RFC 2661).
+    L2tp,
+    /// A frame that a sniffer sent on.
+    Tzsp,
+    /// A wireless LAN.
+    Wifi,
 }
 
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vlan(id) => write!(f, "vlan {id}"),
-            Self::Named(name) => f.write_str(name),
+            Self::Mpls(label) => write!(f, "mpls {label}"),
+            Self::Pppoe(session) => write!(f, "pppoe {session}"),
+            Self::Gre => f.write_str("gre"),
+            Self::Erspan => f.write_str("erspan"),
+            Self::IpIp => f.write_str("ipip"),
+            Self::SixInFour => f.write_str("6in4"),
+            Self::FourInSix => f.write_str("4in6"),
+            Self::SixInSix => f.write_str("6in6"),
+            Self::Vxlan(vni) => write!(f, "vxlan {vni}"),
+            Self::Geneve(vni) => write!(f, "geneve {vni}"),
+            Self::GtpU(teid) => write!(f, "gtp-u {teid:#x}"),
+            Self::Teredo => f.write_str("teredo"),
+            Self::L2tp => f.write_str("l2tp"),
+            Self::Tzsp => f.write_str("tzsp"),
+            Self::Wifi => f.write_str("802.11"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod link;
 mod reason;
 mod span;
 mod transport;
+mod tunnel;
 mod vlan;
 
 pub use fragment::{Defragmenter, Fragment, FragmentStats};
@@ -57,6 +58,10 @@ enum Next<'a> {
     Ethernet(Span<'a>),
     /// An IEEE 802.2 LLC header.
     Llc(Span<'a>),
+    /// A PPP header.
+    Ppp(Span<'a>),
+    /// An IEEE 802.11 header.
+    Wifi(Span<'a>),
     /// Whatever this Ethernet type stands for.
     EtherType(u16, Span<'a>),
     /// IPv4 or IPv6, as its first four bits say.
@@ -69,8 +74,9 @@ enum Next<'a> {
 
 /// Reads the headers of one frame, as a capture holds it.
 pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
-    link::first(meta.link, Span::frame(frame, meta.wire_len))
-        .and_then(|next| headers(meta, LayerPath::default(), next))
+    let mut path = LayerPath::default();
+    link::first(meta.link, Span::frame(frame, meta.wire_len), &mut path)
+        .and_then(|next| headers(meta, path, next))
         .unwrap_or_else(Decoded::Ignored)
 }
 
@@ -81,33 +87,56 @@ fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'
         .unwrap_or_else(Decoded::Ignored)
 }
 
-fn headers(
+fn headers(meta: FrameMeta, path: LayerPath, next: Next<'_>) -> Result<Decoded<'_>, Reason> {
+    let mut guess = None;
+    read(meta, path, next, &mut guess).or_else(|reason| {
+        // Behind a UDP header a tunnel is only a guess; what contradicts it was no tunnel. What says that it was one
+        // (ARP, ICMP and the like can be read inside) stays a reason.
+        let refuted = matches!(
+            reason,
+            Reason::Malformed
+                | Reason::TruncatedHeader
+                | Reason::UnsupportedEthertype
+                | Reason::TooManyLayers
+        );
+        guess.filter(|_| refuted).map(Decoded::Packet).ok_or(reason)
+    })
+}
+
+/// `guess` is the packet as it is if the innermost UDP tunnel is none.
+fn read<'a>(
     meta: FrameMeta,
     mut path: LayerPath,
-    mut next: Next<'_>,
-) -> Result<Decoded<'_>, Reason> {
+    mut next: Next<'a>,
+    guess: &mut Option<Packet<'a>>,
+) -> Result<Decoded<'a>, Reason> {
     // Ends because each round eats at least one captured byte.
-    let segment = loop {
+    loop {
         next = match next {
             Next::Ethernet(span) => link::ethernet::read(span)?,
             Next::Llc(span) => link::llc::read(span)?,
+            Next::Ppp(span) => tunnel::ppp::read(span)?,
+            Next::Wifi(span) => link::wifi::read(span, &mut path)?,
             Next::EtherType(kind, span) => ether_type::read(kind, span, &mut path)?,
             Next::Ip(span) => ip::read(span)?,
-            Next::IpPayload(datagram) => break transport::read(&datagram)?,
             Next::Fragment(piece) => {
                 return Ok(Decoded::Fragment(Fragment::new(meta, path, &piece)));
             }
+            Next::IpPayload(datagram) => {
+                if let Some(inside) = tunnel::over_ip(&datagram, &mut path) {
+                    inside?
+                } else {
+                    let segment = transport::read(&datagram)?;
+                    let inside = segment.tunnel(&path);
+                    let packet = segment.packet(meta, path);
+                    let Some((inside, deeper)) = inside else {
+                        return Ok(Decoded::Packet(packet));
+                    };
+                    *guess = Some(packet);
+                    path = deeper;
+                    inside
+                }
+            }
         };
-    };
-    Ok(Decoded::Packet(Packet {
-        number: meta.number,
-        timestamp: meta.timestamp,
-        src: segment.src,
-        dst: segment.dst,
-        header: segment.header,
-        payload: segment.payload.data(),
-        cut: segment.payload.missing(),
-        wire_len: meta.wire_len,
-        path,
-    }))
+    }
 }

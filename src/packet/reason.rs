@@ -17,6 +17,10 @@ pub enum Reason {
     TruncatedHeader,
     /// One of the pieces of a larger datagram.
     IpFragment,
+    /// A wireless frame whose content is encrypted.
+    Encrypted,
+    /// A wireless frame that carries no data: management, control.
+    NoDataFrame,
     /// Wrapped more often than is followed.
     TooManyLayers,
     /// A header contradicts itself or what is around it.
@@ -25,13 +29,15 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Arp,
         Self::UnsupportedLinkType,
         Self::UnsupportedEthertype,
         Self::UnsupportedIpProtocol,
         Self::TruncatedHeader,
         Self::IpFragment,
+        Self::Encrypted,
+        Self::NoDataFrame,
         Self::TooManyLayers,
         Self::Malformed,
     ];
@@ -45,6 +51,8 @@ impl Reason {
             Self::UnsupportedIpProtocol => "unsupported-ip-protocol",
             Self::TruncatedHeader => "truncated-header",
             Self::IpFragment => "ip-fragment",
+            Self::Encrypted => "encrypted",
+            Self::NoDataFrame => "no-data-frame",
             Self::TooManyLayers => "too-many-layers",
             Self::Malformed => "malformed",
         }

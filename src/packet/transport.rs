@@ -1,8 +1,8 @@
 //! TCP (RFC 9293) and UDP (RFC 768).
 
 use super::ip::Datagram;
-use super::{Reason, Span};
-use crate::model::{Endpoint, TcpFlags, TcpHeader, TransportHeader};
+use super::{FrameMeta, Next, Reason, Span, tunnel};
+use crate::model::{Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, TransportHeader};
 use etherparse::ip_number;
 
 /// What the last header says.
@@ -11,6 +11,33 @@ pub(super) struct Segment<'a> {
     pub dst: Endpoint,
     pub header: TransportHeader,
     pub payload: Span<'a>,
+}
+
+impl<'a> Segment<'a> {
+    /// What may be tunnelled inside, and the path there.
+    pub fn tunnel(&self, path: &LayerPath) -> Option<(Next<'a>, LayerPath)> {
+        if self.header != TransportHeader::Udp {
+            return None;
+        }
+        let mut deeper = *path;
+        let next = tunnel::over_udp(self.src.port, self.dst.port, self.payload, &mut deeper)?;
+        Some((next, deeper))
+    }
+
+    /// The packet that this is.
+    pub fn packet(&self, meta: FrameMeta, path: LayerPath) -> Packet<'a> {
+        Packet {
+            number: meta.number,
+            timestamp: meta.timestamp,
+            src: self.src,
+            dst: self.dst,
+            header: self.header,
+            payload: self.payload.data(),
+            cut: self.payload.missing(),
+            wire_len: meta.wire_len,
+            path,
+        }
+    }
 }
 
 pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {

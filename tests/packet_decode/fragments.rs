@@ -447,3 +447,85 @@ fn datagrams_that_contradict_themselves_are_dropped() {
         }
     }
 }
+/// An IP-in-IP tunnel (RFC 2003) around each of the frames, cut into pieces itself.
+fn tunnel(frames: &[Vec<u8>], id: u16, cuts: &[usize]) -> Vec<Vec<u8>> {
+    let outer = |(n, frame): (usize, &Vec<u8>)| {
+        let cuts: Vec<usize> = cuts
+            .iter()
+            .copied()
+            .filter(|cut| *cut < frame.len())
+            .collect();
+        pieces(v4, id + n as u16, 4, frame, &cuts)
+    };
+    frames.iter().enumerate().flat_map(outer).collect()
+}
+
+#[test]
+fn fragments_in_a_tunnel_that_was_fragmented() {
+    let data = text(200);
+    let inner = pieces(v4, 1, UDP, &udp(&data), &[0, 64, 128]);
+    let frames = tunnel(&inner, 100, &[0, 40]);
+    assert_eq!(frames.len(), 6);
+    let total: usize = frames.iter().map(Vec::len).sum();
+    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 1, 2, 5, 0, 3]] {
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frames(order.iter().map(|&n: &usize| &frames[n])).end();
+        assert_eq!(wire.payloads(), [&data[..]]);
+        assert_eq!((wire.seen[0].number, wire.seen[0].cut), (6, 0));
+        // Every frame's bytes once.
+        assert_eq!(wire.seen[0].wire_len as usize, total);
+        assert_eq!((wire.unusable(), wire.overlaps()), (0, 0));
+    }
+    // One of the outer pieces is lost, and with it the inner piece it was of.
+    let mut wire = Wire::new(LinkType::RAW);
+    wire.frames(
+        frames
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| *n != 3)
+            .map(|(_, frame)| frame),
+    );
+    wire.end();
+    assert_eq!(wire.payloads(), [&data[..56]]);
+    assert_eq!(wire.seen[0].cut, 200 - 56);
+}
+
+#[test]
+fn tunnels_in_pieces_in_tunnels_in_pieces_end_somewhere() {
+    let data = text(100);
+    for (depth, found) in [(8, true), (9, false)] {
+        let mut frames = pieces(v4, 1, UDP, &udp(&data), &[0, 40]);
+        for level in 0..depth {
+            frames = tunnel(&frames, 1_000 * (level + 1), &[0, 24]);
+        }
+        let mut wire = Wire::new(LinkType::RAW);
+        wire.frames(&frames).end();
+        assert_eq!(
+            wire.payloads(),
+            if found { vec![&data[..]] } else { vec![] }
+        );
+        assert_eq!(wire.ignored(Reason::TooManyLayers) > 0, !found);
+    }
+}
+
+#[test]
+fn beginnings_that_are_fragments_themselves_are_no_way_to_more_work_than_frames() {
+    // First fragments of tunnels with a first fragment of a tunnel inside and so on, 16 deep.
+    let mut frame = v4(1, UDP, 0, true, &udp(&[0; 24]));
+    for _ in 0..16 {
+        let length = frame.len() / 8 * 8;
+        frame = v4(1, 4, 0, true, &frame[..length]);
+    }
+    let mut wire = Wire::with_memory(LinkType::RAW, 16 << 10);
+    for n in 0..2_000_u16 {
+        frame[4..6].copy_from_slice(&n.to_be_bytes());
+        wire.frame(&frame);
+        assert!(wire.defragmenter.used() <= 16 << 10);
+    }
+    wire.end();
+    // Beyond 8 tunnels nothing is followed.
+    assert!(wire.seen.is_empty());
+    let stats = wire.defragmenter.stats();
+    let frames: u64 = stats.ignored().map(|(_, frames)| frames).sum();
+    assert_eq!(frames, 2_000);
+}

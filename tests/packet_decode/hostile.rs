@@ -9,7 +9,11 @@ use proptest::prelude::*;
 
 fn links() -> impl Strategy<Value = LinkType> {
     prop_oneof![
-        prop::sample::select(vec![0, 1, 12, 14, 101, 108, 113, 228, 229, 276]).prop_map(LinkType),
+        prop::sample::select(vec![
+            0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 166, 192, 204, 228,
+            229, 276
+        ])
+        .prop_map(LinkType),
         any::<u32>().prop_map(LinkType),
     ]
 }

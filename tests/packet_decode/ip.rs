@@ -283,7 +283,7 @@ fn a_fragment_that_the_snap_length_cut_says_how_long_it_was() {
 
 #[test]
 fn other_protocols_are_counted() {
-    for protocol in [1, 2, 47, 50, 89, 132] {
+    for protocol in [1, 2, 50, 89, 132] {
         assert_eq!(
             ignored(LinkType::RAW, &ipv4(protocol, &[0; 40])),
             Reason::UnsupportedIpProtocol

@@ -199,7 +199,7 @@ fn raw_ip_under_all_its_numbers() {
 
 #[test]
 fn other_link_types_are_counted() {
-    for number in [147, 189, 105, u32::MAX] {
+    for number in [147, 189, 195, u32::MAX] {
         assert_eq!(
             ignored(LinkType(number), &v4()),
             Reason::UnsupportedLinkType
@@ -219,6 +219,8 @@ fn reasons_have_stable_names() {
             "unsupported-ip-protocol",
             "truncated-header",
             "ip-fragment",
+            "encrypted",
+            "no-data-frame",
             "too-many-layers",
             "malformed"
         ]

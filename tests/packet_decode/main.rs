@@ -14,6 +14,7 @@ mod hostile;
 mod ip;
 mod link;
 mod transport;
+mod tunnel;
 
 use imwarden::model::{Layer, LinkType, Packet, Timestamp};
 use imwarden::packet::{Decoded, FrameMeta, Reason, decode};
