@@ -43,25 +43,27 @@ impl Default for Settings {
 /// What one source said.
 #[derive(Debug)]
 pub struct Analysis {
-    /// Findings in order of their first packet.
-    pub findings: Vec<Finding>,
     /// Totals.
     pub summary: Summary,
-    /// Why reading stopped before the end, if it did; everything before that is in the findings.
+    /// Why reading stopped before the end, if it did; everything before that was handed out.
     pub error: Option<CaptureError>,
 }
 
 /// Frames between two calls of the progress function.
 const PROGRESS_EVERY: u64 = 1 << 12;
 
-/// Reads a source to its end, or until `stop` is set. `progress` is told now and then how many bytes of it were
-/// consumed.
+/// Reads a source to its end, or until `stop` is set.
+///
+/// `sink` gets each finding as soon as its flow has ended and no earlier flow is open: in order of their first packets,
+/// but for flows so long that a hundred finished ones would have to wait for them. `progress` is told now and then
+/// how many bytes of the source were consumed.
 pub fn run(
     source: &mut dyn FrameSource,
     rules: &RuleSet,
     settings: Settings,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
+    sink: &mut dyn FnMut(Finding),
 ) -> Analysis {
     let learned = settings.memory / LEARNED_SHARE;
     let fragments = settings.memory / FRAGMENT_SHARE;
@@ -102,6 +104,10 @@ pub fn run(
             }
             Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
         }
+        while let Some(finding) = tracker.handler_mut().next_finding() {
+            summary.count(&finding);
+            sink(finding);
+        }
     };
     let stats = source.stats();
     progress(stats.position);
@@ -111,13 +117,15 @@ pub fn run(
     for (reason, frames) in pieces.ignored() {
         *summary.ignored.entry(reason.name()).or_default() += frames;
     }
-    let (engine, counted) = tracker.finish();
+    let (mut engine, counted) = tracker.finish();
+    engine.finish();
+    while let Some(finding) = engine.next_finding() {
+        summary.count(&finding);
+        sink(finding);
+    }
+    summary.given_up = engine.given_up();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;
     summary.overlaps = counted.overlaps + pieces.overlaps;
-    Analysis {
-        findings: engine.into_findings(),
-        summary,
-        error,
-    }
+    Analysis { summary, error }
 }

@@ -50,12 +50,14 @@ fn findings(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
     let bytes = std::io::Cursor::new(capture);
     let mut source = capture::open_reader(Box::new(bytes), scenario.name).unwrap();
     let rules = RuleSet::builtin().unwrap();
+    let mut findings = Vec::new();
     let analysis = pipeline::run(
         source.as_mut(),
         &rules,
         Settings::default(),
         &AtomicBool::new(false),
         &mut |_| {},
+        &mut |finding| findings.push(finding),
     );
     assert!(
         analysis.error.is_none(),
@@ -63,7 +65,7 @@ fn findings(scenario: &Scenario, capture: Vec<u8>) -> Vec<Finding> {
         scenario.name,
         analysis.error
     );
-    analysis.findings
+    findings
 }
 
 /// Who talks to whom -> what it is, as found.

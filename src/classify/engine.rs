@@ -4,6 +4,7 @@ use super::Events;
 use super::carrier::http::Place;
 use super::facts::Facts;
 use super::learned::{Expectation, Learned};
+use super::outbox::Outbox;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
@@ -19,7 +20,7 @@ pub struct Engine<'r> {
     events: Events,
     keep_all: bool,
     given_up: u64,
-    findings: Vec<Finding>,
+    outbox: Outbox,
 }
 
 /// What the engine remembers of one flow.
@@ -45,11 +46,11 @@ impl<'r> Engine<'r> {
     pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool) -> Self {
         Self {
             rules,
-            learned: Learned::new(memory),
+            learned: Learned::new(memory / 8 * 7),
             events: Events::default(),
             keep_all,
             given_up: 0,
-            findings: Vec::new(),
+            outbox: Outbox::new(memory / 8),
         }
     }
 
@@ -58,11 +59,14 @@ impl<'r> Engine<'r> {
         self.given_up
     }
 
-    /// All findings, in order of their first packet.
-    pub fn into_findings(mut self) -> Vec<Finding> {
-        self.findings.sort_by_key(|finding| finding.flow_id);
-        super::settle::settle(&mut self.findings);
-        self.findings
+    /// The next finding that is complete and in order.
+    pub fn next_finding(&mut self) -> Option<Finding> {
+        self.outbox.next()
+    }
+
+    /// No more flows will come: what still waits for others is handed out.
+    pub fn finish(&mut self) {
+        self.outbox.finish();
     }
 
     fn context(info: &FlowInfo, state: &FlowState) -> Context {
@@ -290,6 +294,7 @@ impl FlowHandler for Engine<'_> {
             facts: None,
         };
         self.foresee(info, &mut state);
+        self.outbox.opened(info.id);
         state
     }
 
@@ -369,10 +374,8 @@ impl FlowHandler for Engine<'_> {
             || Facts::default().finding(info),
             |facts| facts.finding(info),
         );
-        // Whether AIM or ICQ is also told by the other flows of the host: findings are settled at the end.
-        if finding.service.is_some() || self.keep_all {
-            self.findings.push(finding);
-        }
+        let wanted = finding.service.is_some() || self.keep_all;
+        self.outbox.closed(info.id, wanted.then_some(finding));
     }
 }
 

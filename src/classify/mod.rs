@@ -15,6 +15,7 @@ mod learned;
 pub mod msn;
 mod opening;
 pub mod oscar;
+mod outbox;
 pub mod registry;
 mod settle;
 pub mod stream;

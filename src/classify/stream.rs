@@ -10,7 +10,7 @@ use crate::model::{Confidence, Direction, Event, Transport};
 /// Bytes that one undecided direction may keep.
 const WINDOW: usize = 16 * 1024;
 /// A direction joined in the middle is searched for the start of a unit this far, then given up.
-const SEARCH: u64 = 128 * 1024;
+const SEARCH: u32 = 128 * 1024;
 /// Datagrams of an undecided flow that are looked at.
 const DATAGRAMS: u32 = 32;
 
@@ -31,11 +31,11 @@ struct Side {
     /// Where `kept` (or, when empty, the next byte) lies.
     start: Option<Start>,
     /// The other side's progress when `kept` began: to feed both in the order they came.
-    arrived: u64,
+    arrived: u32,
     /// Ask again when `kept` is that long.
-    ask_at: usize,
+    ask_at: u32,
     /// Bytes looked at.
-    seen: u64,
+    seen: u32,
     /// Bytes ruled out and dropped, or missing.
     dropped: bool,
     /// Nothing more is to be found here.
@@ -56,7 +56,7 @@ pub struct Stream {
     /// Whether the first byte fed is the first byte of the stream.
     from_start: bool,
     datagrams: u32,
-    clock: u64,
+    clock: u32,
 }
 
 enum Answer {
@@ -119,7 +119,7 @@ impl Stream {
             State::Decided(dissector) => dissector.feed(direction, bytes, out),
             State::Undecided(sides) => {
                 let from_start = self.from_start;
-                self.clock += 1;
+                self.clock = self.clock.saturating_add(1);
                 let sides = sides.get_or_insert_with(Default::default);
                 let side = &mut sides[direction.index()];
                 if side.done {
@@ -308,9 +308,9 @@ impl Side {
         direction: Direction,
         bytes: &[u8],
         context: Context,
-        clock: u64,
+        clock: u32,
     ) -> Option<(&'static dyn Detector, Claim, Confidence)> {
-        self.seen += bytes.len() as u64;
+        self.seen = self.seen.saturating_add(bytes.len() as u32);
         if self.kept.is_empty() {
             self.arrived = clock;
         }
@@ -318,7 +318,7 @@ impl Side {
         let first_look = self.kept.is_empty();
         if !first_look {
             self.kept.extend_from_slice(bytes);
-            if self.kept.len() < self.ask_at {
+            if self.kept.len() < self.ask_at as usize {
                 return None;
             }
         }
@@ -337,7 +337,7 @@ impl Side {
             Answer::Wait(from, total) if !full => {
                 let from = from.min(window.len());
                 self.kept = window[from..].to_vec();
-                self.ask_at = total.saturating_sub(from).min(WINDOW);
+                self.ask_at = total.saturating_sub(from).min(WINDOW) as u32;
                 if from > 0 {
                     self.start = Some(Start::Later);
                     self.dropped = true;

@@ -2,10 +2,13 @@
 
 mod analyze;
 mod devices;
+mod jobs;
 mod output;
 pub mod policy;
+mod progress;
 pub mod rules;
 mod shell;
+mod size;
 
 use clap::{Parser, Subcommand};
 use std::io;

@@ -270,7 +270,7 @@ fn when_memory_runs_short_the_least_interesting_flows_go_first() {
     }
     let (flows, stats) = rig.finish();
     assert_eq!(flows.len(), 502);
-    assert!(stats.evictions > 300, "{} evictions", stats.evictions);
+    assert!(stats.evictions > 200, "{} evictions", stats.evictions);
     let last: Vec<&String> = flows.iter().rev().take(2).collect();
     assert_eq!(
         last,

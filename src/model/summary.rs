@@ -1,6 +1,6 @@
 //! What was read, all in all.
 
-use super::Timestamp;
+use super::{Finding, Timestamp};
 use std::collections::BTreeMap;
 
 /// Totals of one or several captures.
@@ -12,11 +12,17 @@ pub struct Summary {
     pub bytes: u64,
     /// TCP and UDP flows.
     pub flows: u64,
+    /// Flows of a messenger.
+    pub detected: u64,
+    /// Flows that only have a messenger's port.
+    pub possible: u64,
+    /// Flows that nobody recognised and nobody looked at any further.
+    pub given_up: u64,
     /// Packets that the capture itself reports as lost.
     pub drops: u64,
-    /// Flows given up early to stay within memory.
+    /// Flows dropped early to stay within memory.
     pub evictions: u64,
-    /// TCP segments that brought bytes which were there already.
+    /// TCP segments and IP fragments that brought bytes which were there already.
     pub overlaps: u64,
     /// Frames that carried no TCP or UDP we could read, by reason.
     pub ignored: BTreeMap<&'static str, u64>,
@@ -44,11 +50,20 @@ impl Summary {
         }
     }
 
+    /// Counts a finding.
+    pub fn count(&mut self, finding: &Finding) {
+        self.detected += u64::from(finding.is_detection());
+        self.possible += u64::from(finding.is_possible());
+    }
+
     /// Adds another capture's totals.
     pub fn add(&mut self, other: &Self) {
         self.packets += other.packets;
         self.bytes += other.bytes;
         self.flows += other.flows;
+        self.detected += other.detected;
+        self.possible += other.possible;
+        self.given_up += other.given_up;
         self.drops += other.drops;
         self.evictions += other.evictions;
         self.overlaps += other.overlaps;

@@ -5,16 +5,14 @@ use crate::model::{Finding, Summary};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// One flow record a line, then the summary.
-pub fn write_ndjson(
-    findings: &[Finding],
-    summary: &Summary,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    for finding in findings {
-        write_line(&FlowRecord::from(finding), out)?;
-    }
-    write_line(&SummaryRecord::new(summary, findings), out)
+/// One flow record, on a line.
+pub fn write_flow(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    write_line(&FlowRecord::from(finding), out)
+}
+
+/// The summary record, on the last line.
+pub fn write_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    write_line(&SummaryRecord::new(summary), out)
 }
 
 fn write_line(record: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
@@ -33,7 +31,7 @@ pub fn write_json(findings: &[Finding], summary: &Summary, out: &mut dyn Write) 
     let document = Document {
         schema: super::SCHEMA,
         flows: findings.iter().map(FlowRecord::from).collect(),
-        summary: SummaryRecord::new(summary, findings),
+        summary: SummaryRecord::new(summary),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     out.write_all(b"\n")

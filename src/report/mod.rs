@@ -9,6 +9,6 @@ mod record;
 mod table;
 
 pub use clean::clean;
-pub use json::{write_json, write_ndjson};
+pub use json::{write_flow, write_json, write_summary};
 pub use record::{FlowRecord, SCHEMA, SummaryRecord};
 pub use table::{totals, write_table};

@@ -104,6 +104,7 @@ pub struct SummaryRecord<'a> {
     pub flows: u64,
     pub detected: u64,
     pub possible: u64,
+    pub given_up: u64,
     pub drops: u64,
     pub evictions: u64,
     pub overlaps: u64,
@@ -112,19 +113,17 @@ pub struct SummaryRecord<'a> {
 }
 
 impl<'a> SummaryRecord<'a> {
-    /// The totals, with the findings counted.
-    pub fn new(summary: &'a Summary, findings: &[Finding]) -> Self {
-        let count = |wanted: fn(&Finding) -> bool| {
-            findings.iter().filter(|finding| wanted(finding)).count()
-        };
+    /// The totals.
+    pub fn new(summary: &'a Summary) -> Self {
         Self {
             schema: SCHEMA,
             event_type: "summary",
             packets: summary.packets,
             bytes: summary.bytes,
             flows: summary.flows,
-            detected: count(Finding::is_detection) as u64,
-            possible: count(Finding::is_possible) as u64,
+            detected: summary.detected,
+            possible: summary.possible,
+            given_up: summary.given_up,
             drops: summary.drops,
             evictions: summary.evictions,
             overlaps: summary.overlaps,

@@ -45,7 +45,7 @@ pub fn write_table(findings: &[Finding], summary: &Summary, out: &mut dyn Write)
     if !possible.is_empty() {
         write_possible(&possible, out)?;
     }
-    writeln!(out, "\n{}", totals(findings, summary))
+    writeln!(out, "\n{}", totals(summary))
 }
 
 /// Groups detections by client host, messenger and account. A flow that names no account (a file transfer, a
@@ -179,20 +179,17 @@ fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> 
 }
 
 /// The closing line: packets, flows, what was not read, what was lost.
-pub fn totals(findings: &[Finding], summary: &Summary) -> String {
-    let found = findings
-        .iter()
-        .filter(|finding| finding.is_detection())
-        .count();
+pub fn totals(summary: &Summary) -> String {
     let Summary {
         packets,
         bytes,
         flows,
+        detected,
         ..
     } = summary;
     let mut parts = vec![
         format!("{packets} packets, {bytes} bytes, {flows} flows"),
-        format!("{found} of a messenger"),
+        format!("{detected} of a messenger"),
     ];
     let ignored: u64 = summary.ignored.values().sum();
     if ignored > 0 {
@@ -208,7 +205,7 @@ pub fn totals(findings: &[Finding], summary: &Summary) -> String {
     }
     let losses = [
         (summary.drops, "packets lost by the capture"),
-        (summary.evictions, "flows given up early"),
+        (summary.evictions, "flows dropped to stay within memory"),
     ];
     parts.extend(
         losses

@@ -55,6 +55,10 @@ pub(super) struct Entry<V> {
 }
 
 impl<V> Entry<V> {
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "it never lives anywhere else"
+    )]
     pub fn new(key: Key, since: Timestamp, value: V) -> Box<Self> {
         Box::new(Self {
             key,
