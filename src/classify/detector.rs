@@ -1,5 +1,6 @@
 //! The contract between the engine and a protocol family.
 
+use super::carrier::http::Sessions;
 use crate::model::{Confidence, Direction, Event, Evidence, Format, Transport};
 
 /// Where the bytes of a [`ProbeInput`] lie in their stream.
@@ -120,14 +121,21 @@ pub trait Dissector: Send {
     }
 }
 
-/// Collects what a dissector tells.
+/// Carriers inside each other that are opened: each costs a few stack frames, and nobody needs many.
+const MAX_DEPTH: u8 = 8;
+
+/// Collects what a dissector tells, and lends what lasts longer than one flow.
 #[derive(Debug, Default)]
-pub struct Events(Vec<Event>);
+pub struct Events {
+    told: Vec<Event>,
+    depth: u8,
+    sessions: Sessions,
+}
 
 impl Events {
     /// Tells one event.
     pub fn push(&mut self, event: Event) {
-        self.0.push(event);
+        self.told.push(event);
     }
 
     /// Tells that the stream was recognised (again, or better).
@@ -141,18 +149,59 @@ impl Events {
 
     /// Takes all events told so far, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
-        self.0.drain(..)
+        self.told.drain(..)
+    }
+
+    /// Takes the events away, to be dealt with while the rest is used; [`Self::recycle`] gives the room back.
+    pub fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Takes an emptied list back, so that its room is used again.
+    pub fn recycle(&mut self, mut room: Vec<Event>) {
+        room.clear();
+        room.append(&mut self.told);
+        self.told = room;
     }
 
     /// Whether nothing was told.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.told.is_empty()
+    }
+
+    /// How many events were told so far.
+    pub fn count(&self) -> usize {
+        self.told.len()
+    }
+
+    /// The events told since there were `count` of them.
+    pub fn since(&self, count: usize) -> &[Event] {
+        self.told.get(count..).unwrap_or_default()
+    }
+
+    /// The same, to be put right.
+    pub fn since_mut(&mut self, count: usize) -> &mut [Event] {
+        self.told.get_mut(count..).unwrap_or_default()
+    }
+
+    /// Does something one carrier further in; nothing at all when that is too deep.
+    pub fn deeper(&mut self, go: impl FnOnce(&mut Self)) {
+        if self.depth < MAX_DEPTH {
+            self.depth += 1;
+            go(self);
+            self.depth -= 1;
+        }
+    }
+
+    /// The sessions that many flows share.
+    pub const fn sessions(&mut self) -> &mut Sessions {
+        &mut self.sessions
     }
 }
 
 /// So that a test can look at what was told.
 impl AsRef<[Event]> for Events {
     fn as_ref(&self) -> &[Event] {
-        &self.0
+        &self.told
     }
 }

@@ -1,6 +1,7 @@
 //! Gathers what the streams tell into one finding a flow.
 
 use super::Events;
+use super::carrier::http::Place;
 use super::facts::Facts;
 use super::learned::{Expectation, Learned};
 use super::stream::{Context, Stream};
@@ -76,8 +77,8 @@ impl<'r> Engine<'r> {
         if self.events.is_empty() {
             return;
         }
-        let mut events = std::mem::take(&mut self.events);
-        for event in events.drain() {
+        let mut told = self.events.take();
+        for event in told.drain(..) {
             match event {
                 Event::Redirect {
                     target,
@@ -113,12 +114,26 @@ impl<'r> Engine<'r> {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     state.facts().named_host(hit, &name, via, info.packet);
                 }
+                Event::Through(target) => {
+                    let client = state.facts().tuple(info).client.ip;
+                    let known = self
+                        .learned
+                        .expected_through(client, &target, info.last_seen);
+                    if let Some(expectation) = known {
+                        state.facts().announced(expectation, info.packet);
+                    }
+                }
+                Event::PartOf(session) => {
+                    let facts = state.facts();
+                    facts.session.get_or_insert(session);
+                }
                 // Who opened the connection is known: a protocol's idea of client and server yields.
                 Event::ClientIs(_) if info.opening_seen => {}
                 event => state.facts().take(event, info.packet),
             }
         }
-        self.events = events;
+        self.events.recycle(told);
+        self.share_session(info, state);
     }
 
     /// What is known of a flow before its first byte.
@@ -156,6 +171,44 @@ impl<'r> Engine<'r> {
     fn after_bytes(&mut self, info: &FlowInfo, state: &mut FlowState, was_given_up: bool) {
         self.given_up += u64::from(!was_given_up && state.stream.is_given_up());
         self.take_events(info, state);
+    }
+
+    /// Tells the session what this flow is, and this flow what the session is.
+    fn share_session(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        let Some(facts) = state.facts.as_deref_mut() else {
+            return;
+        };
+        let Some(session) = facts.session.clone() else {
+            return;
+        };
+        if let Some((format, confidence)) = facts.recognised() {
+            self.events
+                .sessions()
+                .recognised(&session, format, confidence);
+        }
+        if let Some(known) = self.events.sessions().known(&session) {
+            facts.part_of(known, info.id, info.packet);
+        }
+    }
+
+    /// Whose session the flow is a part of.
+    fn name_user(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        if let Some(facts) = state.facts.as_deref_mut()
+            && let Some(session) = &facts.session
+            && let Some(known) = self.events.sessions().known(session)
+        {
+            facts.session_of(known, info.id);
+        }
+    }
+
+    /// Says whose events come next, so that sessions over several flows know theirs.
+    fn visit(&mut self, info: &FlowInfo) {
+        let FiveTuple { client, server, .. } = info.tuple;
+        self.events.sessions().visit(Place {
+            flow: info.id,
+            senders: [Some(client.ip), Some(server.ip)],
+            now: info.last_seen,
+        });
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
@@ -247,6 +300,7 @@ impl FlowHandler for Engine<'_> {
         direction: Direction,
         chunk: Chunk<'_>,
     ) {
+        self.visit(info);
         let context = Self::context(info, state);
         let was = state.stream.is_given_up();
         match chunk {
@@ -261,6 +315,7 @@ impl FlowHandler for Engine<'_> {
     }
 
     fn stream_end(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
+        self.visit(info);
         let context = Self::context(info, state);
         state.stream.end_of(direction, context, &mut self.events);
         self.take_events(info, state);
@@ -274,6 +329,7 @@ impl FlowHandler for Engine<'_> {
         payload: &[u8],
         wire_len: usize,
     ) {
+        self.visit(info);
         let context = Self::context(info, state);
         let was = state.stream.is_given_up();
         state
@@ -301,9 +357,13 @@ impl FlowHandler for Engine<'_> {
     }
 
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
+        self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state);
         self.name_port(info, &mut state);
+        // A poll says nothing else, and its session may be known by now.
+        self.share_session(info, &mut state);
+        self.name_user(info, &mut state);
         self.name_server(info, &mut state);
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),

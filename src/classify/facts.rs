@@ -1,10 +1,11 @@
 //! What is known of one flow, and the verdict that follows from it.
 
+use super::carrier::http::Known;
 use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Confidence, Direction, Event, Evidence, EvidenceKind, Finding, FiveTuple, Format, Service,
-    ServiceHint,
+    ServiceHint, SessionKey, feature,
 };
 use std::collections::BTreeSet;
 
@@ -31,6 +32,8 @@ pub struct Facts {
     /// Another flow announced this one.
     announced: Option<Format>,
     learned_from: Option<u64>,
+    /// The session that this flow carries a part of; of several, the first.
+    pub session: Option<SessionKey>,
     /// The server's port is a messenger's.
     pub port: Option<(Service, Evidence)>,
     swapped: bool,
@@ -126,7 +129,11 @@ impl Facts {
                 }
             }
             // Of use to other flows; the engine has dealt with them.
-            Event::Redirect { .. } | Event::Host { .. } | Event::Resolved { .. } => {}
+            Event::Redirect { .. }
+            | Event::Host { .. }
+            | Event::Resolved { .. }
+            | Event::Through(_)
+            | Event::PartOf(_) => {}
         }
     }
 
@@ -192,6 +199,48 @@ impl Facts {
         }
         self.learned_from = Some(*from_flow);
         self.announced = Some(format.clone());
+    }
+
+    /// Whose the session is that this flow is a part of, as flows before it said. Asked when the flow is over, so that
+    /// it does not matter how slowly they spoke.
+    pub fn session_of(&mut self, known: &Known, this_flow: u64) {
+        let earlier = known
+            .accounts
+            .iter()
+            .filter(|(_, teacher)| **teacher < this_flow);
+        for (name, _) in earlier {
+            add_name(&mut self.accounts, name.clone());
+        }
+    }
+
+    /// What other flows of its session say.
+    pub fn part_of(&mut self, known: &Known, this_flow: u64, packet: u64) {
+        for (service, hint) in &known.hints {
+            self.hint(service.clone(), *hint);
+        }
+        if known.first_flow != this_flow {
+            // Closer than an announcement, which is for anybody behind the client's address.
+            self.learned_from = Some(known.first_flow);
+            self.add_evidence(Evidence {
+                kind: EvidenceKind::Learned,
+                what: "session",
+                detail: format!("the same session as flow {}", known.first_flow),
+                packet,
+            });
+        }
+        let by_content = self.recognised().is_some();
+        if let Some((format, confidence)) = known.format.as_ref().filter(|_| !by_content) {
+            self.format = Some(format.clone());
+            self.confidence = Some(*confidence);
+            self.features.insert(feature::HTTP.to_owned());
+        }
+    }
+
+    /// The messenger's format that this flow was recognised as, and how sure.
+    pub fn recognised(&self) -> Option<(&Format, Confidence)> {
+        let format = self.format.as_ref()?;
+        format.service.as_ref()?;
+        Some((format, self.confidence?))
     }
 
     fn hint(&mut self, service: Service, hint: ServiceHint) {
@@ -335,7 +384,7 @@ fn add_name(names: &mut BTreeSet<String>, name: String) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Service};
+    use super::{Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Known, Service};
     use crate::model::{Event, ServiceHint};
 
     const AIM_BOS: Format = Format::messenger(Service::OSCAR, "oscar", "bos");
@@ -444,5 +493,35 @@ mod tests {
             is("msn", Confidence::Confirmed),
             "the hint is for OSCAR only"
         );
+    }
+
+    #[test]
+    fn a_session_names_its_flows_and_earlier_flows_name_their_user() {
+        let known = Known {
+            first_flow: 4,
+            format: Some((
+                Format::messenger(Service::MSN, "msn-http", "gateway"),
+                Confidence::Confirmed,
+            )),
+            accounts: [("alice@example.com".to_owned(), 6)].into(),
+            hints: Vec::new(),
+        };
+        let mut poll = Facts::default();
+        identified(&mut poll, Format::other("http"), Confidence::Confirmed);
+        poll.part_of(&known, 7, 1);
+        poll.session_of(&known, 7);
+        assert_eq!(verdict(&poll), is("msn", Confidence::Confirmed));
+        assert_eq!((poll.learned_from, poll.accounts.len()), (Some(4), 1));
+
+        let mut first = Facts::default();
+        first.part_of(&known, 4, 1);
+        first.session_of(&known, 4);
+        assert_eq!((first.learned_from, first.accounts.len()), (None, 0));
+
+        // Content of its own counts more.
+        let mut other = Facts::default();
+        identified(&mut other, AIM_BOS, Confidence::Probable);
+        other.part_of(&known, 8, 1);
+        assert_eq!(verdict(&other), is("oscar", Confidence::Probable));
     }
 }

@@ -145,6 +145,26 @@ impl Learned {
             .filter(|known| known.client.is_none_or(|only| only == client))
     }
 
+    /// Was a connection from `client` announced that a proxy is asked for?
+    pub fn expected_through(
+        &self,
+        client: IpAddr,
+        target: &Target,
+        now: Timestamp,
+    ) -> Option<&Expectation> {
+        match target {
+            Target::Address(ip, port) => self.expected(client, Endpoint::new(*ip, (*port)?), now),
+            // Whoever has a proxy need not ask DNS.
+            Target::Host(name, port) => self
+                .awaited
+                .get(name, now)
+                .filter(|(awaited, known)| {
+                    Some(*awaited) == *port && known.client.is_none_or(|only| only == client)
+                })
+                .map(|(_, known)| known),
+        }
+    }
+
     /// What DNS said about an address.
     pub fn names(&self, ip: IpAddr, now: Timestamp) -> Option<&Names> {
         self.names.get(&ip, now)

@@ -13,4 +13,4 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
 ];
 
 /// The messengers that hide in HTTP.
-pub const HTTP: &[&[&dyn HttpMessenger]] = &[msn::HTTP, yahoo::HTTP];
+pub const HTTP: &[&[&dyn HttpMessenger]] = &[oscar::HTTP, msn::HTTP, yahoo::HTTP];

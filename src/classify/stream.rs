@@ -379,15 +379,25 @@ impl Side {
     }
 }
 
-/// Asks every detector; a proof beats a signature, and the registry's order decides between equals.
+/// Asks every detector. A proof beats a signature; of two proofs the one that begins first holds the other inside it,
+/// as HTTP holds what it carries; else the registry's order decides.
 fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
+    let mut certain: Option<(&'static dyn Detector, Claim)> = None;
     let mut likely = None;
     let mut wait: Option<(usize, usize)> = None;
     let detectors = registry::FAMILIES.iter().copied().flatten().copied();
     for detector in detectors.filter(|detector| detector.transport() == transport) {
         match detector.probe(input) {
-            Probe::Certain(claim) => {
+            Probe::Certain(claim) if claim.offset == 0 => {
                 return Answer::Claimed(detector, claim, Confidence::Confirmed);
+            }
+            Probe::Certain(claim) => {
+                if certain
+                    .as_ref()
+                    .is_none_or(|(_, known)| claim.offset < known.offset)
+                {
+                    certain = Some((detector, claim));
+                }
             }
             Probe::Likely(claim) if likely.is_none() => likely = Some((detector, claim)),
             Probe::Likely(_) | Probe::No => {}
@@ -400,6 +410,9 @@ fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
                 ));
             }
         }
+    }
+    if let Some((detector, claim)) = certain {
+        return Answer::Claimed(detector, claim, Confidence::Confirmed);
     }
     match (likely, wait) {
         (Some((detector, claim)), _) => Answer::Claimed(detector, claim, Confidence::Probable),

@@ -1,6 +1,6 @@
 //! What a dissector tells about a stream.
 
-use super::{Confidence, Direction, Evidence, Format, Service};
+use super::{Confidence, Direction, Evidence, Format, Service, SessionKey};
 use std::net::IpAddr;
 
 /// How strong a hint is that an OSCAR flow is AIM or ICQ; a lower variant beats a higher one.
@@ -98,7 +98,7 @@ pub enum Event {
     Host {
         /// The name, lower case, without a final dot.
         name: String,
-        /// `tls-sni`, `http-host` or `http-connect`.
+        /// `tls-sni`, `http-host`, `http-connect`, or the SOCKS that was asked for it.
         via: &'static str,
     },
     /// A DNS answer: `name` (the name asked for) has these addresses.
@@ -110,4 +110,8 @@ pub enum Event {
     },
     /// A carrier unwrapped an inner stream: a further step of the flow's path, such as `http-connect`.
     Carried(&'static str),
+    /// A proxy was asked to connect there: what was announced of that endpoint holds for what runs inside.
+    Through(Target),
+    /// The flow carries a part of this session, which other flows carry as well.
+    PartOf(SessionKey),
 }

@@ -7,6 +7,7 @@ mod flow;
 mod link;
 mod packet;
 mod service;
+mod session;
 mod summary;
 mod time;
 
@@ -17,5 +18,6 @@ pub use flow::{Direction, Endpoint, FiveTuple, FlowKey, Transport};
 pub use link::LinkType;
 pub use packet::{Layer, LayerPath, MAX_LAYERS, Packet, TcpFlags, TcpHeader, TransportHeader};
 pub use service::{Format, Service, feature, risk};
+pub use session::{SessionId, SessionKey};
 pub use summary::Summary;
 pub use time::Timestamp;

@@ -68,7 +68,7 @@ fn gateway() -> Scenario {
             .account(me)
             .software(MSN_6)
             .uses(&["sign-on", "http"]));
-    // The session goes on over another connection; nothing here says whose it is.
+    // The session goes on over another connection; only its id says whose it is.
     let second = Talk::tcp("10.0.2.12:50701", GATEWAY, 2600)
         .client(request(
             "SessionID=1767323045.19133",
@@ -86,7 +86,7 @@ fn gateway() -> Scenario {
             "1767323045.19136",
             "XFR 8 SB 207.46.26.172:1863 CKI 1767323061.5.9001\r\n",
         ))
-        .is(truth().uses(&["http"]));
+        .is(truth().account(me).uses(&["http"]));
     let from = format!("{bob} Bob");
     let third = Talk::tcp("10.0.2.12:50702", GATEWAY, 6200)
         .client(request(

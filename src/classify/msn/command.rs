@@ -127,6 +127,16 @@ impl Reader {
         self.overlong = false;
     }
 
+    /// Whether a command has begun and not ended.
+    pub fn is_inside(&self) -> bool {
+        matches!(self.mode, Mode::Payload { .. }) || !self.line.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.line.capacity().saturating_add(self.payload.capacity())
+    }
+
     fn keep_line(&mut self, bytes: &[u8]) {
         if self.overlong || self.line.len() + bytes.len() > MAX_LINE {
             self.line.clear();

@@ -22,6 +22,15 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// What was told so far is to be told again when it is met again. Whose session it is stays known.
+    pub fn tell_again(&mut self) {
+        self.features.clear();
+        self.risks.clear();
+        self.clients.clear();
+        self.peers.clear();
+        self.redirects.clear();
+    }
+
     /// A feature was used.
     pub fn feature(&mut self, word: &'static str, out: &mut Events) {
         if is_new(&mut self.features, word) {

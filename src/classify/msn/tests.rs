@@ -888,6 +888,7 @@ fn the_gateway_is_known_by_path_query_type_and_header() {
             .response(
                 &ResponseHead {
                     status: 200,
+                    asked: None,
                     headers,
                 },
                 body,
@@ -925,6 +926,7 @@ fn the_gateway_carries_several_commands_or_none() {
     ];
     let response = ResponseHead {
         status: 200,
+        asked: None,
         headers: &headers,
     };
     let chat = message("MSG bob@example.com Bob", "text/plain", b"Hi");
@@ -937,7 +939,7 @@ fn the_gateway_carries_several_commands_or_none() {
     for side in [(true, true), (true, false), (false, true)] {
         let mut whole = None;
         for step in [1 << 20, 1, 3] {
-            let mut dissector = HTTP[0].dissector();
+            let mut dissector = HTTP[0].dissector(Direction::ToServer);
             let mut out = Events::default();
             for _ in 0..2 {
                 if side.0 {
@@ -978,4 +980,41 @@ fn the_gateway_carries_several_commands_or_none() {
         };
         assert_eq!(events.contains(&next), side.1);
     }
+}
+
+#[test]
+fn a_command_may_go_on_in_another_connection_of_its_session() {
+    let chat = message("MSG bob@example.com Bob", "text/plain", b"lunch at noon?");
+    let (first, rest) = chat.split_at(50);
+    let told = |bodies: [(&str, &[u8]); 3]| {
+        let mut out = Events::default();
+        bodies.map(|(session, body)| {
+            let headers = [TYPE, ("X-MSN-Messenger", session.as_bytes())];
+            let response = ResponseHead {
+                status: 200,
+                asked: None,
+                headers: &headers,
+            };
+            let mut dissector = HTTP[0].dissector(Direction::ToServer);
+            dissector.response(&response, &mut out);
+            dissector.response_body(body, &mut out);
+            out.drain()
+                .any(|event| event == Event::Peer("bob@example.com".to_owned()))
+        })
+    };
+    let (mine, other) = ("SessionID=1.2", "SessionID=2.2");
+    assert_eq!(
+        told([(mine, first), (other, b"QNG 50\r\n"), (mine, rest)]),
+        [false, false, true]
+    );
+    // The rest is another session's, or was not captured.
+    assert_eq!(
+        told([(mine, first), (other, rest), (other, b"QNG 50\r\n")]),
+        [false; 3]
+    );
+    let joins: &[u8] = b"JOI bob@example.com Bob 268435508\r\n";
+    assert_eq!(
+        told([(mine, &chat[..60]), (other, b""), (mine, joins)]),
+        [false, false, true]
+    );
 }

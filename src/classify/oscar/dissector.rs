@@ -68,6 +68,19 @@ pub struct FlapDissector {
     facts: Facts,
 }
 
+impl FlapDissector {
+    /// What was told so far is to be told again when it is met again.
+    pub fn tell_again(&mut self) {
+        self.facts.told = Told::default();
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        let readers: usize = self.readers.iter().map(FrameReader::held).sum();
+        readers.saturating_add(size_of::<Self>())
+    }
+}
+
 impl Dissector for FlapDissector {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let Self { readers, facts } = self;

@@ -3,7 +3,7 @@
 //!
 //! `detector` recognises FLAP by walking frames (`chain`); `dissector` follows them (`flap`) and
 //! hands SNACs (`snac`, `generic`, `signon`, `icbm`, `rendezvous`, `icq`) and lines of TOC
-//! (`toc`) to those who know what they say.
+//! (`toc`) to those who know what they say. `http` is for FLAP in the bodies of HTTP messages.
 
 mod ars;
 mod bytes;
@@ -12,6 +12,7 @@ mod detector;
 mod dissector;
 mod flap;
 mod generic;
+mod http;
 mod hunt;
 mod icbm;
 mod icq;
@@ -28,6 +29,10 @@ mod tlv;
 mod toc;
 
 use crate::classify::Detector;
+use crate::classify::carrier::http::HttpMessenger;
 
 /// Detectors of this family.
 pub const DETECTORS: &[&dyn Detector] = &[&detector::Flap, &oft::Oft, &odc::Odc, &ars::Ars];
+
+/// Messengers of this family inside HTTP.
+pub const HTTP: &[&dyn HttpMessenger] = &[&http::OscarHttp];

@@ -5,7 +5,7 @@ use super::http_dissector::YahooHttpDissector;
 use super::ymsg::service;
 use crate::classify::Claim;
 use crate::classify::carrier::http::{HttpDissector, HttpMessenger, RequestHead, ResponseHead};
-use crate::model::{Evidence, Format, Service};
+use crate::model::{Direction, Evidence, Format, Service};
 use memchr::memmem;
 
 /// What an HTTP exchange is to the messenger.
@@ -212,8 +212,8 @@ impl HttpMessenger for YahooHttp {
         web_chat(body).then(|| (claim(Kind::WebChat, false, "<Ymsg Command="), false))
     }
 
-    fn dissector(&self) -> Box<dyn HttpDissector> {
-        Box::new(YahooHttpDissector::default())
+    fn dissector(&self, client: Direction) -> Box<dyn HttpDissector> {
+        Box::new(YahooHttpDissector::new(client))
     }
 }
 
@@ -250,6 +250,7 @@ mod tests {
     fn answer(body: &[u8]) -> Option<(&'static str, bool)> {
         let head = ResponseHead {
             status: 200,
+            asked: None,
             headers: &[],
         };
         YahooHttp

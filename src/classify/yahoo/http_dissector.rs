@@ -6,7 +6,7 @@ use super::stream::Stream;
 use crate::classify::Events;
 use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead};
 use crate::model::{
-    Confidence, Direction, Event, Evidence, Format, Service, Target, feature, risk,
+    Confidence, Direction, Event, Evidence, Format, Service, SessionId, Target, feature, risk,
 };
 
 /// Where the pager answers that the capacity host sends the client to.
@@ -31,6 +31,8 @@ enum Body {
 /// One connection.
 #[derive(Debug)]
 pub struct YahooHttpDissector {
+    /// The direction of requests.
+    client: Direction,
     kind: Option<Kind>,
     session: Session,
     request: Body,
@@ -39,9 +41,11 @@ pub struct YahooHttpDissector {
     response_left: Option<u64>,
 }
 
-impl Default for YahooHttpDissector {
-    fn default() -> Self {
+impl YahooHttpDissector {
+    /// A connection whose requests go in this direction.
+    pub fn new(client: Direction) -> Self {
         Self {
+            client,
             kind: None,
             session: Session::http(Kind::Gateway.role()),
             request: Body::Opaque,
@@ -98,9 +102,16 @@ fn relay(head: &RequestHead<'_>, out: &mut Events) {
     }
 }
 
+/// The id that the server gave the session, if it did.
+fn session_id(id: [u8; 4]) -> Option<SessionId> {
+    (id != [0; 4])
+        .then(|| SessionId::new("ymsg-http", &id))
+        .flatten()
+}
+
 fn read(
     body: &mut Body,
-    direction: Direction,
+    (direction, client): (Direction, Direction),
     bytes: &[u8],
     session: &mut Session,
     out: &mut Events,
@@ -130,11 +141,11 @@ fn read(
             _ => (Body::Opaque, &held[..]),
         };
         *body = next;
-        read(body, direction, first, session, out);
+        read(body, (direction, client), first, session, out);
         // `held` took at most 64 bytes of this piece; the rest follows.
         let rest = bytes.get(64..).unwrap_or_default();
         if !rest.is_empty() {
-            read(body, direction, rest, session, out);
+            read(body, (direction, client), rest, session, out);
         }
         return;
     }
@@ -142,7 +153,13 @@ fn read(
         Body::Packets { stream, once } => {
             let mut bytes = bytes;
             while let Some((packet, rest)) = stream.next(bytes) {
+                let before = out.count();
                 session.packet(direction, &packet, out);
+                // Packets are whole in their bodies, but not every one says whose it is.
+                if let Some(id) = session_id(packet.header.session) {
+                    let key = out.sessions().key(&id, client);
+                    out.session_told(&key, before);
+                }
                 if *once {
                     // The packet's length ends with key 29; the file behind it is none of our business.
                     *body = Body::Opaque;
@@ -225,7 +242,7 @@ impl HttpDissector for YahooHttpDissector {
     fn request_body(&mut self, bytes: &[u8], out: &mut Events) {
         read(
             &mut self.request,
-            Direction::ToServer,
+            (Direction::ToServer, self.client),
             bytes,
             &mut self.session,
             out,
@@ -246,7 +263,7 @@ impl HttpDissector for YahooHttpDissector {
     fn response_body(&mut self, bytes: &[u8], out: &mut Events) {
         read(
             &mut self.response,
-            Direction::ToClient,
+            (Direction::ToClient, self.client),
             bytes,
             &mut self.session,
             out,
@@ -280,7 +297,7 @@ mod tests {
         answered: &[u8],
     ) -> Vec<Event> {
         let cut = |step: usize| {
-            let mut dissector = YahooHttpDissector::default();
+            let mut dissector = YahooHttpDissector::new(Direction::ToServer);
             let mut out = Events::default();
             dissector.request(head, &mut out);
             sent.chunks(step)
@@ -288,6 +305,7 @@ mod tests {
             dissector.response(
                 &ResponseHead {
                     status: 200,
+                    asked: None,
                     headers,
                 },
                 &mut out,

@@ -47,7 +47,7 @@ pub enum Version {
     Unknown,
 }
 
-/// A packet's header. All numbers are big-endian; the session id (opaque) is left out.
+/// A packet's header. All numbers are big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The version, see [`Version`].
@@ -58,6 +58,8 @@ pub struct Header {
     pub service: u16,
     /// 1 is a server's answer; otherwise presence, or an error.
     pub status: u32,
+    /// Chosen by the server; 0 before that. Only ever compared.
+    pub session: [u8; 4],
 }
 
 impl Header {
@@ -80,10 +82,7 @@ impl Header {
             t1,
             t2,
             t3,
-            _,
-            _,
-            _,
-            _,
+            session @ ..,
         ] = bytes.first_chunk::<HEADER>()?
         else {
             return None;
@@ -93,6 +92,7 @@ impl Header {
             length: u16::from_be_bytes([l0, l1]),
             service: u16::from_be_bytes([s0, s1]),
             status: u32::from_be_bytes([t0, t1, t2, t3]),
+            session,
         })
     }
 

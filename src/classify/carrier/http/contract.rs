@@ -1,6 +1,7 @@
 //! The contract between the HTTP carrier and the messengers that speak over it.
 
 use crate::classify::{Claim, Events};
+use crate::model::{Direction, SessionId};
 
 /// The head of an HTTP request.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub struct RequestHead<'a> {
 pub struct ResponseHead<'a> {
     /// Status code.
     pub status: u16,
+    /// The session that the request named, if the request was seen.
+    pub asked: Option<&'a SessionId>,
     /// Name and value of each header field, in order.
     pub headers: &'a [(&'a str, &'a [u8])],
 }
@@ -64,8 +67,15 @@ pub trait HttpMessenger: Sync {
     /// The same for a response, for captures that show the server's side only.
     fn response(&self, head: &ResponseHead<'_>, body: &[u8]) -> Option<(Claim, bool)>;
 
-    /// Follows the exchanges of a connection that was claimed.
-    fn dissector(&self) -> Box<dyn HttpDissector>;
+    /// The session that a request would belong to if it is the messenger's. A name is not a proof: it counts
+    /// where the session is known by something else.
+    fn session(&self, head: &RequestHead<'_>) -> Option<SessionId> {
+        let _ = head;
+        None
+    }
+
+    /// Follows the exchanges of a connection that was claimed; requests go in the direction `client`.
+    fn dissector(&self, client: Direction) -> Box<dyn HttpDissector>;
 }
 
 /// Follows HTTP exchanges of a messenger. Fed with every message of the connection from the claimed one on;
@@ -83,4 +93,32 @@ pub trait HttpDissector: Send {
     fn gap(&mut self, from_client: bool, out: &mut Events) {
         let _ = (from_client, out);
     }
+}
+
+/// A part of a session that is spread over many connections.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// A body begins; its number in the session, if the messenger counts them.
+    Begin(Option<u32>),
+    /// The next bytes of what runs inside.
+    Bytes {
+        /// Which of the session's inner connections, where there are several.
+        channel: u32,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// Bytes are missing, nobody knows how many.
+    Lost,
+}
+
+/// What runs inside a session that is spread over many connections. Kept with the session, fed from all its flows.
+pub trait Inside: Send {
+    /// The next part, from the client or from the server.
+    fn take(&mut self, from_client: bool, part: Part<'_>, out: &mut Events);
+
+    /// Another flow goes on: what was told of the last one is to be told again.
+    fn tell_again(&mut self);
+
+    /// Bytes held: sessions share a limit.
+    fn held(&self) -> usize;
 }

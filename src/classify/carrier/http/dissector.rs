@@ -3,9 +3,9 @@
 use super::contract::{HttpDissector, HttpMessenger, RequestHead, ResponseHead, header};
 use super::framer::{Body, Framer, Piece, Visitor};
 use super::start::{self, Start};
-use crate::classify::stream::{Context, Stream};
+use crate::classify::carrier::tunnel::Tunnel;
 use crate::classify::{Claim, Dissector, Events, registry};
-use crate::model::{Confidence, Direction, Event, Transport};
+use crate::model::{Confidence, Direction, Event, SessionId, Target};
 use std::collections::VecDeque;
 
 /// Body bytes that a messenger is shown to decide.
@@ -16,11 +16,18 @@ const MAX_HOSTS: usize = 16;
 const MAX_PENDING: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum Method {
     Connect,
     /// The response has no body whatever its head says.
     Head,
     Other,
+}
+
+/// A request that waits for its response.
+struct Asked {
+    method: Method,
+    /// The session that it names, if it is some messenger's.
+    session: Option<SessionId>,
 }
 
 /// A message whose first body bytes are still gathered, so that a messenger can be shown them.
@@ -28,6 +35,8 @@ enum Asked {
 struct Message {
     head: Vec<u8>,
     body: Vec<u8>,
+    /// A response's: what its request named.
+    asked: Option<SessionId>,
 }
 
 /// Everything but the framing, which runs beside it.
@@ -40,7 +49,9 @@ struct Exchange {
     /// Per direction: whether its last head was a request. Directions may be labelled the wrong way round.
     requests: [bool; 2],
     hosts: Vec<String>,
-    tunnel: Option<Box<Stream>>,
+    /// What the response at hand answers.
+    answered: Option<SessionId>,
+    tunnel: Option<Tunnel>,
     tunnel_port: u16,
     /// A CONNECT was granted: both directions change at once.
     granted: bool,
@@ -71,11 +82,7 @@ impl Dissector for Connection {
         exchange.show(direction, out);
         let inside = framers[direction.index()].gap(missing);
         if let Some(tunnel) = &mut exchange.tunnel {
-            let context = Context {
-                server_port: exchange.tunnel_port,
-                expected: None,
-            };
-            tunnel.gap(direction, missing, context, out);
+            tunnel.gap(direction, missing, out);
         } else if let Some(messenger) = &mut exchange.messenger {
             messenger.gap(exchange.requests[direction.index()], out);
         }
@@ -87,13 +94,6 @@ impl Dissector for Connection {
     fn end(&mut self, out: &mut Events) {
         for direction in Direction::BOTH {
             self.exchange.show(direction, out);
-            if let Some(tunnel) = &mut self.exchange.tunnel {
-                let context = Context {
-                    server_port: self.exchange.tunnel_port,
-                    expected: None,
-                };
-                tunnel.end_of(direction, context, out);
-            }
         }
         if let Some(tunnel) = &mut self.exchange.tunnel {
             tunnel.end(out);
@@ -119,6 +119,7 @@ impl Visitor for Side<'_> {
         let message = Message {
             head: head.to_vec(),
             body: Vec::new(),
+            asked: self.exchange.answered.take(),
         };
         self.exchange.waiting[self.direction.index()] = Some(message);
         body.unwrap_or(Body::UntilClose)
@@ -135,15 +136,11 @@ impl Visitor for Side<'_> {
             Piece::End => exchange.show(*direction, out),
             Piece::Inner(bytes) => {
                 exchange.show(*direction, out);
-                let context = Context {
-                    server_port: exchange.tunnel_port,
-                    expected: None,
-                };
-                let tunnel = exchange.tunnel.get_or_insert_with(|| {
-                    out.push(Event::Carried("http-connect"));
-                    Box::new(Stream::new(Transport::Tcp, true))
-                });
-                tunnel.feed(*direction, bytes, context, out);
+                let port = exchange.tunnel_port;
+                let tunnel = exchange
+                    .tunnel
+                    .get_or_insert_with(|| Tunnel::new("http-connect", port));
+                tunnel.feed(*direction, bytes, out);
             }
         }
     }
@@ -151,19 +148,27 @@ impl Visitor for Side<'_> {
 
 impl Side<'_> {
     fn request(&mut self, head: &RequestHead<'_>) -> Body {
-        let connect = head.method == "CONNECT";
-        let asked = match head.method {
-            "CONNECT" => Asked::Connect,
-            "HEAD" => Asked::Head,
-            _ => Asked::Other,
+        let method = match head.method {
+            "CONNECT" => Method::Connect,
+            "HEAD" => Method::Head,
+            _ => Method::Other,
         };
-        if self.exchange.asked.len() < MAX_PENDING {
-            self.exchange.asked.push_back(asked);
+        let mut messengers = registry::HTTP.iter().copied().flatten();
+        let session = messengers.find_map(|messenger| messenger.session(head));
+        if let Some(session) = &session {
+            let key = self.out.sessions().key(session, self.direction);
+            self.out.push(Event::PartOf(key));
         }
-        if connect {
+        if self.exchange.asked.len() < MAX_PENDING {
+            self.exchange.asked.push_back(Asked { method, session });
+        }
+        if method == Method::Connect {
             let (host, port) = split_port(head.target);
             self.exchange.tunnel_port = port.unwrap_or(443);
             self.tell_host(host, "http-connect");
+            if let Some(target) = Target::parse(head.target) {
+                self.out.push(Event::Through(target));
+            }
             return Body::PerhapsTunnel;
         }
         if let Some((_, rest)) = head.target.split_once("://") {
@@ -184,15 +189,18 @@ impl Side<'_> {
             return Body::Length(0);
         }
         let asked = self.exchange.asked.pop_front();
+        let (asked, session) =
+            asked.map_or((None, None), |asked| (Some(asked.method), asked.session));
+        self.exchange.answered = session;
         let success = (200..300).contains(&head.status);
         // Where only the server's side was captured, the reason phrase of every common proxy tells.
         let unasked_tunnel =
             asked.is_none() && reason.eq_ignore_ascii_case("connection established");
-        if success && (asked == Some(Asked::Connect) || unasked_tunnel) {
+        if success && (asked == Some(Method::Connect) || unasked_tunnel) {
             self.exchange.granted = true;
             return Body::Tunnel;
         }
-        if asked == Some(Asked::Head) || head.status == 204 || head.status == 304 {
+        if asked == Some(Method::Head) || head.status == 204 || head.status == 304 {
             return Body::Length(0);
         }
         declared_body(head.headers).unwrap_or(Body::UntilClose)
@@ -235,11 +243,15 @@ impl Exchange {
 
     /// Shows the waiting message to the messenger of this connection, or asks all whether it is theirs.
     fn show(&mut self, direction: Direction, out: &mut Events) {
-        let Some(Message { head, body }) = self.waiting[direction.index()].take() else {
+        let Some(Message { head, body, asked }) = self.waiting[direction.index()].take() else {
             return;
         };
         if start::at(&head) == Start::Response {
             with_response(&head, |head, _| {
+                let head = &ResponseHead {
+                    asked: asked.as_ref(),
+                    ..*head
+                };
                 self.choose(
                     |messenger| messenger.response(head, &body),
                     false,
@@ -289,13 +301,14 @@ impl Exchange {
             } else {
                 Confidence::Probable
             };
-            out.push(Event::ClientIs(if from_client {
+            let client = if from_client {
                 direction
             } else {
                 direction.reverse()
-            }));
+            };
+            out.push(Event::ClientIs(client));
             out.identified(claim.format, confidence, claim.evidence);
-            self.messenger = Some(messenger.dissector());
+            self.messenger = Some(messenger.dissector(client));
         }
     }
 }
@@ -352,6 +365,7 @@ fn with_response<T>(head: &[u8], f: impl FnOnce(&ResponseHead<'_>, &str) -> T) -
     Some(f(
         &ResponseHead {
             status: parsed.code?,
+            asked: None,
             headers: &headers,
         },
         parsed.reason.unwrap_or_default(),
