@@ -5,7 +5,7 @@ use imwarden::flow::{Budget, Chunk, Reassembler};
 use imwarden::model::Timestamp;
 
 /// Segments lie in the first so many bytes of the stream, where first copies are remembered.
-const SPAN: usize = 1 << 17;
+const SPAN: usize = 1 << 13;
 /// Nothing that one input can bring.
 const ROOMY: usize = 1 << 30;
 
@@ -48,7 +48,7 @@ pub fn reassembler(data: &[u8]) {
         };
         // Where: mostly near what comes next.
         let place = match op & 3 {
-            0 => usize::from(input.u16()),
+            0 => usize::from(input.u16()) % SPAN,
             1 => stream.next(),
             2 => stream.next() + usize::from(input.u8()),
             _ => stream.next().saturating_sub(usize::from(input.u8())),
