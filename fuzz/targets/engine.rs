@@ -50,6 +50,8 @@ fn said(finding: &Finding) -> String {
     let evidence: Vec<_> = finding
         .evidence
         .iter()
+        // Of two flows of one session, each may have told the other.
+        .filter(|evidence| evidence.what != "session")
         .map(|evidence| (evidence.kind, evidence.what))
         .collect();
     format!(

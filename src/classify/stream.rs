@@ -132,7 +132,7 @@ impl Stream {
                     Start::Joined
                 });
                 let claim = side.probe(direction, bytes, context, self.clock);
-                self.conclude(direction, claim, out);
+                self.conclude(direction, claim, context, out);
             }
         }
     }
@@ -154,7 +154,7 @@ impl Stream {
                     side.restart(Start::Joined);
                     side.done = side.seen >= SEARCH;
                 }
-                self.conclude(direction, claim, out);
+                self.conclude(direction, claim, context, out);
                 if let State::Decided(dissector) = &mut self.state {
                     dissector.gap(direction, missing, out);
                 }
@@ -168,7 +168,7 @@ impl Stream {
             let side = &mut sides[direction.index()];
             let claim = side.last_chance(direction, context);
             side.done = true;
-            self.conclude(direction, claim, out);
+            self.conclude(direction, claim, context, out);
         }
     }
 
@@ -219,6 +219,7 @@ impl Stream {
         &mut self,
         direction: Direction,
         claim: Option<(&'static dyn Detector, Claim, Confidence)>,
+        context: Context,
         out: &mut Events,
     ) {
         let State::Undecided(Some(sides)) = &mut self.state else {
@@ -235,6 +236,7 @@ impl Stream {
             .kept
             .drain(..claim.offset.min(sides[direction.index()].kept.len()));
         sides[direction.index()].dropped |= claim.offset > 0;
+        sides[direction.reverse().index()].look_again(direction.reverse(), context);
         self.decide(detector, &claim, confidence, direction, out);
         let State::Decided(dissector) = &mut self.state else {
             return;
@@ -299,6 +301,16 @@ impl Side {
             ended,
             server_port: context.server_port,
             expected: context.expected,
+        }
+    }
+
+    /// Drops what nobody wants any more. Detectors are asked when there is as much as they wanted, which depends on how
+    /// the bytes were cut; whether bytes are kept may not.
+    fn look_again(&mut self, direction: Direction, context: Context) {
+        let input = self.input(direction, &self.kept, false, context);
+        if !self.kept.is_empty() && matches!(ask(Transport::Tcp, &input), Answer::Nobody) {
+            self.kept = Vec::new();
+            self.dropped = true;
         }
     }
 
