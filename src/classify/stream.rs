@@ -146,7 +146,9 @@ impl Stream {
                 let sides = sides.get_or_insert_with(Default::default);
                 let side = &mut sides[direction.index()];
                 side.dropped = true;
+                side.look_again(direction, context);
                 if side.done {
+                    self.conclude(direction, None, context, out);
                     return;
                 }
                 let claim = side.last_chance(direction, context);
@@ -309,9 +311,17 @@ impl Side {
     fn look_again(&mut self, direction: Direction, context: Context) {
         let input = self.input(direction, &self.kept, false, context);
         if !self.kept.is_empty() && matches!(ask(Transport::Tcp, &input), Answer::Nobody) {
-            self.kept = Vec::new();
-            self.dropped = true;
+            self.nobody_wants();
         }
+    }
+
+    /// Every detector has said no.
+    fn nobody_wants(&mut self) {
+        self.dropped = true;
+        // A stream seen from its first byte shows there what it is; only one joined in the middle
+        // is searched further on.
+        self.done = self.start == Some(Start::Beginning);
+        self.restart(Start::Later);
     }
 
     /// Takes more bytes and asks the detectors, if they have as much as they wanted.
@@ -356,13 +366,7 @@ impl Side {
                     self.arrived = clock;
                 }
             }
-            Answer::Wait(..) | Answer::Nobody => {
-                self.dropped = true;
-                // A stream seen from its first byte shows there what it is; only one joined in the middle
-                // is searched further on.
-                self.done = self.start == Some(Start::Beginning);
-                self.restart(Start::Later);
-            }
+            Answer::Wait(..) | Answer::Nobody => self.nobody_wants(),
         }
         if self.start == Some(Start::Later) && self.seen >= SEARCH {
             self.restart(Start::Later);

@@ -633,6 +633,21 @@ fn a_search_does_not_depend_on_how_much_comes_at_once() {
 }
 
 #[test]
+fn an_announced_transfer_may_be_met_at_a_block_in_pieces() {
+    let block = [&[0, 0xFD, 0x07][..], &[0x5A; 2045]].concat();
+    for step in [1, 2, 3, 1460] {
+        let announced = ask(&block, ToClient, Start::Joined, Some("msnftp"), step);
+        let (_, claim, certain) = announced.unwrap();
+        assert_eq!((claim.format.app_proto, certain), ("msnftp", false));
+        assert_eq!(ask(&block, ToClient, Start::Joined, None, step), None);
+        assert_eq!(
+            ask(&block, ToClient, Start::Beginning, Some("msnftp"), step),
+            None
+        );
+    }
+}
+
+#[test]
 fn after_a_gap_the_dissector_finds_its_place() {
     let turns = switchboard();
     let (index, claim, _) = verdict(&turns[0].1, ToServer, Start::Beginning).unwrap();
