@@ -132,7 +132,7 @@ impl Stream {
                     Start::Joined
                 });
                 let claim = side.probe(direction, bytes, context, self.clock);
-                self.conclude(direction, claim, out);
+                self.conclude(direction, claim, context, out);
             }
         }
     }
@@ -146,7 +146,9 @@ impl Stream {
                 let sides = sides.get_or_insert_with(Default::default);
                 let side = &mut sides[direction.index()];
                 side.dropped = true;
+                side.look_again(direction, context);
                 if side.done {
+                    self.conclude(direction, None, context, out);
                     return;
                 }
                 let claim = side.last_chance(direction, context);
@@ -154,7 +156,7 @@ impl Stream {
                     side.restart(Start::Joined);
                     side.done = side.seen >= SEARCH;
                 }
-                self.conclude(direction, claim, out);
+                self.conclude(direction, claim, context, out);
                 if let State::Decided(dissector) = &mut self.state {
                     dissector.gap(direction, missing, out);
                 }
@@ -168,7 +170,7 @@ impl Stream {
             let side = &mut sides[direction.index()];
             let claim = side.last_chance(direction, context);
             side.done = true;
-            self.conclude(direction, claim, out);
+            self.conclude(direction, claim, context, out);
         }
     }
 
@@ -219,6 +221,7 @@ impl Stream {
         &mut self,
         direction: Direction,
         claim: Option<(&'static dyn Detector, Claim, Confidence)>,
+        context: Context,
         out: &mut Events,
     ) {
         let State::Undecided(Some(sides)) = &mut self.state else {
@@ -235,6 +238,7 @@ impl Stream {
             .kept
             .drain(..claim.offset.min(sides[direction.index()].kept.len()));
         sides[direction.index()].dropped |= claim.offset > 0;
+        sides[direction.reverse().index()].look_again(direction.reverse(), context);
         self.decide(detector, &claim, confidence, direction, out);
         let State::Decided(dissector) = &mut self.state else {
             return;
@@ -302,6 +306,24 @@ impl Side {
         }
     }
 
+    /// Drops what nobody wants any more. Detectors are asked when there is as much as they wanted, which depends on how
+    /// the bytes were cut; whether bytes are kept may not.
+    fn look_again(&mut self, direction: Direction, context: Context) {
+        let input = self.input(direction, &self.kept, false, context);
+        if !self.kept.is_empty() && matches!(ask(Transport::Tcp, &input), Answer::Nobody) {
+            self.nobody_wants();
+        }
+    }
+
+    /// Every detector has said no.
+    fn nobody_wants(&mut self) {
+        self.dropped = true;
+        // A stream seen from its first byte shows there what it is; only one joined in the middle
+        // is searched further on.
+        self.done = self.start == Some(Start::Beginning);
+        self.restart(Start::Later);
+    }
+
     /// Takes more bytes and asks the detectors, if they have as much as they wanted.
     fn probe(
         &mut self,
@@ -344,13 +366,7 @@ impl Side {
                     self.arrived = clock;
                 }
             }
-            Answer::Wait(..) | Answer::Nobody => {
-                self.dropped = true;
-                // A stream seen from its first byte shows there what it is; only one joined in the middle
-                // is searched further on.
-                self.done = self.start == Some(Start::Beginning);
-                self.restart(Start::Later);
-            }
+            Answer::Wait(..) | Answer::Nobody => self.nobody_wants(),
         }
         if self.start == Some(Start::Later) && self.seen >= SEARCH {
             self.restart(Start::Later);

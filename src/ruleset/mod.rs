@@ -133,6 +133,14 @@ impl RuleSet {
         Self::from_texts(sources)
     }
 
+    /// One rule file that is no file: its text, and the name that mistakes give it.
+    pub fn from_text(name: &str, text: &str) -> Result<Self, RulesError> {
+        Self::from_texts([SourceFile {
+            name: name.into(),
+            text: text.into(),
+        }])
+    }
+
     fn from_texts(files: impl IntoIterator<Item = SourceFile>) -> Result<Self, RulesError> {
         let messengers = validate::messengers(files).map_err(RulesError::Invalid)?;
         Ok(Self {

@@ -148,6 +148,35 @@ fn damage_inside_is_an_error_behind_good_frames() {
     }
 }
 
+/// Stored blocks (RFC 1951 section 3.2.4) show what is damaged and what is not: each is a length and the bytes.
+#[test]
+fn frames_before_the_damage_are_delivered_whatever_the_size_of_the_buffer() {
+    let order = Order::Little;
+    let header = order.pcap_header(0xa1b2_c3d4, 1);
+    let stored = |bytes: &[u8]| {
+        let length = u16::try_from(bytes.len()).unwrap();
+        [
+            &[0][..],
+            &length.to_le_bytes(),
+            &(!length).to_le_bytes(),
+            bytes,
+        ]
+        .concat()
+    };
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    packed.extend(stored(&header));
+    for number in 0..9 {
+        packed.extend(stored(&order.pcap_record(number, 2, b"abc")));
+    }
+    // A length that contradicts its complement.
+    packed.extend([0, 7, 0, 7, 0]);
+    packed.resize(packed.len() + 1000, 0);
+    let outcome = read(&packed);
+    assert_eq!(outcome.frames.len(), 9);
+    let message = outcome.error.expect("an error").to_string();
+    assert!(message.contains("the gzip data is damaged"), "{message}");
+}
+
 #[test]
 fn what_follows_the_compressed_data_does_not_cost_the_frames() {
     let [capture, _] = captures();

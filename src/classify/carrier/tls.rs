@@ -28,8 +28,12 @@ impl Detector for Tls {
         // Handshake record, version 3.x, a length, then ClientHello or ServerHello with its own length inside
         // the record's (RFC 8446, 5.1 and 4); joined later: application data records one after the other.
         let Some(header) = input.bytes.first_chunk::<RECORD_HEADER>() else {
-            let fits = input.bytes.iter().zip([0x16, 0x03]).all(|(a, b)| *a == b);
-            return if fits {
+            let kind = match input.bytes.first() {
+                None | Some(0x16) => true,
+                Some(0x17) => input.start == Start::Joined,
+                Some(_) => false,
+            };
+            return if kind && input.bytes.get(1).is_none_or(|major| *major == 3) {
                 Probe::NeedMore {
                     from: 0,
                     total: RECORD_HEADER,
@@ -256,8 +260,15 @@ mod tests {
             probe(&[0x17, 3, 3, 0, 1, 9, 0x17, 3, 3], Start::Joined),
             Probe::Certain(_)
         ));
+        // A record header may come in pieces.
+        for cut in 0..8 {
+            let begun = probe(&[0x17, 3, 3, 0, 1, 9, 0x17, 3][..cut], Start::Joined);
+            assert!(matches!(begun, Probe::NeedMore { .. }), "{cut}: {begun:?}");
+        }
         for (bytes, start) in [
             (&b"GET / HTTP/1.1"[..], Start::Beginning),
+            (&[0x17], Start::Beginning),
+            (&[0x16, 9], Start::Joined),
             (&[0x16, 3, 1, 0, 0, 1], Start::Beginning),
             (&[0x16, 9, 1, 0, 9, 1], Start::Beginning),
             (&[0x17, 3, 3, 0, 1, 9, 0x17, 3, 3], Start::Beginning),

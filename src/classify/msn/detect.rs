@@ -31,9 +31,6 @@ const ROOTS: &[&[u8]] = &[
     b"<ml",
 ];
 
-/// HTTP is read by its own carrier, the gateway's bodies included; and a page may quote the protocol.
-const HTTP: &[&[u8]] = &[b"HTTP/1.", b"GET ", b"POST "];
-
 /// Enough of a payload to see its root.
 const ROOT: usize = 20;
 
@@ -50,60 +47,57 @@ impl Detector for Msnp {
     }
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
-        let window = input.bytes.get(..WINDOW).unwrap_or(input.bytes);
-        let full = window.len() == WINDOW;
+        let bytes = input.bytes;
         let more_from = |from| Probe::NeedMore {
             from,
-            total: input.bytes.len() + 1,
+            total: bytes.len() + 1,
         };
-        let mut at = 0;
-        loop {
+        // Behind what was passed over, the first byte is there to say whether the second one begins a line.
+        let mut next = match input.start {
+            Start::Beginning | Start::Joined => Some(0),
+            Start::Later => first_candidate(bytes),
+        };
+        while let Some(mut at) = next {
             // At the start of a stream one signature is enough; a line in the middle of something unknown
             // may be a quotation, so there it takes company.
             let alone = at == 0 && input.start != Start::Later;
-            let rest = window.get(at..).unwrap_or_default();
-            match chain(rest, alone) {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let window = rest.get(..WINDOW).unwrap_or(rest);
+            match chain(window, alone) {
                 Step::Hit(hit) => return hit.probe(at),
-                Step::Pending if full => return Probe::No,
-                Step::Pending if !input.ended => {
+                Step::Pending if window.len() < WINDOW && !input.ended => {
                     let start = input.start == Start::Beginning;
-                    return more_from(if start { 0 } else { at });
+                    return more_from(if start { 0 } else { at.saturating_sub(1) });
                 }
                 Step::Pending | Step::Fail(_) if input.start == Start::Beginning => {
                     return Probe::No;
                 }
-                Step::Pending => at += 1,
-                Step::Fail(judged) => {
-                    at += judged;
-                    let line = window.get(at..).unwrap_or_default();
-                    if HTTP.iter().any(|word| line.starts_with(word)) {
-                        return Probe::No;
-                    }
-                    if !full && !input.ended && HTTP.iter().any(|word| word.starts_with(line)) {
-                        return more_from(at);
-                    }
-                    at += 1;
-                }
+                Step::Pending => {}
+                Step::Fail(judged) => at += judged,
             }
-            let Some(next) = next_candidate(window, at) else {
-                break;
-            };
-            at = next;
+            next = next_candidate(bytes, at + 1);
         }
-        if full || input.ended {
+        if input.ended {
             return Probe::No;
         }
-        // The last byte stays, so that the next call's first byte is not mistaken for the start of a line.
+        // The last byte stays, so that the next call knows whether a line begins behind it.
         let tail = (1..=3)
             .rev()
-            .find(|n| window.ends_with(b"MSG ".get(..*n).unwrap_or_default()))
+            .find(|n| bytes.ends_with(b"MSG ".get(..*n).unwrap_or_default()))
             .unwrap_or(1);
-        more_from(window.len().saturating_sub(tail))
+        more_from(bytes.len().saturating_sub(tail))
     }
 
     fn dissector(&self, claim: &Claim) -> Box<dyn Dissector> {
         Box::new(Stream::new(claim.format.clone()))
     }
+}
+
+/// The same for bytes that begin anywhere.
+fn first_candidate(bytes: &[u8]) -> Option<usize> {
+    let line = memchr(b'\n', bytes).map(|found| found + 1);
+    let message = memmem::find(bytes, b"MSG ");
+    line.into_iter().chain(message).min()
 }
 
 /// The next place at or after `at` where a command may begin: behind a line end, or a message anywhere,

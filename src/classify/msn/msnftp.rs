@@ -15,6 +15,9 @@ const MAX_LINE: usize = 256;
 /// How many bytes other programs put before the protocol's name.
 const MAX_VERSION: usize = 72;
 
+/// The header of a block of 2045 bytes.
+const BLOCK: &[u8] = &[0, 0xFD, 0x07];
+
 /// Recognises MSNFTP.
 pub(super) struct MsnFtp;
 
@@ -33,20 +36,23 @@ impl Detector for MsnFtp {
         if input.start == Start::Later {
             return Probe::No;
         }
-        if expected && input.start == Start::Joined && bytes.starts_with(&[0, 0xFD, 0x07]) {
-            // A full block: nothing without the offer that announced this connection.
-            return Probe::Likely(claim(
-                FTP,
-                Some(false),
-                "msnftp-block",
-                "full block of an announced transfer",
-            ));
+        // A full block: nothing without the offer that announced this connection.
+        if expected && input.start == Start::Joined {
+            if bytes.starts_with(BLOCK) {
+                return Probe::Likely(claim(
+                    FTP,
+                    Some(false),
+                    "msnftp-block",
+                    "full block of an announced transfer",
+                ));
+            }
+            if BLOCK.starts_with(bytes) && !input.ended {
+                return more(bytes.len());
+            }
         }
         let prefix = bytes.get(..known.len()).unwrap_or(bytes);
         let begun = |word: &[u8]| word.starts_with(bytes.get(..word.len()).unwrap_or(bytes));
-        if !known.starts_with(prefix)
-            && !(expected && (begun(b"USR ") || begun(b"FIL ") || begun(&[0, 0xFD, 0x07])))
-        {
+        if !known.starts_with(prefix) && !(expected && (begun(b"USR ") || begun(b"FIL "))) {
             return Probe::No;
         }
         let window = bytes.get(..MAX_VERSION).unwrap_or(bytes);

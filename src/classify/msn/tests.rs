@@ -5,9 +5,10 @@
 use super::chunk::tests::version1;
 use super::{DETECTORS, HTTP};
 use crate::classify::carrier::http::{RequestHead, ResponseHead};
+use crate::classify::stream::{Context, Stream};
 use crate::classify::{Claim, Events, Probe, ProbeInput, Start};
 use crate::model::Direction::{self, ToClient, ToServer};
-use crate::model::{Confidence, Event, Format, Target, feature, risk};
+use crate::model::{Confidence, Event, Format, Target, Transport, feature, risk};
 
 /// The detector that claimed, its claim, and whether it was certain.
 type Verdict = Option<(usize, Claim, bool)>;
@@ -553,11 +554,96 @@ fn a_stream_joined_at_a_command_needs_two_or_a_signature() {
 fn http_joined_in_the_middle_is_left_to_its_carrier() {
     let head = "HTTP/1.1 200 OK\r\nX-MSN-Messenger: SessionID=1.2; GW-IP=192.0.2.40\r\n\r\n";
     let body = "USR 1 OK alice@example.com Alice\r\nJOI bob@example.com Bob\r\n";
+    let context = Context {
+        server_port: 80,
+        expected: None,
+    };
     for text in [
         format!("{head}{body}"),
         format!("of a page\r\n{head}{body}"),
     ] {
-        assert_eq!(verdict(text.as_bytes(), ToClient, Start::Joined), None);
+        let mut stream = Stream::new(Transport::Tcp, false);
+        let mut out = Events::default();
+        stream.feed(ToClient, text.as_bytes(), context, &mut out);
+        stream.end_of(ToClient, context, &mut out);
+        let formats: Vec<_> = out
+            .drain()
+            .filter_map(|event| match event {
+                Event::Identified { format, .. } => Some(format.app_proto),
+                _ => None,
+            })
+            .collect();
+        assert!(
+            !formats.is_empty() && !formats.contains(&"msnp"),
+            "{formats:?}"
+        );
+    }
+}
+
+/// The first claim and its place in a stream searched from somewhere in the middle, in pieces of that size.
+fn searched(bytes: &[u8], start: Start, step: usize) -> Option<usize> {
+    let (mut start, mut dropped) = (start, 0);
+    for end in (step..bytes.len() + step).step_by(step) {
+        let end = end.min(bytes.len());
+        let input = ProbeInput {
+            direction: ToServer,
+            bytes: &bytes[dropped..end],
+            start,
+            wire_len: end - dropped,
+            ended: false,
+            server_port: 1863,
+            expected: None,
+        };
+        match DETECTORS[0].probe(&input) {
+            Probe::NeedMore { from: 0, .. } => {}
+            Probe::NeedMore { from, .. } => (start, dropped) = (Start::Later, dropped + from),
+            Probe::Likely(claim) | Probe::Certain(claim) => return Some(claim.offset + dropped),
+            Probe::No => return None,
+        }
+    }
+    None
+}
+
+#[test]
+fn a_search_does_not_depend_on_how_much_comes_at_once() {
+    let chain = "VER 1 MSNP9 CVR0\r\nCVR 2 0x0409 winnt 5.1 i386 MSNMSGR 6.0.0602 MSMSGS alice@example.com\r\n";
+    // What goes before the first command is no line end: the second one, alone, is too little.
+    let inside = format!("\x01{chain}");
+    // More than one looks at, merged by the network card.
+    let far = format!("{}\r\n{chain}", "x".repeat(6000));
+    // A word that begins a line of a message.
+    let word = format!("GET me a coffee\r\n{chain}");
+    for step in [1, 7, 1460, 65_536] {
+        assert_eq!(
+            searched(inside.as_bytes(), Start::Later, step),
+            None,
+            "{step}"
+        );
+        assert_eq!(
+            searched(far.as_bytes(), Start::Later, step),
+            Some(6002),
+            "{step}"
+        );
+        assert_eq!(
+            searched(word.as_bytes(), Start::Later, step),
+            Some(17),
+            "{step}"
+        );
+    }
+}
+
+#[test]
+fn an_announced_transfer_may_be_met_at_a_block_in_pieces() {
+    let block = [&[0, 0xFD, 0x07][..], &[0x5A; 2045]].concat();
+    for step in [1, 2, 3, 1460] {
+        let announced = ask(&block, ToClient, Start::Joined, Some("msnftp"), step);
+        let (_, claim, certain) = announced.unwrap();
+        assert_eq!((claim.format.app_proto, certain), ("msnftp", false));
+        assert_eq!(ask(&block, ToClient, Start::Joined, None, step), None);
+        assert_eq!(
+            ask(&block, ToClient, Start::Beginning, Some("msnftp"), step),
+            None
+        );
     }
 }
 

@@ -33,7 +33,11 @@ impl Detector for Flap {
         };
         if context.place != Place::Anywhere {
             match toc::greeting(input.bytes) {
-                Found::Yes(len) => return greeted(input.bytes, len, context),
+                Found::Yes(len) => match greeted(input.bytes, len, context) {
+                    // Bytes of the middle may look like a greeting: what is behind them counts as well.
+                    Probe::No if input.start == Start::Joined => {}
+                    probe => return probe,
+                },
                 Found::Short(total) if !input.ended && !input.bytes.is_empty() => {
                     return Probe::NeedMore { from: 0, total };
                 }

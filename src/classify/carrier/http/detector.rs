@@ -26,30 +26,15 @@ impl Detector for Http {
                     total: input.bytes.len() + 1,
                 };
             }
-            (_, kind @ (Start::Request | Start::Response)) => (0, kind),
-            (At::Joined | At::Later, Start::Neither) => match start::search(input.bytes) {
-                Ok(found) => found,
-                Err(from) => {
-                    return Probe::NeedMore {
-                        from,
-                        total: input.bytes.len() + 1,
-                    };
-                }
-            },
-        };
-        // In the middle of a stream a start line may be a quotation: there a whole head must follow.
-        if input.start != At::Beginning && place > 0 {
-            match is_whole_head(&input.bytes[place..], kind) {
-                Some(true) => {}
-                Some(false) => return Probe::No,
-                None => {
-                    return Probe::NeedMore {
-                        from: place,
-                        total: input.bytes.len() + 1,
-                    };
+            (At::Joined, Start::Neither)
+            | (At::Later, Start::Neither | Start::Request | Start::Response) => {
+                match search(input.bytes) {
+                    Ok(found) => found,
+                    Err(probe) => return probe,
                 }
             }
-        }
+            (_, kind @ (Start::Request | Start::Response)) => (0, kind),
+        };
         Probe::Certain(Claim {
             format: Format::other("http"),
             offset: place,
@@ -60,6 +45,30 @@ impl Detector for Http {
 
     fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
         Box::new(Connection::default())
+    }
+}
+
+/// The first message in the middle of a stream. There a start line may be a quotation: a whole
+/// head must follow.
+#[allow(
+    clippy::result_large_err,
+    reason = "a probe is what the caller hands on"
+)]
+fn search(bytes: &[u8]) -> Result<(usize, Start), Probe> {
+    let mut from = 0;
+    let more = |from| Probe::NeedMore {
+        from,
+        total: bytes.len() + 1,
+    };
+    loop {
+        let (found, kind) =
+            start::search(bytes.get(from..).unwrap_or_default()).map_err(|at| more(from + at))?;
+        let place = from + found;
+        match is_whole_head(bytes.get(place..).unwrap_or_default(), kind) {
+            Some(true) => return Ok((place, kind)),
+            Some(false) => from = place + 1,
+            None => return Err(more(place)),
+        }
     }
 }
 

@@ -205,8 +205,16 @@ impl Framer {
         if skipped > 0 {
             return Some(skipped);
         }
-        if let Some(end) = head_end(input).filter(|end| *end <= MAX_HEAD) {
-            let body = visitor.head(&input[..end]);
+        let end = head_end(input);
+        let too_long = end.unwrap_or(input.len()) > MAX_HEAD;
+        // Asked first: that this is no head does not wait for its end.
+        if too_long || start::at(input) == Start::Neither {
+            self.state = State::Lost;
+            // Not the same place again.
+            return Some(input.len().min(1));
+        }
+        end.inspect(|end| {
+            let body = visitor.head(&input[..*end]);
             self.state = match body {
                 Body::Length(n) => State::Length(n),
                 Body::Chunked => State::ChunkSize,
@@ -214,14 +222,7 @@ impl Framer {
                 Body::Tunnel => State::Tunnel,
                 Body::PerhapsTunnel => State::PerhapsTunnel,
             };
-            return Some(end);
-        }
-        if start::at(input) == Start::Neither || input.len() > MAX_HEAD {
-            self.state = State::Lost;
-            // Not the same place again.
-            return Some(input.len().min(1));
-        }
-        None
+        })
     }
 }
 

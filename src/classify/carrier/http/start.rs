@@ -70,6 +70,10 @@ pub fn at(bytes: &[u8]) -> Start {
             Start::Neither
         };
     };
+    // As above, where the end was still to come.
+    if end >= MAX_START_LINE || !bytes[..end].iter().all(|byte| is_text(*byte)) {
+        return Start::Neither;
+    }
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
     let version = line
         .len()
@@ -142,6 +146,7 @@ mod tests {
             b"SIP/2.0 200 OK\r\n",
             b"OPTIONS sip:bob@example.com SIP/2.0\r\n",
             b"GET \0\0",
+            b"GET /\0 HTTP/1.1\r\n",
             b"*1\r\n",
         ] {
             assert_eq!(at(neither), Start::Neither, "{neither:?}");

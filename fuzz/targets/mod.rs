@@ -1,0 +1,41 @@
+//! What is fuzzed: one plain function a target. The fuzzer calls them, and so does `tests/fuzz_corpus.rs`, which replays
+//! the corpus on a stable compiler.
+
+pub mod captures;
+pub mod defragmenter;
+pub mod engine;
+pub mod frames;
+pub mod parsers;
+pub mod reassembler;
+pub mod rules;
+pub mod script;
+pub mod stream;
+pub mod tracker;
+
+/// Name and function of every target. The corpus of one lies in `fuzz/corpus/NAME`.
+pub const ALL: [(&str, fn(&[u8])); 24] = [
+    ("pcap", captures::pcap),
+    ("pcapng", captures::pcapng),
+    ("compressed", captures::compressed),
+    ("decode", frames::decode),
+    ("defragmenter", defragmenter::defragmenter),
+    ("reassembler", reassembler::reassembler),
+    ("tracker", tracker::tracker),
+    ("oscar", parsers::oscar),
+    ("toc", parsers::toc),
+    ("oscar_peer", parsers::oscar_peer),
+    ("icq_udp", parsers::icq_udp),
+    ("icq_direct", parsers::icq_direct),
+    ("msnp", parsers::msnp),
+    ("msn_peer", parsers::msn_peer),
+    ("ymsg", parsers::ymsg),
+    ("yahoo_peer", parsers::yahoo_peer),
+    ("http", parsers::http),
+    ("socks", parsers::socks),
+    ("tls", parsers::tls),
+    ("dns", parsers::dns),
+    ("stream", stream::stream),
+    ("rules", rules::rules),
+    ("frames", frames::frames),
+    ("engine", engine::engine),
+];
