@@ -51,17 +51,16 @@ impl Read for Gzip {
             let read = (self.inflate.total_in() - before.0) as usize;
             let unpacked = (self.inflate.total_out() - before.1) as usize;
             self.packed.consume(read);
-            match status {
-                Ok(status) => self.between = status == Status::StreamEnd,
+            if let Ok(status) = status {
+                self.between = status == Status::StreamEnd;
+            } else {
                 // What exactly zlib stumbles over depends on how much it was given.
-                Err(_) => {
-                    let text = "the gzip data is damaged";
-                    let error = io::Error::new(io::ErrorKind::InvalidData, text);
-                    if unpacked == 0 {
-                        return Err(error);
-                    }
-                    self.damage = Some(error);
+                let text = "the gzip data is damaged";
+                let error = io::Error::new(io::ErrorKind::InvalidData, text);
+                if unpacked == 0 {
+                    return Err(error);
                 }
+                self.damage = Some(error);
             }
             if unpacked > 0 {
                 return Ok(unpacked);
