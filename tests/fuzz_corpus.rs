@@ -1,12 +1,6 @@
 //! Replays the corpus of the fuzz targets (`fuzz/corpus/`) on a stable compiler: each input once made a difference, or once
 //! made a target fail.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::type_complexity
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../fuzz/targets/mod.rs"]
 #[allow(unreachable_pub, dead_code, clippy::pedantic, clippy::expect_used)]

@@ -49,12 +49,12 @@ impl FrameSource for Memory {
 
 /// Everything that is told of each flow, but for lengths, which a tunnel changes, and the path.
 fn told(link: LinkType, frames: Frames) -> Vec<(String, String)> {
+    static RULES: LazyLock<RuleSet> = LazyLock::new(|| RuleSet::builtin().unwrap());
     let mut source = Memory {
         link,
         frames,
         at: 0,
     };
-    static RULES: LazyLock<RuleSet> = LazyLock::new(|| RuleSet::builtin().unwrap());
     let mut findings: Vec<Finding> = Vec::new();
     let sink = &mut |finding| findings.push(finding);
     let stop = AtomicBool::new(false);
@@ -241,7 +241,7 @@ const LINKS: [Link; 19] = [
     }),
 ];
 
-/// A QoS data frame to the access point.
+/// A `QoS` data frame to the access point.
 fn wifi(ip: &[u8]) -> Vec<u8> {
     [
         &[0x88, 1][..],

@@ -12,8 +12,11 @@ pub mod script;
 pub mod stream;
 pub mod tracker;
 
+/// Runs one input.
+pub type Target = fn(&[u8]);
+
 /// Name and function of every target. The corpus of one lies in `fuzz/corpus/NAME`.
-pub const ALL: [(&str, fn(&[u8])); 24] = [
+pub const ALL: [(&str, Target); 24] = [
     ("pcap", captures::pcap),
     ("pcapng", captures::pcapng),
     ("compressed", captures::compressed),

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod absurd;
 mod build;
 mod compressed;
 mod folders;

@@ -30,7 +30,12 @@ impl Detector for Http {
             | (At::Later, Start::Neither | Start::Request | Start::Response) => {
                 match search(input.bytes) {
                     Ok(found) => found,
-                    Err(probe) => return probe,
+                    Err(from) => {
+                        return Probe::NeedMore {
+                            from,
+                            total: input.bytes.len() + 1,
+                        };
+                    }
                 }
             }
             (_, kind @ (Start::Request | Start::Response)) => (0, kind),
@@ -48,26 +53,18 @@ impl Detector for Http {
     }
 }
 
-/// The first message in the middle of a stream. There a start line may be a quotation: a whole
-/// head must follow.
-#[allow(
-    clippy::result_large_err,
-    reason = "a probe is what the caller hands on"
-)]
-fn search(bytes: &[u8]) -> Result<(usize, Start), Probe> {
+/// The first message in the middle of a stream, or the place from which bytes must be kept because one may have begun
+/// there. A start line may be a quotation: a whole head must follow.
+fn search(bytes: &[u8]) -> Result<(usize, Start), usize> {
     let mut from = 0;
-    let more = |from| Probe::NeedMore {
-        from,
-        total: bytes.len() + 1,
-    };
     loop {
-        let (found, kind) =
-            start::search(bytes.get(from..).unwrap_or_default()).map_err(|at| more(from + at))?;
+        let rest = bytes.get(from..).unwrap_or_default();
+        let (found, kind) = start::search(rest).map_err(|open| from + open)?;
         let place = from + found;
         match is_whole_head(bytes.get(place..).unwrap_or_default(), kind) {
             Some(true) => return Ok((place, kind)),
             Some(false) => from = place + 1,
-            None => return Err(more(place)),
+            None => return Err(place),
         }
     }
 }

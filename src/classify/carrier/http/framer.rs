@@ -182,7 +182,7 @@ impl Framer {
                 (State::Tunnel, input.len())
             }
             State::PerhapsTunnel => match start::at(input) {
-                Start::Unclear if input.len() < 12 => return None,
+                Start::Unclear => return None,
                 Start::Neither => (State::Tunnel, 0),
                 _ => (State::Head, 0),
             },
