@@ -37,7 +37,7 @@ pub struct Table<V, const CLASSES: usize> {
     entries: Vec<Option<Entry<V>>>,
     free: Vec<Slot>,
     lists: [List; CLASSES],
-    hasher: foldhash::fast::FixedState,
+    hasher: foldhash::fast::RandomState,
 }
 
 impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
@@ -50,7 +50,7 @@ impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
                 head: NONE,
                 tail: NONE,
             }; CLASSES],
-            hasher: foldhash::fast::FixedState::default(),
+            hasher: foldhash::fast::RandomState::default(),
         }
     }
 }

@@ -75,68 +75,77 @@ enum Next<'a> {
 /// Reads the headers of one frame, as a capture holds it.
 pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
     let mut path = LayerPath::default();
-    link::first(meta.link, Span::frame(frame, meta.wire_len), &mut path)
-        .and_then(|next| headers(meta, path, next))
-        .unwrap_or_else(Decoded::Ignored)
+    let next = link::first(meta.link, Span::frame(frame, meta.wire_len), &mut path);
+    headers(meta, path, next)
 }
 
 /// Goes on with a datagram that was put together from fragments, behind the headers that each of them had.
 fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'_> {
-    ip::resume(datagram)
-        .and_then(|next| headers(meta, path, next))
-        .unwrap_or_else(Decoded::Ignored)
+    headers(meta, path, ip::resume(datagram))
 }
 
-fn headers(meta: FrameMeta, path: LayerPath, next: Next<'_>) -> Result<Decoded<'_>, Reason> {
-    let mut guess = None;
-    read(meta, path, next, &mut guess).or_else(|reason| {
-        // Behind a UDP header a tunnel is only a guess; what contradicts it was no tunnel. What says that it was one
-        // (ARP, ICMP and the like can be read inside) stays a reason.
-        let refuted = matches!(
-            reason,
-            Reason::Malformed
-                | Reason::TruncatedHeader
-                | Reason::UnsupportedEthertype
-                | Reason::TooManyLayers
-        );
-        guess.filter(|_| refuted).map(Decoded::Packet).ok_or(reason)
-    })
-}
-
-/// `guess` is the packet as it is if the innermost UDP tunnel is none.
-fn read<'a>(
+/// Reads from there on. (Every packet comes by here: the answer is written where the caller wants it, not handed through
+/// results.)
+fn headers<'a>(
     meta: FrameMeta,
     mut path: LayerPath,
-    mut next: Next<'a>,
-    guess: &mut Option<Packet<'a>>,
-) -> Result<Decoded<'a>, Reason> {
+    mut next: Result<Next<'a>, Reason>,
+) -> Decoded<'a> {
+    // The segment that carries the innermost UDP tunnel, and the path to it.
+    let mut carrier = None;
     // Ends because each round eats at least one captured byte.
     loop {
         next = match next {
-            Next::Ethernet(span) => link::ethernet::read(span)?,
-            Next::Llc(span) => link::llc::read(span)?,
-            Next::Ppp(span) => tunnel::ppp::read(span)?,
-            Next::Wifi(span) => link::wifi::read(span, &mut path)?,
-            Next::EtherType(kind, span) => ether_type::read(kind, span, &mut path)?,
-            Next::Ip(span) => ip::read(span)?,
-            Next::Fragment(piece) => {
-                return Ok(Decoded::Fragment(Fragment::new(meta, path, &piece)));
+            Ok(Next::Ethernet(span)) => link::ethernet::read(span),
+            Ok(Next::Llc(span)) => link::llc::read(span),
+            Ok(Next::Ppp(span)) => tunnel::ppp::read(span),
+            Ok(Next::Wifi(span)) => link::wifi::read(span, &mut path),
+            Ok(Next::EtherType(kind, span)) => ether_type::read(kind, span, &mut path),
+            Ok(Next::Ip(span)) => ip::read(span),
+            Ok(Next::Fragment(piece)) => {
+                return Decoded::Fragment(Fragment::new(meta, path, &piece));
             }
-            Next::IpPayload(datagram) => {
+            Ok(Next::IpPayload(datagram)) => {
                 if let Some(inside) = tunnel::over_ip(&datagram, &mut path) {
-                    inside?
-                } else {
-                    let segment = transport::read(&datagram)?;
-                    let inside = segment.tunnel(&path);
-                    let packet = segment.packet(meta, path);
-                    let Some((inside, deeper)) = inside else {
-                        return Ok(Decoded::Packet(packet));
-                    };
-                    *guess = Some(packet);
-                    path = deeper;
                     inside
+                } else {
+                    match transport::read(&datagram) {
+                        Err(reason) => Err(reason),
+                        Ok(segment) => {
+                            let Some((inside, deeper)) = segment.tunnel(&path) else {
+                                return Decoded::Packet(segment.packet(
+                                    meta,
+                                    &datagram.addresses,
+                                    path,
+                                ));
+                            };
+                            carrier = Some((segment, datagram.addresses, path));
+                            path = deeper;
+                            Ok(inside)
+                        }
+                    }
                 }
+            }
+            Err(reason) => {
+                return match carrier {
+                    Some((segment, addresses, path)) if refutes_tunnel(reason) => {
+                        Decoded::Packet(segment.packet(meta, &addresses, path))
+                    }
+                    _ => Decoded::Ignored(reason),
+                };
             }
         };
     }
+}
+
+/// Behind a UDP header a tunnel is only a guess; what contradicts it was no tunnel. What says that it was one (ARP, ICMP
+/// and the like can be read inside) stays a reason.
+const fn refutes_tunnel(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Malformed
+            | Reason::TruncatedHeader
+            | Reason::UnsupportedEthertype
+            | Reason::TooManyLayers
+    )
 }

@@ -1,14 +1,14 @@
 //! TCP (RFC 9293) and UDP (RFC 768).
 
-use super::ip::Datagram;
+use super::ip::{Addresses, Datagram};
 use super::{FrameMeta, Next, Reason, Span, tunnel};
 use crate::model::{Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, TransportHeader};
 use etherparse::ip_number;
 
 /// What the last header says.
 pub(super) struct Segment<'a> {
-    pub src: Endpoint,
-    pub dst: Endpoint,
+    /// Of the sender and the receiver.
+    pub ports: [u16; 2],
     pub header: TransportHeader,
     pub payload: Span<'a>,
 }
@@ -20,17 +20,22 @@ impl<'a> Segment<'a> {
             return None;
         }
         let mut deeper = *path;
-        let next = tunnel::over_udp(self.src.port, self.dst.port, self.payload, &mut deeper)?;
+        let next = tunnel::over_udp(self.ports, self.payload, &mut deeper)?;
         Some((next, deeper))
     }
 
     /// The packet that this is.
-    pub fn packet(&self, meta: FrameMeta, path: LayerPath) -> Packet<'a> {
+    pub fn packet(
+        &self,
+        meta: FrameMeta,
+        addresses: &Addresses<'_>,
+        path: LayerPath,
+    ) -> Packet<'a> {
         Packet {
             number: meta.number,
             timestamp: meta.timestamp,
-            src: self.src,
-            dst: self.dst,
+            src: Endpoint::new(addresses.src(), self.ports[0]),
+            dst: Endpoint::new(addresses.dst(), self.ports[1]),
             header: self.header,
             payload: self.payload.data(),
             cut: self.payload.missing(),
@@ -74,8 +79,7 @@ fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
         return Err(Reason::Malformed);
     }
     Ok(Segment {
-        src: Endpoint::new(datagram.src, u16::from_be_bytes([s0, s1])),
-        dst: Endpoint::new(datagram.dst, u16::from_be_bytes([d0, d1])),
+        ports: [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])],
         header: TransportHeader::Tcp(TcpHeader {
             seq: u32::from_be_bytes([q0, q1, q2, q3]),
             ack: u32::from_be_bytes([a0, a1, a2, a3]),
@@ -101,8 +105,7 @@ fn udp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
         length => payload.limit(length - 8),
     };
     Ok(Segment {
-        src: Endpoint::new(datagram.src, u16::from_be_bytes([s0, s1])),
-        dst: Endpoint::new(datagram.dst, u16::from_be_bytes([d0, d1])),
+        ports: [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])],
         header: TransportHeader::Udp,
         payload,
     })

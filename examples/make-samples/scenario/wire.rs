@@ -15,9 +15,41 @@ const SPACING_MICROS: u64 = 120;
 const WINDOW: u16 = 64_240;
 
 /// A frame and when it was seen, in microseconds after the start.
-struct Seen {
-    micros: u64,
-    frame: Vec<u8>,
+pub struct Seen {
+    pub micros: u64,
+    pub frame: Vec<u8>,
+}
+
+/// What a talk looks like on the wire; talks of other numbers have other sequence numbers.
+pub fn frames(talk: &Talk, number: usize) -> Vec<Seen> {
+    match talk.transport {
+        Transport::Tcp => Connection::new(talk, number).run(),
+        Transport::Udp => datagrams(talk),
+    }
+}
+
+/// The header of a pcap file: little-endian, microseconds, Ethernet.
+pub fn header() -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend(0xa1b2_c3d4_u32.to_le_bytes());
+    out.extend(2_u16.to_le_bytes());
+    out.extend(4_u16.to_le_bytes());
+    out.extend([0; 8]);
+    out.extend(262_144_u32.to_le_bytes());
+    out.extend(1_u32.to_le_bytes());
+    out
+}
+
+/// What a pcap file holds before a frame.
+pub fn record(micros: u64, frame: &[u8]) -> [u8; 16] {
+    let seconds = u32::try_from(START_SECONDS + micros / 1_000_000).expect("before 2106");
+    let length = u32::try_from(frame.len()).expect("a frame");
+    let words = [seconds, (micros % 1_000_000) as u32, length, length];
+    let mut record = [0; 16];
+    for (place, word) in record.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    record
 }
 
 /// The scenario as a pcap file: little-endian, microseconds, Ethernet.
@@ -26,26 +58,12 @@ pub fn capture(scenario: &Scenario) -> Vec<u8> {
         .talks
         .iter()
         .enumerate()
-        .flat_map(|(number, talk)| match talk.transport {
-            Transport::Tcp => Connection::new(talk, number).run(),
-            Transport::Udp => datagrams(talk),
-        })
+        .flat_map(|(number, talk)| frames(talk, number))
         .collect();
     seen.sort_by_key(|seen| seen.micros);
-    let mut out = Vec::new();
-    out.extend(0xa1b2_c3d4_u32.to_le_bytes());
-    out.extend(2_u16.to_le_bytes());
-    out.extend(4_u16.to_le_bytes());
-    out.extend([0; 8]);
-    out.extend(262_144_u32.to_le_bytes());
-    out.extend(1_u32.to_le_bytes());
+    let mut out = header();
     for Seen { micros, frame } in seen {
-        let seconds = START_SECONDS + micros / 1_000_000;
-        let length = u32::try_from(frame.len()).expect("a frame");
-        out.extend(u32::try_from(seconds).expect("before 2106").to_le_bytes());
-        out.extend(((micros % 1_000_000) as u32).to_le_bytes());
-        out.extend(length.to_le_bytes());
-        out.extend(length.to_le_bytes());
+        out.extend(record(micros, &frame));
         out.extend(frame);
     }
     out

@@ -4,7 +4,7 @@ use super::Fragment;
 use super::pieces::{Contradiction, Pieces, Range};
 use super::table::Key;
 use crate::model::{Packet, Transport};
-use crate::packet::ip::{Datagram, MAX_DATAGRAM};
+use crate::packet::ip::{Addresses, Datagram, MAX_DATAGRAM};
 use crate::packet::{Decoded, FrameMeta, Span, resume};
 use etherparse::IpNumber;
 
@@ -57,22 +57,24 @@ impl Unfinished {
     }
 
     /// Reads the datagram, all of which came by.
-    pub fn read(&mut self, key: &Key) -> Decoded<'_> {
+    pub fn read<'a>(&'a mut self, key: &'a Key) -> Decoded<'a> {
         let beginning = self.pieces.beginning();
         resume(
             self.meta,
             key.path,
             Datagram {
                 protocol: IpNumber(self.protocol),
-                src: key.src,
-                dst: key.dst,
+                addresses: Addresses::Known {
+                    src: &key.src,
+                    dst: &key.dst,
+                },
                 payload: Span::new(beginning.data, beginning.missing),
             },
         )
     }
 
     /// Reads what is there of the beginning.
-    pub fn read_beginning(&mut self, key: &Key) -> Decoded<'_> {
+    pub fn read_beginning<'a>(&'a mut self, key: &'a Key) -> Decoded<'a> {
         let beginning = self.pieces.beginning();
         let known = beginning.missing;
         let missing = if beginning.end_known {
@@ -84,8 +86,10 @@ impl Unfinished {
         };
         let datagram = Datagram {
             protocol: IpNumber(self.protocol),
-            src: key.src,
-            dst: key.dst,
+            addresses: Addresses::Known {
+                src: &key.src,
+                dst: &key.dst,
+            },
             payload: Span::new(beginning.data, missing),
         };
         let mut decoded = resume(self.meta, key.path, datagram);

@@ -13,9 +13,53 @@ pub(super) const MAX_DATAGRAM: usize = 0xffff;
 /// A datagram's payload, padding removed: behind all extension headers, or from one of them on.
 pub(super) struct Datagram<'a> {
     pub protocol: IpNumber,
-    pub src: IpAddr,
-    pub dst: IpAddr,
+    pub addresses: Addresses<'a>,
     pub payload: Span<'a>,
+}
+
+/// Who sent a datagram, and to whom. Lent from the frame until somebody asks: an `IpAddr` that is handed from header to
+/// header costs more than reading the header did.
+#[derive(Clone, Copy)]
+pub(super) enum Addresses<'a> {
+    V4 {
+        src: &'a [u8; 4],
+        dst: &'a [u8; 4],
+    },
+    V6 {
+        src: &'a [u8; 16],
+        dst: &'a [u8; 16],
+    },
+    /// Those that all fragments had.
+    Known {
+        src: &'a IpAddr,
+        dst: &'a IpAddr,
+    },
+}
+
+impl Addresses<'_> {
+    pub fn src(&self) -> IpAddr {
+        match *self {
+            Self::V4 { src, .. } => (*src).into(),
+            Self::V6 { src, .. } => (*src).into(),
+            Self::Known { src, .. } => *src,
+        }
+    }
+
+    pub fn dst(&self) -> IpAddr {
+        match *self {
+            Self::V4 { dst, .. } => (*dst).into(),
+            Self::V6 { dst, .. } => (*dst).into(),
+            Self::Known { dst, .. } => *dst,
+        }
+    }
+
+    pub const fn are_v4(&self) -> bool {
+        match self {
+            Self::V4 { .. } => true,
+            Self::V6 { .. } => false,
+            Self::Known { src, .. } => src.is_ipv4(),
+        }
+    }
 }
 
 /// One of the pieces that a datagram's payload was cut into.
@@ -70,9 +114,10 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
 
 /// Goes on behind the headers that every fragment had, in a datagram that was put together again.
 pub(super) fn resume(datagram: Datagram<'_>) -> Result<Next<'_>, Reason> {
-    match datagram.src {
-        IpAddr::V4(_) => v4::payload(datagram),
-        IpAddr::V6(_) => v6::resume(datagram),
+    if datagram.addresses.are_v4() {
+        v4::payload(datagram)
+    } else {
+        v6::resume(datagram)
     }
 }
 

@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use super::super::{Next, Reason, Span};
-use super::{Datagram, Piece, authentication};
+use super::{Addresses, Datagram, Piece, authentication};
 use etherparse::err::ipv4::HeaderSliceError;
 use etherparse::{Ipv4HeaderSlice, ip_number};
 
@@ -11,6 +11,10 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
         HeaderSliceError::Content(_) => Reason::Malformed,
     })?;
     let length = header.slice().len();
+    let addresses = header.slice().get(12..20).unwrap_or_default();
+    let ([src, dst], _) = addresses.as_chunks() else {
+        return Err(Reason::Malformed);
+    };
     let fragment = header.is_fragmenting_payload();
     let span = match usize::from(header.total_len()) {
         // Captured before the network card cut a large segment into packets (TSO): it goes on to the end. The
@@ -21,8 +25,7 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     };
     let datagram = Datagram {
         protocol: header.protocol(),
-        src: header.source_addr().into(),
-        dst: header.destination_addr().into(),
+        addresses: Addresses::V4 { src, dst },
         payload: span.skip(length)?,
     };
     if fragment {

@@ -2,9 +2,8 @@
 
 use super::super::span::MAX_WIRE;
 use super::super::{Next, Reason, Span};
-use super::{Datagram, MAX_DATAGRAM, Piece, authentication};
+use super::{Addresses, Datagram, MAX_DATAGRAM, Piece, authentication};
 use etherparse::{Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice, err, ip_number};
-use std::net::{IpAddr, Ipv6Addr};
 
 /// How a datagram's payload begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +21,10 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
         err::ipv6::HeaderSliceError::Len(_) => span.too_short(),
         err::ipv6::HeaderSliceError::Content(_) => Reason::Malformed,
     })?;
+    let addresses = header.slice().get(8..40).unwrap_or_default();
+    let ([src, dst], _) = addresses.as_chunks() else {
+        return Err(Reason::Malformed);
+    };
     let payload = span.skip(header.slice().len())?;
     let (payload, start) = match usize::from(header.payload_length()) {
         // A jumbogram (RFC 2675), or one that the network card has still to cut (TSO): it goes on to the end.
@@ -30,8 +33,7 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     };
     let mut datagram = Datagram {
         protocol: header.next_header(),
-        src: header.source_addr().into(),
-        dst: header.destination_addr().into(),
+        addresses: Addresses::V6 { src, dst },
         payload,
     };
     // Hop-by-hop options follow the IPv6 header or nothing at all (RFC 8200 section 4.1).
@@ -63,8 +65,10 @@ fn extensions(mut datagram: Datagram<'_>, start: Start) -> Result<Next<'_>, Reas
             | ip_number::SHIM6 => skip(&mut datagram, &raw(payload)?)?,
             ip_number::IPV6_ROUTE_HEADER => {
                 let routing = raw(payload)?;
-                if let Some(last) = last_stop(routing.payload()) {
-                    datagram.dst = last;
+                if let Some(last) = last_stop(routing.payload())
+                    && let Addresses::V6 { dst, .. } = &mut datagram.addresses
+                {
+                    *dst = last;
                 }
                 skip(&mut datagram, &routing)?;
             }
@@ -135,7 +139,7 @@ fn jumbo_length(mut options: &[u8]) -> Result<Option<usize>, Reason> {
 }
 
 /// Where a packet that still has stops to make will arrive in the end: what both ends take for its destination.
-fn last_stop(routing: &[u8]) -> Option<IpAddr> {
+fn last_stop(routing: &[u8]) -> Option<&[u8; 16]> {
     let [kind, segments_left, _, _, _, _, addresses @ ..] = routing else {
         return None;
     };
@@ -143,13 +147,12 @@ fn last_stop(routing: &[u8]) -> Option<IpAddr> {
         return None;
     }
     let (addresses, _) = addresses.as_chunks::<16>();
-    let last = match kind {
+    match kind {
         // Source routes (RFC 2460 section 4.4) and Mobile IPv6's home address (RFC 6275 section 6.4) in order;
         // more stops than there are addresses is an error.
-        0 | 2 if usize::from(*segments_left) <= addresses.len() => addresses.last()?,
+        0 | 2 if usize::from(*segments_left) <= addresses.len() => addresses.last(),
         // Segment routing lists its stops backwards (RFC 8754 section 2).
-        4 => addresses.first()?,
-        _ => return None,
-    };
-    Some(Ipv6Addr::from(*last).into())
+        4 => addresses.first(),
+        _ => None,
+    }
 }

@@ -18,7 +18,6 @@ use super::ip::Datagram;
 use super::{Next, Reason, Span};
 use crate::model::{Layer, LayerPath};
 use etherparse::ip_number;
-use std::net::IpAddr;
 
 /// Adds a layer; that is what bounds how deep frames are read.
 pub(super) fn enter(path: &mut LayerPath, layer: Layer) -> Result<(), Reason> {
@@ -34,7 +33,7 @@ pub(super) fn over_ip<'a>(
     datagram: &Datagram<'a>,
     path: &mut LayerPath,
 ) -> Option<Result<Next<'a>, Reason>> {
-    let is_v4 = matches!(datagram.src, IpAddr::V4(_));
+    let is_v4 = datagram.addresses.are_v4();
     let layer = match (datagram.protocol, is_v4) {
         (ip_number::IPV4, true) => Layer::IpIp,
         (ip_number::IPV4, false) => Layer::FourInSix,
@@ -49,8 +48,7 @@ pub(super) fn over_ip<'a>(
 
 /// What a UDP datagram between these ports carries, if it is a tunnel. The path only grows if so.
 pub(super) fn over_udp<'a>(
-    src: u16,
-    dst: u16,
+    [src, dst]: [u16; 2],
     payload: Span<'a>,
     path: &mut LayerPath,
 ) -> Option<Next<'a>> {
