@@ -97,10 +97,10 @@ pub fn run(
             wire_len: frame.wire_len,
         };
         defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
-        match decode(meta, frame.data) {
-            Decoded::Packet(packet) => tracker.packet(&packet),
+        match &decode(meta, frame.data) {
+            Decoded::Packet(packet) => tracker.packet(packet),
             Decoded::Fragment(fragment) => {
-                defragmenter.push(&fragment, &mut |packet| tracker.packet(packet));
+                defragmenter.push(fragment, &mut |packet| tracker.packet(packet));
             }
             Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
         }

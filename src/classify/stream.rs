@@ -6,6 +6,7 @@
 
 use super::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start, registry};
 use crate::model::{Confidence, Direction, Event, Transport};
+use std::cmp::Reverse;
 
 /// Bytes that one undecided direction may keep.
 const WINDOW: usize = 16 * 1024;
@@ -395,43 +396,44 @@ impl Side {
     }
 }
 
-/// Asks every detector. A proof beats a signature; of two proofs the one that begins first holds the other inside it,
-/// as HTTP holds what it carries; else the registry's order decides.
+/// Asks every detector. What begins first holds the rest inside it, as HTTP holds what it carries; of two claims that
+/// begin at the same place, a proof beats a signature; else the registry's order decides. A claim waits for detectors
+/// that are still in doubt about an earlier place, so that nothing depends on how the bytes were cut.
 fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
-    let mut certain: Option<(&'static dyn Detector, Claim)> = None;
-    let mut likely = None;
+    let mut first: Option<(&'static dyn Detector, Claim, Confidence)> = None;
     let mut wait: Option<(usize, usize)> = None;
     let detectors = registry::FAMILIES.iter().copied().flatten().copied();
     for detector in detectors.filter(|detector| detector.transport() == transport) {
-        match detector.probe(input) {
+        let (claim, confidence) = match detector.probe(input) {
             Probe::Certain(claim) if claim.offset == 0 => {
                 return Answer::Claimed(detector, claim, Confidence::Confirmed);
             }
-            Probe::Certain(claim) => {
-                if certain
-                    .as_ref()
-                    .is_none_or(|(_, known)| claim.offset < known.offset)
-                {
-                    certain = Some((detector, claim));
-                }
-            }
-            Probe::Likely(claim) if likely.is_none() => likely = Some((detector, claim)),
-            Probe::Likely(_) | Probe::No => {}
-            Probe::NeedMore { .. } if input.ended => {}
-            Probe::NeedMore { from, total } => {
+            Probe::Certain(claim) => (claim, Confidence::Confirmed),
+            Probe::Likely(claim) => (claim, Confidence::Probable),
+            Probe::NeedMore { from, total } if !input.ended => {
                 let (old_from, old_total) = wait.unwrap_or((usize::MAX, usize::MAX));
-                wait = Some((
-                    old_from.min(from),
-                    old_total.min(total.max(input.bytes.len() + 1)),
-                ));
+                let total = total.max(input.bytes.len() + 1);
+                wait = Some((old_from.min(from), old_total.min(total)));
+                continue;
             }
+            Probe::NeedMore { .. } | Probe::No => continue,
+        };
+        let rank = |claim: &Claim, confidence| (claim.offset, Reverse(confidence));
+        if first
+            .as_ref()
+            .is_none_or(|(_, known, how)| rank(&claim, confidence) < rank(known, *how))
+        {
+            first = Some((detector, claim, confidence));
         }
     }
-    if let Some((detector, claim)) = certain {
-        return Answer::Claimed(detector, claim, Confidence::Confirmed);
-    }
-    match (likely, wait) {
-        (Some((detector, claim)), _) => Answer::Claimed(detector, claim, Confidence::Probable),
+    match (first, wait) {
+        (Some((_, claim, confidence)), Some((from, total)))
+            if from < claim.offset
+                || (from == claim.offset && confidence == Confidence::Probable) =>
+        {
+            Answer::Wait(from, total)
+        }
+        (Some((detector, claim, confidence)), _) => Answer::Claimed(detector, claim, confidence),
         (None, Some((from, total))) => Answer::Wait(from, total),
         (None, None) => Answer::Nobody,
     }

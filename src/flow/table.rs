@@ -98,6 +98,12 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         self.entry_mut(slot).map(|entry| &mut entry.value)
     }
 
+    /// All values, in no particular order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        let entries = self.entries.iter_mut().flatten();
+        entries.map(|entry| &mut entry.value)
+    }
+
     /// Adds a flow that is not in the table yet, as the last used of its class.
     pub fn insert(&mut self, key: FlowKey, value: V, class: u8, now: Timestamp) -> Slot {
         let entry = Entry {

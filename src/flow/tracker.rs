@@ -5,7 +5,7 @@ use super::table::{Slot, Table};
 use super::{Budget, Reassembler, Timeouts};
 use crate::model::{
     Counts, Direction, FiveTuple, FlowKey, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp,
-    TransportHeader,
+    Transport, TransportHeader,
 };
 
 /// A SYN that was captured behind the first bytes of its connection comes at most so far behind.
@@ -174,6 +174,8 @@ struct Flow<S> {
     client_is_low: bool,
     /// Bytes of `state` on the heap, as charged to the budget.
     charged: usize,
+    /// The handler knows that no more will come.
+    ended: bool,
 }
 
 /// The flow table with everything around it.
@@ -292,8 +294,21 @@ impl<H: FlowHandler> Tracker<H> {
         table.touch(slot, class as u8, self.now);
     }
 
-    /// Closes every flow, oldest first, and gives the handler back.
+    /// Closes every flow and gives the handler back.
     pub fn finish(mut self) -> (H, TrackerStats) {
+        // What still waits may concern other flows: all of it is passed on before the first of them is concluded.
+        let Self {
+            table,
+            handler,
+            budget,
+            ..
+        } = &mut self;
+        let mut flows: Vec<&mut Flow<_>> = table.values_mut().collect();
+        flows.sort_unstable_by_key(|flow| flow.info.id);
+        for flow in flows {
+            flow.end(handler, budget);
+            flow.charge(handler, budget);
+        }
         for class in CLASSES {
             while let Some((slot, _)) = self.table.oldest(class as u8) {
                 self.close(slot);
@@ -414,6 +429,7 @@ impl<H: FlowHandler> Tracker<H> {
             tcp: Tcp::default(),
             client_is_low: sent_by_low == from_client,
             charged: 0,
+            ended: false,
         };
         flow.charge(&self.handler, &mut self.budget);
         let class = flow.class(&self.handler);
@@ -435,9 +451,7 @@ impl<H: FlowHandler> Tracker<H> {
         let Some(mut flow) = self.table.remove(slot) else {
             return;
         };
-        if flow.info.tuple.transport == crate::model::Transport::Tcp {
-            flow.end(&mut self.handler, &mut self.budget);
-        }
+        flow.end(&mut self.handler, &mut self.budget);
         self.budget.give(flow.charged);
         self.handler.close(&flow.info, flow.state);
     }
@@ -527,8 +541,11 @@ impl<S> Flow<S> {
         }
     }
 
-    /// As [`Self::flush`], and says that no more will come.
+    /// As [`Self::flush`], and says once that no more will come.
     fn end<H: FlowHandler<State = S>>(&mut self, handler: &mut H, budget: &mut Budget) {
+        if self.info.tuple.transport == Transport::Udp || std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         self.flush(handler, budget);
         for direction in Direction::BOTH {
             handler.stream_end(&self.info, &mut self.state, direction);
@@ -536,7 +553,7 @@ impl<S> Flow<S> {
     }
 
     fn class<H: FlowHandler<State = S>>(&self, handler: &H) -> Class {
-        use crate::model::Transport::{Tcp, Udp};
+        use Transport::{Tcp, Udp};
         let transport = self.info.tuple.transport;
         let ended = self.tcp.reset || self.tcp.fin == [true; 2];
         match (transport, handler.interest(&self.state)) {

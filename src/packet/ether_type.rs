@@ -9,6 +9,7 @@ const ARP: u16 = 0x0806;
 const RARP: u16 = 0x8035;
 const IPV6: u16 = 0x86dd;
 
+#[inline]
 pub(super) fn read<'a>(
     kind: u16,
     span: Span<'a>,

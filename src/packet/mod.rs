@@ -86,11 +86,11 @@ fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'
 
 /// Reads from there on. (Every packet comes by here: the answer is written where the caller wants it, not handed through
 /// results.)
-fn headers<'a>(
+fn headers(
     meta: FrameMeta,
     mut path: LayerPath,
-    mut next: Result<Next<'a>, Reason>,
-) -> Decoded<'a> {
+    mut next: Result<Next<'_>, Reason>,
+) -> Decoded<'_> {
     // The segment that carries the innermost UDP tunnel, and the path to it.
     let mut carrier = None;
     // Ends because each round eats at least one captured byte.

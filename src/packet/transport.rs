@@ -45,6 +45,7 @@ impl<'a> Segment<'a> {
     }
 }
 
+#[inline]
 pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
     match datagram.protocol {
         ip_number::TCP => tcp(datagram),

@@ -61,6 +61,7 @@ impl Origin {
         }
     }
 
+    #[cold]
     pub fn unreadable(&self, offset: u64, source: io::Error) -> CaptureError {
         CaptureError::Read {
             place: self.place(offset),
@@ -68,6 +69,7 @@ impl Origin {
         }
     }
 
+    #[cold]
     pub fn truncated(&self, offset: u64, needed: usize, have: usize) -> CaptureError {
         CaptureError::Truncated {
             place: self.place(offset),
@@ -85,6 +87,7 @@ impl Origin {
 }
 
 /// The next `n` bytes; `None` at the proper end of the input.
+#[inline]
 pub(super) fn peek_or_end<'w, W: Window>(
     window: &'w mut W,
     origin: &Origin,
@@ -103,6 +106,7 @@ pub(super) fn peek_or_end<'w, W: Window>(
 }
 
 /// The next `n` bytes, in the middle of a record: the end is an error here.
+#[inline]
 pub(super) fn peek<'w, W: Window>(
     window: &'w mut W,
     origin: &Origin,

@@ -331,21 +331,20 @@ fn data(
     context: Context,
 ) -> Step {
     let payload = whole.unwrap_or(after).get(..header.len).unwrap_or(after);
-    match toc::starts(payload) {
-        Start::Yes(side) => return toc_line(side, whole, trail),
-        Start::Short(need) if snac::Header::read(payload) == Reading::Wrong => {
-            return if need > header.len {
-                Step::Break
-            } else {
-                Step::Wait(HEADER.saturating_add(need))
-            };
-        }
-        Start::Short(_) | Start::No => {}
+    let line = toc::starts(payload);
+    if let Start::Yes(side) = line {
+        return toc_line(side, whole, trail);
     }
-    let snac = match snac::Header::read(payload) {
-        Reading::Known(snac) => snac,
-        Reading::Short if header.len >= snac::HEADER => return Step::Wait(HEADER + snac::HEADER),
-        Reading::Short | Reading::Wrong => return Step::Break,
+    let snac = match (snac::Header::read(payload), line) {
+        (Reading::Known(snac), _) => snac,
+        (Reading::Short, _) if header.len >= snac::HEADER => {
+            return Step::Wait(HEADER + snac::HEADER);
+        }
+        // No SNAC, but perhaps a line.
+        (_, Start::Short(need)) if need <= header.len => {
+            return Step::Wait(HEADER.saturating_add(need));
+        }
+        _ => return Step::Break,
     };
     let sender_is_client = snac.sender_is_client();
     if trail.frames > 0 {

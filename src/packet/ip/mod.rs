@@ -102,6 +102,7 @@ pub(super) fn is_sound(offset: usize, length: usize, more: bool) -> bool {
     length > 0 && (!more || length.is_multiple_of(8)) && fits
 }
 
+#[inline]
 pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     // The version field rules: link types and Ethernet types have been seen to lie about it, receivers go by it.
     match span.data().first().map(|first| first >> 4) {

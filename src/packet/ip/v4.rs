@@ -5,6 +5,7 @@ use super::{Addresses, Datagram, Piece, authentication};
 use etherparse::err::ipv4::HeaderSliceError;
 use etherparse::{Ipv4HeaderSlice, ip_number};
 
+#[inline]
 pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     let header = Ipv4HeaderSlice::from_slice(span.data()).map_err(|error| match error {
         HeaderSliceError::Len(_) => span.too_short(),
@@ -41,6 +42,7 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
 }
 
 /// Fragments are made after signing, so the authentication header is inside.
+#[inline]
 pub(super) fn payload(mut datagram: Datagram<'_>) -> Result<Next<'_>, Reason> {
     if datagram.protocol == ip_number::AUTH {
         (datagram.protocol, datagram.payload) = authentication(datagram.payload)?;

@@ -10,6 +10,7 @@ use super::tunnel::ppp;
 use super::{Next, Reason, Span};
 use crate::model::{LayerPath, LinkType};
 
+#[inline]
 pub(super) fn first<'a>(
     link: LinkType,
     frame: Span<'a>,

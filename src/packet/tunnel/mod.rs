@@ -29,6 +29,7 @@ pub(super) fn enter(path: &mut LayerPath, layer: Layer) -> Result<(), Reason> {
 }
 
 /// What an IP datagram carries that is no transport; `None` if it is none of the tunnels.
+#[inline]
 pub(super) fn over_ip<'a>(
     datagram: &Datagram<'a>,
     path: &mut LayerPath,
