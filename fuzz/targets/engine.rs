@@ -12,6 +12,8 @@ const PORTS: [u16; 8] = [5190, 1863, 5050, 80, 443, 40_000, 53, 4000];
 const FIRST_UDP: usize = 6;
 /// Longest gap of a stream here: longer ones are another connection to TCP.
 const MOST_MISSING: u64 = 1 << 20;
+/// A hole this old is given up.
+const HOLE_NANOS: i64 = 4_000_000_000;
 
 /// The first byte says which flows are seen from their beginning, the rest is a [`script`](super::script).
 pub fn engine(data: &[u8]) {
@@ -88,9 +90,13 @@ fn frames(
 ) -> Vec<(Timestamp, u32, Vec<u8>)> {
     let mut sides = [[Side { seq: 1000 }; 2]; 8];
     let mut begun = [false; 8];
+    // A hole that was not passed over yet.
+    let mut holes = [[false; 2]; 8];
     let mut frames = Vec::new();
-    for (number, step) in steps.iter().enumerate() {
-        let time = Timestamp::from_nanos(number as i64 * 1_000_000);
+    let mut clock = 0;
+    for step in steps {
+        clock += 1_000_000;
+        let time = Timestamp::from_nanos(clock);
         let mut at_once: Vec<Vec<u8>> = Vec::new();
         let flow = step.flow;
         if flow < FIRST_UDP && !begun[flow] {
@@ -123,6 +129,7 @@ fn frames(
             What::Gap(missing) if flow < FIRST_UDP => {
                 let side = &mut sides[flow][direction.index()];
                 side.seq = side.seq.wrapping_add((*missing).min(MOST_MISSING) as u32);
+                holes[flow][direction.index()] = true;
             }
             What::Gap(_) => {}
         }
@@ -131,7 +138,19 @@ fn frames(
             let first = if opened & 1 << flow == 0 { 2 } else { 0 };
             disturb(&mut at_once, first, seed);
         }
+        let sent = !at_once.is_empty();
         frames.extend(at_once.into_iter().map(|frame| (time, frame)));
+        // How long a hole is waited for depends on how many segments wait behind it. Here it is over before anything else
+        // happens: the last byte is sent again when the hole is too old.
+        if sent && std::mem::take(&mut holes[flow][direction.index()]) {
+            clock += HOLE_NANOS;
+            let (ack, last) = (
+                sides[flow][direction.reverse().index()].seq,
+                sides[flow][direction.index()].seq.wrapping_sub(1),
+            );
+            let again = tcp(flow, direction, last, ack, ACK, &[0]);
+            frames.push((Timestamp::from_nanos(clock), again));
+        }
     }
     let captured = frames.into_iter();
     captured

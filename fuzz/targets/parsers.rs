@@ -276,6 +276,7 @@ fn exercise(parser: &Parser, control: Control, steps: &[Step]) {
 /// What runs inside a carrier is decided later, so the example that its evidence gives may be another one.
 pub fn said(events: Vec<Event>) -> (Vec<String>, BTreeSet<String>) {
     let (mut formats, mut others) = (Vec::new(), BTreeSet::new());
+    let mut surest = None;
     for event in events {
         match event {
             Event::Identified {
@@ -283,6 +284,9 @@ pub fn said(events: Vec<Event>) -> (Vec<String>, BTreeSet<String>) {
                 confidence,
                 evidence,
             } => {
+                // As in the record, a doubt that comes behind the proof takes nothing back.
+                surest = surest.max(format.service.is_some().then_some(confidence));
+                let confidence = surest.unwrap_or(confidence);
                 let said = format!("{format:?} {confidence:?} {}", evidence.what);
                 if formats.last() != Some(&said) {
                     formats.push(said);
