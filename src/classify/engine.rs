@@ -9,7 +9,7 @@ use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
     Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Packet, Service,
-    Transport,
+    Target, Transport,
 };
 use crate::ruleset::RuleSet;
 
@@ -30,8 +30,19 @@ pub struct FlowState {
     expected: Option<&'static str>,
     /// The server's port is a messenger's.
     port: bool,
+    heard: Heard,
     /// Allocated with the first fact: most flows never have one.
     facts: Option<Box<Facts>>,
+}
+
+/// What was heard of the client, as long as it was listened to.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Heard {
+    #[default]
+    Nothing,
+    /// From the first byte on, without a gap.
+    Beginning,
+    Middle,
 }
 
 impl FlowState {
@@ -119,6 +130,9 @@ impl<'r> Engine<'r> {
                     state.facts().named_host(hit, &name, via, info.packet);
                 }
                 Event::Through(target) => {
+                    if let Target::Address(ip, _) = target {
+                        state.facts().through = Some(ip);
+                    }
                     let client = state.facts().tuple(info).client.ip;
                     let known = self
                         .learned
@@ -218,10 +232,15 @@ impl<'r> Engine<'r> {
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
     /// packet in the capture, and another name for the same address may come later still.
     fn name_server(&self, info: &FlowInfo, state: &mut FlowState) {
-        let names = ends(info)
+        let through = state.facts.as_ref().and_then(|facts| facts.through);
+        let servers = ends(info)
             .into_iter()
             .flatten()
-            .find_map(|(_, server)| self.learned.names(server.ip, info.last_seen))
+            .map(|(_, server)| server.ip);
+        let names = through
+            .into_iter()
+            .chain(servers.filter(|_| through.is_none()))
+            .find_map(|ip| self.learned.names(ip, info.last_seen))
             .filter(|names| !names.shared);
         if let Some(names) = names
             && let Some((service, name)) = &names.messenger
@@ -290,6 +309,7 @@ impl FlowHandler for Engine<'_> {
         let mut state = FlowState {
             stream,
             expected: None,
+            heard: Heard::Nothing,
             port: self.has_port_hint(info.tuple.transport, info.tuple.server.port),
             facts: None,
         };
@@ -308,6 +328,13 @@ impl FlowHandler for Engine<'_> {
         self.visit(info);
         let context = Self::context(info, state);
         let was = state.stream.is_given_up();
+        if direction == Direction::ToServer {
+            state.heard = match (state.heard, chunk) {
+                (Heard::Nothing, Chunk::Data(_)) if info.opening_seen => Heard::Beginning,
+                (Heard::Beginning, Chunk::Data(_)) => Heard::Beginning,
+                _ => Heard::Middle,
+            };
+        }
         match chunk {
             Chunk::Data(bytes) => state
                 .stream
@@ -315,6 +342,19 @@ impl FlowHandler for Engine<'_> {
             Chunk::Gap(missing) => state
                 .stream
                 .gap(direction, missing, context, &mut self.events),
+        }
+        if self
+            .events
+            .as_ref()
+            .iter()
+            .any(|event| matches!(event, Event::Carried(_)))
+        {
+            // The client that counts is the one inside.
+            state.heard = match (chunk, direction) {
+                (Chunk::Data(_), Direction::ToServer) if info.opening_seen => Heard::Beginning,
+                (Chunk::Data(_), Direction::ToClient) if info.opening_seen => Heard::Nothing,
+                _ => Heard::Middle,
+            };
         }
         self.after_bytes(info, state, was);
     }
@@ -337,6 +377,7 @@ impl FlowHandler for Engine<'_> {
         self.visit(info);
         let context = Self::context(info, state);
         let was = state.stream.is_given_up();
+        state.heard = Heard::Beginning;
         state
             .stream
             .datagram(direction, payload, wire_len, context, &mut self.events);
@@ -370,6 +411,9 @@ impl FlowHandler for Engine<'_> {
         self.name_user(info, &mut state);
         self.name_port(info, &mut state);
         self.name_server(info, &mut state);
+        if let Some(facts) = &mut state.facts {
+            facts.client_heard = state.heard == Heard::Beginning;
+        }
         let finding = state.facts.map_or_else(
             || Facts::default().finding(info),
             |facts| facts.finding(info),

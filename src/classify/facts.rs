@@ -8,6 +8,7 @@ use crate::model::{
     ServiceHint, SessionKey, feature,
 };
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Accounts, peers and the like that one flow may name; a busy chat room has more, but nobody reads on.
 const MAX_NAMES: usize = 256;
@@ -29,6 +30,10 @@ pub struct Facts {
     other_host: bool,
     /// DNS named the server.
     resolved: Option<Service>,
+    /// All that the client said was seen, as far as anybody looked.
+    pub client_heard: bool,
+    /// The address that a proxy was asked for.
+    pub through: Option<IpAddr>,
     /// Another flow announced this one.
     announced: Option<Format>,
     learned_from: Option<u64>,
@@ -124,6 +129,8 @@ impl Facts {
                 self.risks.insert(risk);
             }
             Event::Carried(carrier) => {
+                // What runs inside is named as if it ran alone; the path names what it runs in.
+                self.format.take_if(|format| format.service.is_none());
                 if self.carriers.len() < crate::model::MAX_LAYERS {
                     self.carriers.push(carrier);
                 }
@@ -146,7 +153,8 @@ impl Facts {
         packet: u64,
     ) {
         let Some(service) = service else {
-            self.other_host = true;
+            // An address is not somebody else's name.
+            self.other_host |= name.parse::<IpAddr>().is_err();
             return;
         };
         let detail = name.to_owned();
@@ -341,17 +349,18 @@ impl Facts {
                 Some(Confidence::Probable),
             );
         }
-        // A messenger's host may well speak TLS, where nobody can look inside.
+        // A messenger's host may well speak TLS, where nobody can look inside. Who was not heard from the beginning may
+        // have said that it is something else.
         if let Some(service) = &self.resolved
             && !self.other_host
             && app_proto.is_none_or(|proto| proto == "tls")
         {
-            return (
-                Some(service.clone()),
-                app_proto,
-                role,
-                Some(Confidence::Probable),
-            );
+            let confidence = if self.client_heard {
+                Confidence::Probable
+            } else {
+                Confidence::Possible
+            };
+            return (Some(service.clone()), app_proto, role, Some(confidence));
         }
         match &self.port {
             Some((service, _)) if app_proto.is_none() => (
@@ -460,6 +469,10 @@ mod tests {
         let mut facts = Facts::default();
         facts.resolved_host(&Service::YAHOO, "scs.msg.yahoo.com", 1, 1);
         identified(&mut facts, Format::other("tls"), Confidence::Confirmed);
+        assert_eq!(verdict(&facts), is("yahoo", Confidence::Possible));
+        facts.client_heard = true;
+        assert_eq!(verdict(&facts), is("yahoo", Confidence::Probable));
+        facts.named_host(None, "192.0.2.5", "http-host", 2);
         assert_eq!(verdict(&facts), is("yahoo", Confidence::Probable));
         facts.named_host(None, "www.example.com", "tls-sni", 2);
         assert_eq!(verdict(&facts), None);

@@ -23,7 +23,7 @@ mod oscar_http;
 mod oscar_session;
 mod peer;
 mod png;
-mod socks;
+pub mod socks;
 pub mod talk;
 pub mod wire;
 mod yahoo;

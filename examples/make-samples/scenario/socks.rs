@@ -19,10 +19,10 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 /// What is said before the conversation begins.
-type Opening = Vec<(Side, Vec<u8>)>;
+pub type Opening = Vec<(Side, Vec<u8>)>;
 
 /// The same conversation, behind an opening.
-fn behind(opening: Opening, mut talk: Talk) -> Talk {
+pub fn behind(opening: Opening, mut talk: Talk) -> Talk {
     let opening = opening.into_iter().map(|(from, bytes)| Message {
         from,
         bytes,
@@ -49,7 +49,7 @@ fn target_5(host: &str, port: usize) -> Vec<u8> {
 }
 
 /// Greeting, perhaps a password, request, reply.
-fn opening_5(host: &str, port: usize, user: Option<(&str, &str)>, reply: u8) -> Opening {
+pub fn opening_5(host: &str, port: usize, user: Option<(&str, &str)>, reply: u8) -> Opening {
     let mut opening = vec![];
     if let Some((name, password)) = user {
         let len = |text: &str| u8::try_from(text.len()).expect("a short text");
@@ -74,7 +74,7 @@ fn opening_5(host: &str, port: usize, user: Option<(&str, &str)>, reply: u8) -> 
 }
 
 /// Request and reply; with a name it is version 4a.
-fn opening_4(host: &str, port: usize, user: &str) -> Opening {
+pub fn opening_4(host: &str, port: usize, user: &str) -> Opening {
     let request = match host.parse::<Ipv4Addr>() {
         Ok(ip) => join(&[&[4, 1], &be16(port), &ip.octets(), user.as_bytes(), &[0]]),
         Err(_) => join(&[

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 /// One capture.
+#[derive(Clone)]
 pub struct Scenario {
     /// File name without extension.
     pub name: &'static str,
@@ -29,6 +30,7 @@ pub enum Side {
 }
 
 /// One message: what an application writes at once, or one datagram.
+#[derive(Clone)]
 pub struct Message {
     pub from: Side,
     pub bytes: Vec<u8>,
@@ -114,6 +116,7 @@ impl Truth {
 }
 
 /// A connection or exchange between two endpoints.
+#[derive(Clone)]
 pub struct Talk {
     pub transport: Transport,
     pub client: SocketAddr,

@@ -24,6 +24,9 @@ const OPENINGS: [(&[u8], &str, Option<bool>); 17] = [
     (b"\x05\x00\x0b\x03\x10\x00\x00\x00", "dce-rpc", Some(true)),
 ];
 
+/// Where a stream is joined in the middle, a few bytes may be anything; so many are an opening.
+const LONG: usize = 7;
+
 /// The protocols of [`OPENINGS`].
 pub struct Ordinary;
 
@@ -37,11 +40,13 @@ impl Detector for Ordinary {
     }
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
-        if input.start != Start::Beginning {
-            return Probe::No;
-        }
-        let found = OPENINGS
-            .iter()
+        let openings = OPENINGS.iter().filter(|(opening, ..)| match input.start {
+            Start::Beginning => true,
+            Start::Joined => opening.len() >= LONG,
+            Start::Later => false,
+        });
+        let found = openings
+            .clone()
             .find(|(opening, ..)| input.bytes.starts_with(opening));
         if let Some((_, name, sender_is_client)) = found {
             return Probe::Certain(Claim {
@@ -51,8 +56,8 @@ impl Detector for Ordinary {
                 evidence: Evidence::payload("opening", *name),
             });
         }
-        let open = OPENINGS
-            .iter()
+        let open = openings
+            .into_iter()
             .any(|(opening, ..)| opening.starts_with(input.bytes));
         if open {
             Probe::NeedMore {

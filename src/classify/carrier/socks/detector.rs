@@ -7,6 +7,8 @@ use crate::model::{Evidence, Format, Transport};
 
 /// Bytes of a proxy that refuses: it has no more to say.
 const MAX_REFUSAL: usize = 32;
+/// Openings inside each other that are read.
+const MAX_NESTED: usize = 8;
 
 /// SOCKS 4, 4a and 5 over TCP.
 pub struct Socks;
@@ -24,34 +26,14 @@ impl Detector for Socks {
         if input.start == Start::Later {
             return Probe::No;
         }
-        let client = opening::client(input.bytes);
-        let proxy = opening::proxy(input.bytes, false);
-        match (client, proxy) {
-            (Read::Done(request, length), _) => {
-                let claim = claim(request.carrier, true, "request");
-                if request.is_proof() {
-                    Probe::Certain(claim)
-                } else {
-                    with_inner(claim, length, input)
-                }
-            }
-            (_, Read::Done(answer, length)) if answer.granted => {
-                let claim = claim(answer.carrier, false, "reply");
-                // Ten bytes of which five or more are given are proof; two of eight are not.
-                if answer.carrier == "socks5" {
-                    Probe::Certain(claim)
-                } else {
-                    with_inner(claim, length, input)
-                }
-            }
-            // A refusal proves nothing, but is remembered in case that the other side does.
-            (_, Read::Done(..)) if !input.ended && input.bytes.len() < MAX_REFUSAL => more(input),
-            (Read::More, _) | (_, Read::More)
-                if !input.ended && input.bytes.len() < MAX_OPENING =>
-            {
-                more(input)
-            }
-            _ => Probe::No,
+        match look(input.bytes) {
+            Look::Proof(claim) => Probe::Certain(claim),
+            Look::Weak(claim, length) => behind(claim, length, input),
+            Look::More(most) if !input.ended && input.bytes.len() < most => Probe::NeedMore {
+                from: 0,
+                total: input.bytes.len() + 1,
+            },
+            Look::More(_) | Look::No => Probe::No,
         }
     }
 
@@ -60,11 +42,41 @@ impl Detector for Socks {
     }
 }
 
-/// Undecided, with every byte still needed.
-const fn more(input: &ProbeInput<'_>) -> Probe {
-    Probe::NeedMore {
-        from: 0,
-        total: input.bytes.len() + 1,
+/// What bytes are, by themselves.
+enum Look {
+    /// An opening that leaves no doubt.
+    Proof(Claim),
+    /// An opening of that length which other bytes may look like.
+    Weak(Claim, usize),
+    /// Perhaps the start of an opening, which is not longer than that.
+    More(usize),
+    No,
+}
+
+fn look(bytes: &[u8]) -> Look {
+    let client = opening::client(bytes);
+    let proxy = opening::proxy(bytes, false);
+    match (client, proxy) {
+        (Read::Done(request, length), _) => {
+            let claim = claim(request.carrier, true, "request");
+            if request.is_proof() {
+                Look::Proof(claim)
+            } else {
+                Look::Weak(claim, length)
+            }
+        }
+        (_, Read::Done(answer, length)) if answer.granted => {
+            let claim = claim(answer.carrier, false, "reply");
+            // Ten bytes of which five or more are given are proof; two of eight are not.
+            match answer.carrier {
+                "socks5" => Look::Proof(claim),
+                _ => Look::Weak(claim, length),
+            }
+        }
+        (Read::More, _) | (_, Read::More) => Look::More(MAX_OPENING),
+        // A refusal proves nothing, but is remembered in case that the other side does.
+        (Read::Wrong, Read::Done(..)) => Look::More(MAX_REFUSAL),
+        (Read::Wrong, Read::Wrong) => Look::No,
     }
 }
 
@@ -77,34 +89,46 @@ fn claim(carrier: &'static str, from_client: bool, what: &str) -> Claim {
     }
 }
 
-/// An opening that proves little by itself is proven by something known behind it.
-fn with_inner(claim: Claim, length: usize, input: &ProbeInput<'_>) -> Probe {
-    let bytes = input.bytes.get(length..).unwrap_or_default();
-    let inside = ProbeInput {
-        bytes,
-        start: Start::Beginning,
-        wire_len: bytes.len(),
-        expected: None,
-        ..*input
-    };
-    let mut total = bytes.is_empty().then_some(1);
-    let detectors = registry::FAMILIES.iter().copied().flatten().copied();
-    // Not SOCKS in SOCKS in SOCKS: whoever does that is recognised by the other side's opening.
-    let others = detectors.filter(|detector| detector.name() != Socks.name());
-    for detector in others.filter(|detector| detector.transport() == Transport::Tcp) {
-        match detector.probe(&inside) {
-            Probe::Certain(_) | Probe::Likely(_) => return Probe::Certain(claim),
-            Probe::NeedMore { total: wanted, .. } if !input.ended => {
-                total = Some(total.map_or(wanted, |total: usize| total.min(wanted)));
+/// An opening of `length` bytes that proves little by itself is proven by something known behind it, which may be
+/// another opening.
+fn behind(claim: Claim, mut length: usize, input: &ProbeInput<'_>) -> Probe {
+    let mut wanted: Option<usize> = None;
+    let mut want = |total: usize| wanted = Some(wanted.map_or(total, |least| least.min(total)));
+    for _ in 0..MAX_NESTED {
+        let bytes = input.bytes.get(length..).unwrap_or_default();
+        let inside = ProbeInput {
+            bytes,
+            start: Start::Beginning,
+            wire_len: bytes.len(),
+            expected: None,
+            ..*input
+        };
+        if bytes.is_empty() {
+            want(length.saturating_add(1));
+        }
+        let detectors = registry::FAMILIES.iter().copied().flatten().copied();
+        let others = detectors.filter(|detector| detector.name() != Socks.name());
+        for detector in others.filter(|detector| detector.transport() == Transport::Tcp) {
+            match detector.probe(&inside) {
+                Probe::Certain(_) | Probe::Likely(_) => return Probe::Certain(claim),
+                Probe::NeedMore { total, .. } => {
+                    want(length.saturating_add(total.max(bytes.len() + 1)));
+                }
+                Probe::No => {}
             }
-            Probe::NeedMore { .. } | Probe::No => {}
+        }
+        match look(bytes) {
+            Look::Proof(_) => return Probe::Certain(claim),
+            Look::Weak(_, more) => length = length.saturating_add(more),
+            Look::More(most) if bytes.len() < most => {
+                want(input.bytes.len() + 1);
+                break;
+            }
+            Look::More(_) | Look::No => break,
         }
     }
-    match total {
-        Some(total) if !input.ended => Probe::NeedMore {
-            from: 0,
-            total: length.saturating_add(total.max(bytes.len() + 1)),
-        },
+    match wanted {
+        Some(total) if !input.ended => Probe::NeedMore { from: 0, total },
         _ => Probe::No,
     }
 }

@@ -45,6 +45,18 @@ impl Side {
     }
 }
 
+/// How far the two have come.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Opening,
+    /// The proxy's answer is lost: whoever goes on was let in.
+    Presumed,
+    Granted,
+    /// Refused, not SOCKS after all, or nothing that can be read: nothing is said any more.
+    Over,
+}
+
 /// One SOCKS connection.
 #[derive(Default)]
 pub struct Connection {
@@ -52,9 +64,7 @@ pub struct Connection {
     /// The direction the client sends in, once an opening says so.
     client: Option<Direction>,
     request: Option<Request>,
-    granted: bool,
-    /// Refused, not SOCKS after all, or nothing that can be read: nothing is said any more.
-    over: bool,
+    state: State,
     /// Inner bytes of the client from before the proxy's answer, and whether some before them are missing.
     held: Vec<u8>,
     holed: bool,
@@ -63,7 +73,7 @@ pub struct Connection {
 
 impl Dissector for Connection {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        if self.over {
+        if self.state == State::Over {
             return;
         }
         match &mut self.sides[direction.index()] {
@@ -76,7 +86,7 @@ impl Dissector for Connection {
     }
 
     fn gap(&mut self, direction: Direction, missing: u64, out: &mut Events) {
-        if self.over {
+        if self.state == State::Over {
             return;
         }
         match &mut self.sides[direction.index()] {
@@ -95,7 +105,7 @@ impl Dissector for Connection {
             .client
             .is_some_and(|client| self.sides[client.reverse().index()].said().is_empty());
         // Nothing of the proxy was captured: that the client went on says that it was let in.
-        if !self.over && unanswered && !self.held.is_empty() {
+        if self.state != State::Over && unanswered && !self.held.is_empty() {
             self.grant(out);
         }
         if let Some(tunnel) = &mut self.tunnel {
@@ -111,10 +121,10 @@ impl Connection {
             self.client = self.find_client();
         }
         let Some(client) = self.client else {
-            self.over |= self
-                .sides
-                .iter()
-                .any(|side| side.said().len() > MAX_OPENING);
+            let too_long = |side: &Side| side.said().len() > MAX_OPENING;
+            if self.sides.iter().any(too_long) {
+                self.state = State::Over;
+            }
             return;
         };
         if let Side::Opening { said, holed } = &self.sides[client.index()] {
@@ -126,7 +136,7 @@ impl Connection {
             }
         }
         let proxy = client.reverse();
-        if !self.over
+        if self.state != State::Over
             && let Side::Opening { said, holed } = &self.sides[proxy.index()]
         {
             let holed = *holed;
@@ -164,10 +174,12 @@ impl Connection {
             Some(known) => known.set(request.carrier, request.port),
             None => self.tunnel = Some(tunnel),
         }
-        self.over |= request.command == Command::Associate;
+        if request.command == Command::Associate {
+            self.state = State::Over;
+        }
         self.request = Some(request);
         let behind = self.sides[client.index()].behind(used);
-        if self.granted {
+        if self.state == State::Granted {
             self.tell_target(out);
         }
         self.inner(client, &behind, out);
@@ -199,20 +211,20 @@ impl Connection {
     /// The opening of this direction is lost: whatever comes is inside, somewhere.
     fn lost(&mut self, direction: Direction, out: &mut Events) {
         self.tunnel.get_or_insert_with(|| Tunnel::new("socks5", 0));
-        if self.client == Some(direction.reverse()) {
-            self.grant(out);
+        if self.state == State::Opening && self.client == Some(direction.reverse()) {
+            self.state = State::Presumed;
         }
         self.inner_gap(direction, u64::from(u32::MAX), out);
     }
 
     fn stop(&mut self) {
-        self.over = true;
+        self.state = State::Over;
         self.held = Vec::new();
         self.sides = [Side::Inner, Side::Inner];
     }
 
     fn grant(&mut self, out: &mut Events) {
-        if std::mem::replace(&mut self.granted, true) {
+        if std::mem::replace(&mut self.state, State::Granted) == State::Granted {
             return;
         }
         self.tell_target(out);
@@ -245,10 +257,13 @@ impl Connection {
     }
 
     fn inner(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        if self.over || bytes.is_empty() {
+        if self.state == State::Over || bytes.is_empty() {
             return;
         }
-        if !self.granted && self.client == Some(direction) {
+        if self.state == State::Presumed {
+            self.grant(out);
+        }
+        if self.state != State::Granted && self.client == Some(direction) {
             self.held.extend_from_slice(bytes);
             if self.held.len() > MAX_HELD {
                 self.grant(out);
@@ -259,7 +274,7 @@ impl Connection {
     }
 
     fn inner_gap(&mut self, direction: Direction, missing: u64, out: &mut Events) {
-        if !self.granted && self.client == Some(direction) {
+        if self.state != State::Granted && self.client == Some(direction) {
             self.held.clear();
             self.holed = true;
         } else if let Some(tunnel) = &mut self.tunnel {
