@@ -199,10 +199,11 @@ impl<'r> Engine<'r> {
         let Some(session) = facts.session.clone() else {
             return;
         };
-        if let Some((format, confidence)) = facts.recognised() {
+        if let Some(recognised) = facts.recognised() {
+            let hint = facts.best_hint();
             self.events
                 .sessions()
-                .recognised(&session, format, confidence);
+                .recognised(&session, recognised, hint);
         }
         if let Some(known) = self.events.sessions().known(&session) {
             facts.part_of(known, info.id, info.packet);

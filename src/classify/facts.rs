@@ -251,6 +251,12 @@ impl Facts {
         Some((format, self.confidence?))
     }
 
+    /// What speaks most for AIM or for ICQ.
+    pub fn best_hint(&self) -> Option<(Service, ServiceHint)> {
+        let (hint, service) = self.hint.as_ref()?;
+        Some((service.clone(), *hint))
+    }
+
     fn hint(&mut self, service: Service, hint: ServiceHint) {
         if service.is_oscar_family() && self.hint.as_ref().is_none_or(|(known, _)| hint < *known) {
             self.hint = Some((hint, service));

@@ -172,13 +172,6 @@ fn anchor(candidate: &[u8], behind_body: bool, ended: bool) -> Look {
     }
 }
 
-/// HTTP carries YMSG too, and knows better what it is.
-fn is_http(bytes: &[u8]) -> bool {
-    [&b"POST "[..], b"GET ", b"HEAD ", b"HTTP/1."]
-        .iter()
-        .any(|start| bytes.starts_with(start))
-}
-
 fn claim(input: &ProbeInput<'_>, header: Header, offset: usize, what: &'static str) -> Claim {
     // A session never begins with the peers' handshake.
     let peer =
@@ -219,7 +212,7 @@ impl Detector for Ymsg {
             Look::More(total) => Probe::NeedMore { from: 0, total },
             Look::Header(header) => Probe::Likely(claim(input, header, 0, "ymsg-header")),
             Look::Proven(header) => Probe::Certain(claim(input, header, 0, "ymsg-packet")),
-            Look::No if input.start == Start::Joined && !is_http(input.bytes) => scan(input),
+            Look::No if input.start == Start::Joined => scan(input),
             Look::No => Probe::No,
         }
     }

@@ -44,15 +44,16 @@ impl Known {
                     let teacher = self.accounts.entry(name.clone()).or_insert(flow);
                     *teacher = flow.min(*teacher);
                 }
-                Event::ServiceHint(service, hint) => {
-                    let hint = (service.clone(), *hint);
-                    if self.hints.len() < MAX_ACCOUNTS && !self.hints.contains(&hint) {
-                        self.hints.push(hint);
-                    }
-                }
+                Event::ServiceHint(service, hint) => self.hinted(Some((service.clone(), *hint))),
                 _ => {}
             }
         }
+    }
+
+    fn hinted(&mut self, hint: Option<(Service, ServiceHint)>) {
+        let room = self.hints.len() < MAX_ACCOUNTS;
+        self.hints
+            .extend(hint.filter(|hint| room && !self.hints.contains(hint)));
     }
 }
 
@@ -114,9 +115,15 @@ impl Sessions {
             .map(|entry| &entry.known)
     }
 
-    /// A flow of this session was recognised.
-    pub fn recognised(&mut self, key: &SessionKey, format: &Format, confidence: Confidence) {
+    /// A flow of this session was recognised, and may know whether it is AIM or ICQ.
+    pub fn recognised(
+        &mut self,
+        key: &SessionKey,
+        (format, confidence): (&Format, Confidence),
+        hint: Option<(Service, ServiceHint)>,
+    ) {
         if let Some(entry) = self.entries.get_mut(key) {
+            entry.known.hinted(hint);
             let known = entry.known.format.as_ref().map(|(_, known)| *known);
             if known < Some(confidence) {
                 entry.known.format = Some((format.clone(), confidence));
