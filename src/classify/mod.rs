@@ -19,6 +19,7 @@ mod outbox;
 pub mod registry;
 mod settle;
 pub mod stream;
+mod undecided;
 pub mod yahoo;
 
 pub use detector::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};

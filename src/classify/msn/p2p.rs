@@ -121,6 +121,8 @@ fn nonce_so_far(bytes: &[u8]) -> bool {
             0 => *byte == 0x30,
             8..12 => true,
             33 => *byte == 1,
+            // The mark of Windows Live Messenger.
+            35 => *byte <= 1,
             _ => *byte == 0,
         })
 }

@@ -20,9 +20,9 @@ const METHODS: [&[u8]; 12] = [
 ];
 const VERSION: &[u8] = b"HTTP/1.";
 
-/// What may stand in a start line; a carriage return may be half of its end.
+/// What may stand in a request's target.
 const fn is_text(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~' | 0x80.. | b'\r')
+    matches!(byte, b'!'..=b'~' | 0x80..)
 }
 
 /// What the bytes at some place are.
@@ -60,32 +60,50 @@ pub fn at(bytes: &[u8]) -> Start {
     if METHODS.iter().any(|method| method.starts_with(bytes)) {
         return Start::Unclear;
     }
-    if !METHODS.iter().any(|method| bytes.starts_with(method)) {
+    let behind = METHODS
+        .iter()
+        .find_map(|method| bytes.strip_prefix(*method));
+    behind.map_or(Start::Neither, request)
+}
+
+/// Do these bytes go on as a request line, behind the method? One target without blanks, and the version.
+fn request(bytes: &[u8]) -> Start {
+    let end = memchr::memchr(b'\n', bytes);
+    let line = &bytes[..end.unwrap_or(bytes.len())];
+    if line.len() >= MAX_START_LINE {
         return Start::Neither;
     }
-    let Some(end) = memchr::memchr(b'\n', bytes) else {
-        return if bytes.iter().all(|byte| is_text(*byte)) && bytes.len() < MAX_START_LINE {
-            Start::Unclear
-        } else {
-            Start::Neither
-        };
+    let (target, version) = match memchr::memchr(b' ', line) {
+        Some(blank) => (&line[..blank], Some(&line[blank + 1..])),
+        None => (line, None),
     };
-    // As above, where the end was still to come.
-    if end >= MAX_START_LINE || !bytes[..end].iter().all(|byte| is_text(*byte)) {
+    if !target.iter().all(|byte| is_text(*byte)) || (target.is_empty() && version.is_some()) {
         return Start::Neither;
     }
-    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
-    let version = line
-        .len()
-        .checked_sub(VERSION.len() + 2)
-        .map(|at| &line[at..]);
-    let is_request =
-        version.is_some_and(|v| v.starts_with(b" HTTP/1.") && v[v.len() - 1].is_ascii_digit());
-    if is_request {
-        Start::Request
-    } else {
-        Start::Neither
+    match (version, end) {
+        (None, None) => Start::Unclear,
+        (Some(version), None) if version_so_far(version) => Start::Unclear,
+        (Some(version), Some(_)) if is_version(version.strip_suffix(b"\r").unwrap_or(version)) => {
+            Start::Request
+        }
+        _ => Start::Neither,
     }
+}
+
+fn is_version(bytes: &[u8]) -> bool {
+    matches!(bytes.strip_prefix(VERSION), Some([minor]) if minor.is_ascii_digit())
+}
+
+/// Whether a version and a carriage return can still come of it.
+fn version_so_far(bytes: &[u8]) -> bool {
+    VERSION.starts_with(bytes) || is_version(bytes.strip_suffix(b"\r").unwrap_or(bytes))
+}
+
+/// Where a request line begins whose target, perhaps unfinished, begins behind that blank.
+fn method_before(bytes: &[u8], blank: usize) -> Option<usize> {
+    let upto = bytes.get(..=blank)?;
+    let method = METHODS.iter().find(|method| upto.ends_with(method))?;
+    Some(upto.len() - method.len())
 }
 
 /// The first message in a stream that was joined in the middle: its place and kind; or, when there is none,
@@ -95,32 +113,29 @@ pub fn search(bytes: &[u8]) -> Result<(usize, Start), usize> {
         if at(&bytes[found..]) == Start::Response {
             return Ok((found, Start::Response));
         }
-        // The version that ends a request line: the line begins with the last method in front of it.
-        let line_start = bytes[..found].len().saturating_sub(MAX_START_LINE);
-        let line = &bytes[line_start..found];
-        let method = METHODS
-            .iter()
-            .filter_map(|method| memmem::rfind(line, method))
-            .max();
+        // The version that ends a request line: method, blank, target, blank, version.
+        let line = &bytes[..found.saturating_sub(1)];
+        let line = &line[line.len().saturating_sub(MAX_START_LINE)..];
+        let method = memchr::memrchr(b' ', line).and_then(|blank| method_before(line, blank));
         if let Some(method) = method {
-            let place = line_start + method;
+            let place = found.saturating_sub(1) - line.len() + method;
             if at(&bytes[place..]) == Start::Request {
                 return Ok((place, Start::Request));
             }
         }
     }
-    // A start line may be cut at the end. It is all text without a line end, which rules most tails out.
-    let text = bytes
-        .iter()
-        .rposition(|byte| !is_text(*byte))
-        .map_or(0, |place| place + 1);
-    let tail = text.max(bytes.len().saturating_sub(MAX_START_LINE));
-    let open = METHODS
-        .iter()
-        .filter_map(|method| memmem::rfind(&bytes[tail..], method).map(|place| tail + place))
+    // A start line may be cut at the end: in its target, or behind it.
+    let tail = &bytes[bytes.len().saturating_sub(MAX_START_LINE)..];
+    let open = memchr::memrchr_iter(b' ', tail)
+        .take(2)
+        .filter_map(|blank| method_before(tail, blank))
+        .map(|place| bytes.len() - tail.len() + place)
         .filter(|place| at(&bytes[*place..]) == Start::Unclear)
         .min();
-    Err(open.unwrap_or_else(|| bytes.len().saturating_sub(12)))
+    // Or in its method, or in the version of an answer.
+    Err(open
+        .unwrap_or(usize::MAX)
+        .min(bytes.len().saturating_sub(12)))
 }
 
 #[cfg(test)]
@@ -147,6 +162,9 @@ mod tests {
             b"OPTIONS sip:bob@example.com SIP/2.0\r\n",
             b"GET \0\0",
             b"GET /\0 HTTP/1.1\r\n",
+            b"GET /a b HTTP/1.1\r\n",
+            b"GET  HTTP/1.1\r\n",
+            b"GET HTTP/1.1\r\n",
             b"*1\r\n",
         ] {
             assert_eq!(at(neither), Start::Neither, "{neither:?}");
@@ -163,7 +181,7 @@ mod tests {
             search(b"\0\0\0HTTP/1.1 404 Not Found\r\n"),
             Ok((3, Start::Response))
         );
-        assert_eq!(search(b"0123456789POST /a HT"), Err(10));
+        assert_eq!(search(b"0123456789POST /abc HT"), Err(10));
         assert_eq!(
             search(b"the text HTTP/1.x is no message, it seems"),
             Err(29)

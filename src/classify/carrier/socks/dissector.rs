@@ -159,7 +159,9 @@ impl Connection {
             if matches!(opening::client(said), Read::Done(..)) {
                 return Some(direction);
             }
-            let is_proxy = matches!(opening::proxy(said, false), Read::Done(..));
+            // A greeting reads as a refusal as long as no request is behind it.
+            let is_proxy = opening::client(said) == Read::Wrong
+                && matches!(opening::proxy(said, false), Read::Done(..));
             is_proxy.then(|| direction.reverse())
         })
     }
