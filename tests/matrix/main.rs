@@ -289,13 +289,14 @@ fn path(wires: &[Wire]) -> String {
         .join(" > ")
 }
 
-/// The same as it was found. What is IP in IP is one wire here; the version inside decides what it is called.
+/// The same as it was found. What is IP in IP is one wire here; the versions inside and outside decide what it is called.
 fn path_found(finding: &Finding) -> String {
     let layers: Vec<String> = finding.path.iter().map(|layer| layer.to_string()).collect();
     layers
         .join(" > ")
         .replace("ipip", "ip")
         .replace("6in4", "ip")
+        .replace("4in6", "ip")
 }
 
 /// An endpoint as the scenario has it: the wire that turns IPv4 into IPv6 keeps the numbers.
