@@ -49,6 +49,9 @@ pub struct Analysis {
     pub error: Option<CaptureError>,
 }
 
+/// Frames that are worked on together: their headers are read, then their flows looked up, then they are told to them.
+const BATCH: usize = 32;
+
 /// Frames between two calls of the progress function.
 const PROGRESS_EVERY: u64 = 1 << 12;
 
@@ -75,38 +78,42 @@ pub fn run(
         settings.first_flow,
     );
     let mut summary = Summary::default();
+    let mut next_progress = 0;
     let error = loop {
-        if summary.packets % PROGRESS_EVERY == 0 {
+        if summary.packets >= next_progress {
+            next_progress = summary.packets + PROGRESS_EVERY;
             progress(source.stats().position);
         }
         if stop.load(Ordering::Relaxed) {
             break None;
         }
-        let frame = match source.next_frame() {
-            Ok(Some(frame)) => frame,
-            Ok(None) => break None,
+        let frames = match source.next_frames(BATCH) {
+            Ok(frames) if frames.is_empty() => break None,
+            Ok(frames) => frames,
             Err(error) => break Some(error),
         };
-        summary.packets += 1;
-        summary.bytes += u64::from(frame.wire_len);
-        summary.saw(frame.timestamp);
-        let meta = FrameMeta {
-            number: summary.packets,
-            timestamp: frame.timestamp,
-            link: frame.link,
-            wire_len: frame.wire_len,
-        };
-        defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
-        match &decode(meta, frame.data) {
-            Decoded::Packet(packet) => tracker.packet(packet),
-            Decoded::Fragment(fragment) => {
-                defragmenter.push(fragment, &mut |packet| tracker.packet(packet));
+        for frame in frames.iter() {
+            summary.packets += 1;
+            summary.bytes += u64::from(frame.wire_len);
+            summary.saw(frame.timestamp);
+            let meta = FrameMeta {
+                number: summary.packets,
+                timestamp: frame.timestamp,
+                link: frame.link,
+                wire_len: frame.wire_len,
+            };
+            defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
+            match &decode(meta, frame.data) {
+                Decoded::Packet(packet) => tracker.packet(packet),
+                Decoded::Fragment(fragment) => {
+                    defragmenter.push(fragment, &mut |packet| tracker.packet(packet));
+                }
+                Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
             }
-            Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
-        }
-        while let Some(finding) = tracker.handler_mut().next_finding() {
-            summary.count(&finding);
-            sink(finding);
+            while let Some(finding) = tracker.handler_mut().next_finding() {
+                summary.count(&finding);
+                sink(finding);
+            }
         }
     };
     let stats = source.stats();

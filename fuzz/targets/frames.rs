@@ -1,7 +1,7 @@
 //! Frames of any link type: one by one through the decoder, and many of them through the whole program.
 
 use super::script::random;
-use imwarden::capture::{CaptureError, Frame, FrameSource, SourceStats};
+use imwarden::capture::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use imwarden::classify::engine::Engine;
 use imwarden::flow::{Timeouts, Tracker};
 use imwarden::model::{LinkType, Timestamp};
@@ -165,32 +165,39 @@ fn within_memory(link: LinkType, frames: &[Captured], memory: usize) {
 
 /// Frames in memory, as a source.
 pub struct Memory {
-    link: LinkType,
-    frames: Vec<Captured>,
+    bytes: Vec<u8>,
+    records: Vec<Record>,
     next: usize,
 }
 
 impl Memory {
     /// Frames of one link type: time, length on the wire, bytes.
     pub fn new(link: LinkType, frames: Vec<Captured>) -> Self {
+        let (mut bytes, mut records) = (Vec::new(), Vec::new());
+        for (timestamp, wire_len, data) in frames {
+            records.push(Record {
+                timestamp,
+                link,
+                wire_len,
+                start: bytes.len(),
+                len: data.len(),
+            });
+            bytes.extend(data);
+        }
         Self {
-            link,
-            frames,
+            bytes,
+            records,
             next: 0,
         }
     }
 }
 
 impl FrameSource for Memory {
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        self.next += 1;
-        let frame = self.frames.get(self.next - 1);
-        Ok(frame.map(|(timestamp, wire_len, data)| Frame {
-            timestamp: *timestamp,
-            link: self.link,
-            data,
-            wire_len: *wire_len,
-        }))
+    fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError> {
+        let rest = &self.records[self.next..];
+        let records = &rest[..rest.len().min(most)];
+        self.next += records.len();
+        Ok(Frames::new(&self.bytes, records))
     }
 
     fn stats(&self) -> SourceStats {

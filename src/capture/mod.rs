@@ -1,6 +1,6 @@
 //! Where frames come from.
 //!
-//! A [`FrameSource`] lends one frame after the other and never copies it. Saved captures are opened with
+//! A [`FrameSource`] lends frames, a few at a time, and never copies them. Saved captures are opened with
 //! [`open`] (a file), [`open_reader`] (a pipe) and found in folders with [`expand`]: pcap and pcapng in every
 //! byte order and clock resolution, plain or compressed with gzip or zstd, told by content and never by name.
 //!
@@ -29,6 +29,53 @@ pub struct Frame<'a> {
     pub wire_len: u32,
 }
 
+/// Frames that lie in one buffer, lent until the next ones are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frames<'a> {
+    bytes: &'a [u8],
+    records: &'a [Record],
+}
+
+/// What is known of a frame, and where in the buffer it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// What its first header is.
+    pub link: LinkType,
+    /// How long it was on the wire; never less than was captured.
+    pub wire_len: u32,
+    /// Its first byte in the buffer.
+    pub start: usize,
+    /// Bytes captured.
+    pub len: usize,
+}
+
+impl<'a> Frames<'a> {
+    /// Frames of a buffer, in order.
+    pub const fn new(bytes: &'a [u8], records: &'a [Record]) -> Self {
+        Self { bytes, records }
+    }
+
+    /// Whether there are none: the source has come to its end.
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The frames, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Frame<'a>> + use<'a> {
+        let bytes = self.bytes;
+        self.records.iter().map(|record| Frame {
+            timestamp: record.timestamp,
+            link: record.link,
+            data: bytes
+                .get(record.start..record.start + record.len)
+                .unwrap_or_default(),
+            wire_len: record.wire_len,
+        })
+    }
+}
+
 /// How far a source has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceStats {
@@ -49,9 +96,14 @@ pub struct SourceStats {
 
 /// Something that frames can be taken from: a file, a pipe, an interface.
 pub trait FrameSource: Send {
-    /// The next frame, or `None` at the end. After an error there are no more frames: it is told once, then
-    /// comes `None`.
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError>;
+    /// The next frames, at most `most` of them; none at the end. Waits for the first one only: more come with it when they
+    /// are at hand already. After an error there are no more frames: it is told once, behind all that was whole.
+    fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError>;
+
+    /// The next frame, or `None` at the end.
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        self.next_frames(1).map(|frames| frames.iter().next())
+    }
 
     /// How far it has come.
     fn stats(&self) -> SourceStats;

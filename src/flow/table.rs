@@ -83,14 +83,16 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         self.index.len()
     }
 
+    /// What the flow is looked for by.
+    pub fn hash(&self, key: &FlowKey) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     /// Where the flow is, if it is known.
-    pub fn find(&self, key: &FlowKey) -> Option<Slot> {
-        let hash = self.hasher.hash_one(key);
-        self.index
-            .find(hash, |slot| {
-                self.entry(*slot).is_some_and(|entry| entry.key == *key)
-            })
-            .copied()
+    #[inline]
+    pub fn find(&self, hash: u64, key: &FlowKey) -> Option<Slot> {
+        let is_at = |slot: &Slot| self.entry(*slot).is_some_and(|entry| entry.key == *key);
+        self.index.find(hash, is_at).copied()
     }
 
     /// The value at a slot.
@@ -105,7 +107,7 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     }
 
     /// Adds a flow that is not in the table yet, as the last used of its class.
-    pub fn insert(&mut self, key: FlowKey, value: V, class: u8, now: Timestamp) -> Slot {
+    pub fn insert(&mut self, hash: u64, key: FlowKey, value: V, class: u8, now: Timestamp) -> Slot {
         let entry = Entry {
             key,
             value,
@@ -128,10 +130,19 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
                 .and_then(Option::as_ref)
                 .map_or(0, |entry| hasher.hash_one(entry.key))
         };
-        self.index
-            .insert_unique(hasher.hash_one(key), slot, hash_of);
+        self.index.insert_unique(hash, slot, hash_of);
         self.link(slot, class);
         slot
+    }
+
+    /// The flow was used: it becomes one of the last of its class.
+    #[inline]
+    pub fn used(&mut self, slot: Slot, now: Timestamp) {
+        if let Some(entry) = self.entry(slot)
+            && now.nanos_since(entry.listed) >= LIST_NANOS
+        {
+            self.relist(slot, entry.class, now);
+        }
     }
 
     /// The flow was used: it becomes one of the last of (perhaps another) class.
@@ -139,9 +150,12 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         let Some(entry) = self.entry(slot) else {
             return;
         };
-        if entry.class == class && now.nanos_since(entry.listed) < LIST_NANOS {
-            return;
+        if entry.class != class || now.nanos_since(entry.listed) >= LIST_NANOS {
+            self.relist(slot, class, now);
         }
+    }
+
+    fn relist(&mut self, slot: Slot, class: u8, now: Timestamp) {
         self.unlink(slot);
         if let Some(entry) = self.entry_mut(slot) {
             entry.class = class;
@@ -202,7 +216,7 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::Table;
+    use super::{Slot, Table};
     use crate::model::{Endpoint, FlowKey, Timestamp, Transport};
 
     fn key(port: u16) -> FlowKey {
@@ -214,6 +228,10 @@ mod tests {
         )
     }
 
+    fn find(table: &Table<u16, 2>, key: &FlowKey) -> Option<Slot> {
+        table.find(table.hash(key), key)
+    }
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_nanos(seconds * 1_000_000_000)
     }
@@ -222,18 +240,18 @@ mod tests {
     fn the_oldest_of_each_class_is_at_hand() {
         let mut table = Table::<u16, 2>::default();
         for port in 1..=4 {
-            table.insert(key(port), port, 0, at(port.into()));
+            table.insert(table.hash(&key(port)), key(port), port, 0, at(port.into()));
         }
-        table.touch(table.find(&key(1)).unwrap(), 0, at(5));
-        table.touch(table.find(&key(2)).unwrap(), 1, at(6));
+        table.touch(find(&table, &key(1)).unwrap(), 0, at(5));
+        table.touch(find(&table, &key(2)).unwrap(), 1, at(6));
         let (slot, used) = table.oldest(0).unwrap();
         assert_eq!((table.remove(slot), used), (Some(3), at(3)));
         assert_eq!(table.oldest(1).unwrap().1, at(6));
         assert_eq!(table.len(), 3);
-        assert_eq!(table.find(&key(3)), None);
+        assert_eq!(find(&table, &key(3)), None);
         // A slot that was given back is used again, and finds its own key.
-        let slot = table.insert(key(9), 9, 1, at(7));
-        assert_eq!(table.find(&key(9)), Some(slot));
+        let slot = table.insert(table.hash(&key(9)), key(9), 9, 1, at(7));
+        assert_eq!(find(&table, &key(9)), Some(slot));
         let mut order = Vec::new();
         for class in [0, 1] {
             while let Some((slot, _)) = table.oldest(class) {

@@ -11,6 +11,8 @@ use crate::model::{
 /// A SYN that was captured behind the first bytes of its connection comes at most so far behind.
 const LATE_SYN_BYTES: u32 = 64 * 1024;
 const LATE_SYN_PACKETS: u64 = 16;
+/// Time between two looks for flows that were idle for too long.
+const SWEEP_NANOS: u64 = 1_000_000_000;
 /// Memory kept free for what the next packets bring, at most.
 const RESERVE: usize = 512 * 1024;
 
@@ -237,10 +239,18 @@ impl<H: FlowHandler> Tracker<H> {
     /// Takes one packet.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         self.now = self.now.max(packet.timestamp);
-        self.sweep();
+        if self.now.nanos_since(self.swept) >= SWEEP_NANOS {
+            self.sweep();
+        }
         self.make_room();
         let (key, sent_by_low) = FlowKey::of_packet(packet.transport(), packet.src, packet.dst);
-        let mut slot = self.table.find(&key);
+        let hash = self.table.hash(&key);
+        let mut slot = self.table.find(hash, &key);
+        if let Some(known) = slot
+            && self.passes_by(known, packet)
+        {
+            return;
+        }
         if let (Some(known), TransportHeader::Tcp(tcp)) = (slot, packet.header)
             && tcp.flags.syn
             && self.is_new_connection(known, &tcp, packet)
@@ -248,7 +258,7 @@ impl<H: FlowHandler> Tracker<H> {
             self.close(known);
             slot = None;
         }
-        let slot = slot.unwrap_or_else(|| self.open(key, sent_by_low, packet));
+        let slot = slot.unwrap_or_else(|| self.open(hash, key, sent_by_low, packet));
         let Self {
             table,
             budget,
@@ -259,10 +269,7 @@ impl<H: FlowHandler> Tracker<H> {
         let Some(flow) = table.get_mut(slot) else {
             return;
         };
-        flow.info.packet = packet.number;
-        flow.info.last_seen = flow.info.last_seen.max(packet.timestamp);
-        flow.info.counts.packets += 1;
-        flow.info.counts.bytes += u64::from(packet.wire_len);
+        flow.count(packet);
         let direction = if sent_by_low == flow.client_is_low {
             Direction::ToServer
         } else {
@@ -294,6 +301,20 @@ impl<H: FlowHandler> Tracker<H> {
         table.touch(slot, class as u8, self.now);
     }
 
+    /// Most packets: of a flow that nobody listens to any more, and nothing about it changes. They are counted.
+    #[inline]
+    fn passes_by(&mut self, slot: Slot, packet: &Packet<'_>) -> bool {
+        let Some(flow) = self.table.get_mut(slot) else {
+            return false;
+        };
+        let passes = !self.handler.wants_bytes(&flow.state) && !flow.is_changed_by(packet);
+        if passes {
+            flow.count(packet);
+            self.table.used(slot, self.now);
+        }
+        passes
+    }
+
     /// Closes every flow and gives the handler back.
     pub fn finish(mut self) -> (H, TrackerStats) {
         // What still waits may concern other flows: all of it is passed on before the first of them is concluded.
@@ -323,10 +344,8 @@ impl<H: FlowHandler> Tracker<H> {
     }
 
     /// Ends flows that were idle for too long.
+    #[cold]
     fn sweep(&mut self) {
-        if self.now.nanos_since(self.swept) < 1_000_000_000 {
-            return;
-        }
         self.swept = self.now;
         for class in CLASSES {
             while let Some((slot, last_used)) = self.table.oldest(class as u8)
@@ -380,7 +399,7 @@ impl<H: FlowHandler> Tracker<H> {
         !late && (tcp.isn.is_some() || tcp.payload || tcp.reset)
     }
 
-    fn open(&mut self, key: FlowKey, sent_by_low: bool, packet: &Packet<'_>) -> Slot {
+    fn open(&mut self, hash: u64, key: FlowKey, sent_by_low: bool, packet: &Packet<'_>) -> Slot {
         while !self.table.has_free_slot() {
             let grows =
                 self.table.slots() < self.max_slots && self.budget.try_take(Self::FLOW_BYTES);
@@ -433,7 +452,7 @@ impl<H: FlowHandler> Tracker<H> {
         };
         flow.charge(&self.handler, &mut self.budget);
         let class = flow.class(&self.handler);
-        self.table.insert(key, flow, class as u8, self.now)
+        self.table.insert(hash, key, flow, class as u8, self.now)
     }
 
     fn evict(&mut self, classes: &[Class]) -> bool {
@@ -458,6 +477,28 @@ impl<H: FlowHandler> Tracker<H> {
 }
 
 impl<S> Flow<S> {
+    #[inline]
+    fn count(&mut self, packet: &Packet<'_>) {
+        let info = &mut self.info;
+        info.packet = packet.number;
+        info.last_seen = info.last_seen.max(packet.timestamp);
+        info.counts.packets += 1;
+        info.counts.bytes += u64::from(packet.wire_len);
+    }
+
+    /// Whether the packet opens, ends or resets the flow, or brings the first payload since.
+    #[inline]
+    const fn is_changed_by(&self, packet: &Packet<'_>) -> bool {
+        let TransportHeader::Tcp(TcpHeader { flags, .. }) = packet.header else {
+            return false;
+        };
+        let has_payload = !packet.payload.is_empty() || packet.cut > 0;
+        flags.syn
+            || flags.fin
+            || flags.rst
+            || (has_payload && (self.tcp.reset || !self.tcp.payload))
+    }
+
     fn overlaps(&self) -> u32 {
         let [a, b] = &self.tcp.sides;
         a.overlaps().wrapping_add(b.overlaps())

@@ -114,16 +114,18 @@ const fn numbers(ip: IpAddr) -> (u8, [u64; 2]) {
 }
 
 impl Hash for FlowKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Two rounds for IPv4, whose addresses fit into one.
-        if self.kind & 0x40 != 0 && self.kind & 0x20 == 0 {
-            state.write_u64(self.low[1] << 32 | self.high[1]);
+        // One round for IPv4, which fits into it.
+        let rest = u128::from(self.ports) << 64 | u128::from(self.kind) << 96;
+        if self.kind & 0x20 == 0 {
+            state.write_u128(rest | u128::from(self.low[1] << 32 | self.high[1]));
         } else {
-            for word in [self.low, self.high].as_flattened() {
-                state.write_u64(*word);
-            }
+            let number = |[high, low]: [u64; 2]| u128::from(high) << 64 | u128::from(low);
+            state.write_u128(number(self.low));
+            state.write_u128(number(self.high));
+            state.write_u128(rest);
         }
-        state.write_u64(u64::from(self.ports) << 8 | u64::from(self.kind));
     }
 }
 

@@ -104,6 +104,19 @@ pub struct TcpFlags {
     pub rst: bool,
 }
 
+impl TcpFlags {
+    /// From the byte of the header that they stand in (RFC 9293 section 3.1).
+    #[inline]
+    pub const fn of_byte(byte: u8) -> Self {
+        Self {
+            fin: byte & 0x01 != 0,
+            syn: byte & 0x02 != 0,
+            rst: byte & 0x04 != 0,
+            ack: byte & 0x10 != 0,
+        }
+    }
+}
+
 /// The TCP fields that reassembly needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpHeader {

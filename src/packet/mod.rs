@@ -11,6 +11,7 @@ mod ether_type;
 mod fragment;
 mod ip;
 mod link;
+mod plain;
 mod reason;
 mod span;
 mod transport;
@@ -73,7 +74,16 @@ enum Next<'a> {
 }
 
 /// Reads the headers of one frame, as a capture holds it.
+#[inline]
 pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
+    if let Some(packet) = plain::read(meta, frame) {
+        return Decoded::Packet(packet);
+    }
+    from_the_link_up(meta, frame)
+}
+
+/// [`decode`], the general way.
+fn from_the_link_up(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
     let mut path = LayerPath::default();
     let next = link::first(meta.link, Span::frame(frame, meta.wire_len), &mut path);
     headers(meta, path, next)
@@ -84,8 +94,7 @@ fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'
     headers(meta, path, ip::resume(datagram))
 }
 
-/// Reads from there on. (Every packet comes by here: the answer is written where the caller wants it, not handed through
-/// results.)
+/// Reads from there on.
 fn headers(
     meta: FrameMeta,
     mut path: LayerPath,

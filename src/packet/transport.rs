@@ -84,12 +84,7 @@ fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
         header: TransportHeader::Tcp(TcpHeader {
             seq: u32::from_be_bytes([q0, q1, q2, q3]),
             ack: u32::from_be_bytes([a0, a1, a2, a3]),
-            flags: TcpFlags {
-                fin: flags & 0x01 != 0,
-                syn: flags & 0x02 != 0,
-                rst: flags & 0x04 != 0,
-                ack: flags & 0x10 != 0,
-            },
+            flags: TcpFlags::of_byte(flags),
         }),
         payload: datagram.payload.skip_on_wire(length)?,
     })

@@ -4,7 +4,6 @@ mod expand;
 mod gzip;
 mod input;
 mod magic;
-mod map;
 mod order;
 mod pcap;
 mod pcapng;
@@ -17,18 +16,16 @@ pub use expand::expand;
 use super::{CaptureError, FrameSource};
 use input::{Input, Raw};
 use magic::Kind;
-use map::Map;
 use pcap::PcapReader;
 use pcapng::PcapngReader;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use stream::Stream;
-use window::{Origin, Window};
+use window::Origin;
 
 /// Opens a capture file, whatever its name.
 ///
-/// A plain file is mapped into memory; a compressed one, a pipe or a device is read through a bounded buffer.
 pub fn open(path: &Path) -> Result<Box<dyn FrameSource>, CaptureError> {
     let name = path.display().to_string();
     let failed = |source| CaptureError::Open {
@@ -40,30 +37,8 @@ pub fn open(path: &Path) -> Result<Box<dyn FrameSource>, CaptureError> {
     if metadata.is_dir() {
         return Err(CaptureError::Folder { name });
     }
-    if !metadata.is_file() {
-        return open_stream(Raw::new(Box::new(file), None), &name);
-    }
-    let file = match Map::new(file) {
-        Ok(map) if matches!(magic::identify(map.head()), Kind::Gzip | Kind::Zstd) => {
-            map.into_file()
-        }
-        Ok(map) if map.head().is_empty() => map.into_file(),
-        Ok(mut map) => {
-            let kind = look(&mut map, &name)?;
-            return read(
-                map,
-                kind,
-                Origin {
-                    name,
-                    decompressed: false,
-                },
-            );
-        }
-        // Some file systems cannot map; all of them can read.
-        Err(file) => file,
-    };
     // The length of /proc and other made-up files is 0 or a guess.
-    let total = (metadata.len() > 0).then_some(metadata.len());
+    let total = (metadata.is_file() && metadata.len() > 0).then_some(metadata.len());
     open_stream(Raw::new(Box::new(file), total), &name)
 }
 
@@ -123,13 +98,13 @@ fn open_stream(mut raw: Raw, name: &str) -> Result<Box<dyn FrameSource>, Capture
 }
 
 /// Which format the bytes at the start are of, or why they are of none.
-fn look(window: &mut impl Window, name: &str) -> Result<Kind, CaptureError> {
+fn look(stream: &mut Stream, name: &str) -> Result<Kind, CaptureError> {
     let origin = Origin {
         name: name.to_owned(),
         decompressed: false,
     };
     // As few bytes as will do: a pipe from a live capture may not have more for a long while.
-    let (head, cut) = window
+    let (head, cut) = stream
         .head(magic::ENOUGH)
         .map_err(|source| origin.unreadable(0, source))?;
     let kind = magic::identify(head);
@@ -144,7 +119,7 @@ fn look(window: &mut impl Window, name: &str) -> Result<Kind, CaptureError> {
     if cut || magic::may_become_a_capture(head) {
         return Err(origin.truncated(0, magic::ENOUGH, head.len()));
     }
-    let (head, _) = window
+    let (head, _) = stream
         .head(magic::HEAD)
         .map_err(|source| origin.unreadable(0, source))?;
     Err(CaptureError::NotACapture {
@@ -153,14 +128,10 @@ fn look(window: &mut impl Window, name: &str) -> Result<Kind, CaptureError> {
     })
 }
 
-fn read<W: Window + 'static>(
-    window: W,
-    kind: Kind,
-    origin: Origin,
-) -> Result<Box<dyn FrameSource>, CaptureError> {
+fn read(stream: Stream, kind: Kind, origin: Origin) -> Result<Box<dyn FrameSource>, CaptureError> {
     Ok(match kind {
-        Kind::Pcapng => Box::new(PcapngReader::new(window, origin)),
-        _ => Box::new(PcapReader::new(window, origin)?),
+        Kind::Pcapng => Box::new(PcapngReader::new(stream, origin)),
+        _ => Box::new(PcapReader::new(stream, origin)?),
     })
 }
 

@@ -18,11 +18,16 @@ impl Order {
 
     /// The number at `at`, or `None` when `bytes` ends before.
     pub fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
-        let raw = *bytes.get(at..)?.first_chunk()?;
-        Some(match self {
+        bytes.get(at..)?.first_chunk().map(|raw| self.number(*raw))
+    }
+
+    /// The number that these bytes are.
+    #[inline]
+    pub const fn number(self, raw: [u8; 4]) -> u32 {
+        match self {
             Self::Little => u32::from_le_bytes(raw),
             Self::Big => u32::from_be_bytes(raw),
-        })
+        }
     }
 
     /// The number at `at`, or `None` when `bytes` ends before.

@@ -13,9 +13,10 @@
 //!
 //! The snap length is not looked at: files say 0, or less than they hold, and are good nevertheless.
 
-use super::super::{CaptureError, Frame, FrameSource, SourceStats};
+use super::super::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use super::order::Order;
-use super::window::{Origin, Window, peek, peek_or_end};
+use super::stream::Stream;
+use super::window::{Origin, peek, peek_or_end};
 use crate::model::{LinkType, Timestamp};
 
 const FILE_HEADER: usize = 24;
@@ -61,27 +62,50 @@ impl Variant {
     }
 }
 
-pub(super) struct PcapReader<W> {
-    window: W,
+pub(super) struct PcapReader {
+    stream: Stream,
     origin: Origin,
     variant: Variant,
     link: LinkType,
     frames: u64,
     bytes: u64,
+    /// Those lent last.
+    records: Vec<Record>,
     /// The end, or an error that was told.
     ended: bool,
 }
 
-/// A record that is there in full.
-struct Record {
+/// What a record's header says.
+struct Header {
     timestamp: Timestamp,
-    captured: usize,
+    captured: u32,
     wire_len: u32,
 }
 
-impl<W: Window> PcapReader<W> {
-    pub fn new(mut window: W, origin: Origin) -> Result<Self, CaptureError> {
-        let head = peek(&mut window, &origin, FILE_HEADER)?;
+impl Variant {
+    #[inline]
+    fn header(self, bytes: &[u8]) -> Option<Header> {
+        let (words, _) = bytes.first_chunk::<16>()?.as_chunks::<4>();
+        let [seconds, fraction, captured, wire_len] = *words else {
+            return None;
+        };
+        let [seconds, fraction, captured, wire_len] =
+            [seconds, fraction, captured, wire_len].map(|word| self.order.number(word));
+        Some(Header {
+            // Cannot overflow: 2^32 s are 4.3e18 ns, and the fraction, even a false one, at most 4.3e12.
+            timestamp: Timestamp::from_nanos(
+                i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * self.unit,
+            ),
+            captured,
+            // Some writers leave the original length 0.
+            wire_len: wire_len.max(captured),
+        })
+    }
+}
+
+impl PcapReader {
+    pub fn new(mut stream: Stream, origin: Origin) -> Result<Self, CaptureError> {
+        let head = peek(&mut stream, &origin, FILE_HEADER)?;
         let fields = || {
             let variant = Variant::of(head)?;
             Some((
@@ -101,94 +125,78 @@ impl<W: Window> PcapReader<W> {
                 format!("pcap version {major}.{minor} where only 2.4 is in use"),
             ));
         }
-        window.take(FILE_HEADER);
+        stream.take(FILE_HEADER);
         // The upper half says whether frames end with a checksum; IP's own length leaves that out anyway.
         let link = LinkType(link & 0xffff);
         Ok(Self {
-            window,
+            stream,
             origin,
             variant,
             link,
             frames: 0,
             bytes: 0,
+            records: Vec::new(),
             ended: false,
         })
     }
 
-    fn locate(&mut self) -> Result<Option<Record>, CaptureError> {
-        let Variant {
-            order,
-            unit,
-            record_header,
-        } = self.variant;
-        let offset = self.window.offset();
-        let Some(header) = peek_or_end(&mut self.window, &self.origin, record_header)? else {
-            return Ok(None);
-        };
-        let fields = || {
-            Some((
-                order.u32(header, 0)?,
-                order.u32(header, 4)?,
-                order.u32(header, 8)?,
-                order.u32(header, 12)?,
-            ))
-        };
-        let Some((seconds, fraction, captured, wire_len)) = fields() else {
-            return Ok(None);
+    /// Waits for a whole record; whether there is one.
+    fn wait(&mut self) -> Result<bool, CaptureError> {
+        let record_header = self.variant.record_header;
+        let offset = self.stream.offset();
+        let header = peek_or_end(&mut self.stream, &self.origin, record_header)?;
+        let Some(Header { captured, .. }) = header.and_then(|bytes| self.variant.header(bytes))
+        else {
+            return Ok(false);
         };
         if captured > MAX_RECORD {
             let what =
                 format!("a packet of {captured} bytes, when none is longer than {MAX_RECORD}");
             return Err(self.origin.corrupt(offset, what));
         }
-        peek(
-            &mut self.window,
-            &self.origin,
-            record_header + captured as usize,
-        )?;
-        Ok(Some(Record {
-            // Cannot overflow: 2^32 s are 4.3e18 ns, and the fraction, even a false one, at most 4.3e12.
-            timestamp: Timestamp::from_nanos(
-                i64::from(seconds) * 1_000_000_000 + i64::from(fraction) * unit,
-            ),
-            captured: captured as usize,
-            // Some writers leave the original length 0.
-            wire_len: wire_len.max(captured),
-        }))
+        let whole = record_header + captured as usize;
+        peek(&mut self.stream, &self.origin, whole)?;
+        Ok(true)
     }
 }
 
-impl<W: Window> FrameSource for PcapReader<W> {
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+impl FrameSource for PcapReader {
+    fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError> {
+        self.records.clear();
+        self.ended = self.ended || !self.wait().inspect_err(|_| self.ended = true)?;
         if self.ended {
-            return Ok(None);
+            return Ok(Frames::default());
         }
-        let record = match self.locate() {
-            Ok(Some(record)) => record,
-            other => {
-                self.ended = true;
-                return other.map(|_| None);
-            }
-        };
-        self.frames += 1;
-        self.bytes += record.captured as u64;
-        let whole = self
-            .window
-            .take(self.variant.record_header + record.captured);
-        Ok(Some(Frame {
-            timestamp: record.timestamp,
-            link: self.link,
-            data: whole.get(self.variant.record_header..).unwrap_or_default(),
-            wire_len: record.wire_len,
-        }))
+        let (ready, mut at) = (self.stream.ready(), 0);
+        while self.records.len() < most
+            && let Some(bytes) = ready.get(at..)
+            && let Some(header) = self.variant.header(bytes)
+            // What is not whole, or no record, is waited for or complained of when it is the first.
+            && let captured = header.captured as usize
+            && let start = at + self.variant.record_header
+            && header.captured <= MAX_RECORD
+            && start + captured <= ready.len()
+        {
+            self.records.push(Record {
+                timestamp: header.timestamp,
+                link: self.link,
+                wire_len: header.wire_len,
+                start,
+                len: captured,
+            });
+            self.bytes += captured as u64;
+            at = start + captured;
+        }
+        self.frames += self.records.len() as u64;
+        Ok(Frames::new(self.stream.take(at), &self.records))
     }
 
     fn stats(&self) -> SourceStats {
         SourceStats {
             frames: self.frames,
             bytes: self.bytes,
-            position: self.window.position(),
-            total: self.window.total(),
+            position: self.stream.position(),
+            total: self.stream.total(),
             skipped_blocks: 0,
             dropped: 0,
         }

@@ -1,35 +1,8 @@
-//! The one thing the format readers ask of an input: so many bytes in a row, at the current position.
+//! So many bytes in a row, and what errors say when there are fewer.
 
 use super::super::{CaptureError, Place};
+use super::stream::Stream;
 use std::io;
-
-/// A position in a run of bytes, mapped or streamed.
-pub(super) trait Window: Send {
-    /// Exactly `n` bytes from the current position on, without moving.
-    fn peek(&mut self, n: usize) -> Result<&[u8], Shortage>;
-
-    /// Moves on by `n` bytes, which were looked at before, and lends them.
-    fn take(&mut self, n: usize) -> &[u8];
-
-    /// Bytes taken so far.
-    fn offset(&self) -> u64;
-
-    /// Bytes of the input file used up, which differs from [`offset`](Self::offset) when it is compressed.
-    fn position(&self) -> u64;
-
-    /// Length of the input file.
-    fn total(&self) -> Option<u64>;
-
-    /// The next `n` bytes or what there is of them, and whether the input was cut off there.
-    fn head(&mut self, n: usize) -> io::Result<(&[u8], bool)> {
-        let (n, cut) = match self.peek(n) {
-            Ok(_) => (n, false),
-            Err(Shortage::End { have, cut }) => (have, cut),
-            Err(Shortage::Failed(error)) => return Err(error),
-        };
-        Ok((self.peek(n).unwrap_or_default(), cut))
-    }
-}
 
 /// Why there are not that many bytes.
 #[derive(Debug)]
@@ -88,13 +61,13 @@ impl Origin {
 
 /// The next `n` bytes; `None` at the proper end of the input.
 #[inline]
-pub(super) fn peek_or_end<'w, W: Window>(
-    window: &'w mut W,
+pub(super) fn peek_or_end<'s>(
+    stream: &'s mut Stream,
     origin: &Origin,
     n: usize,
-) -> Result<Option<&'w [u8]>, CaptureError> {
-    let offset = window.offset();
-    match window.peek(n) {
+) -> Result<Option<&'s [u8]>, CaptureError> {
+    let offset = stream.offset();
+    match stream.peek(n) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(Shortage::End {
             have: 0,
@@ -107,13 +80,13 @@ pub(super) fn peek_or_end<'w, W: Window>(
 
 /// The next `n` bytes, in the middle of a record: the end is an error here.
 #[inline]
-pub(super) fn peek<'w, W: Window>(
-    window: &'w mut W,
+pub(super) fn peek<'s>(
+    stream: &'s mut Stream,
     origin: &Origin,
     n: usize,
-) -> Result<&'w [u8], CaptureError> {
-    let offset = window.offset();
-    match peek_or_end(window, origin, n) {
+) -> Result<&'s [u8], CaptureError> {
+    let offset = stream.offset();
+    match peek_or_end(stream, origin, n) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(origin.truncated(offset, n, 0)),
         Err(error) => Err(error),

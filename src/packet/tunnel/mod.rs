@@ -47,6 +47,18 @@ pub(super) fn over_ip<'a>(
     Some(enter(path, layer).map(|()| Next::Ip(datagram.payload)))
 }
 
+/// Whether [`over_udp`] knows one of these ports.
+#[inline]
+pub(super) const fn may_be_over_udp(ports: [u16; 2]) -> bool {
+    matches!(
+        ports,
+        [
+            _,
+            4789 | 8472 | 4790 | 6081 | 2152 | 3544 | 1701 | 37008 | 6635
+        ] | [2152 | 3544 | 1701, _]
+    )
+}
+
 /// What a UDP datagram between these ports carries, if it is a tunnel. The path only grows if so.
 pub(super) fn over_udp<'a>(
     [src, dst]: [u16; 2],

@@ -39,8 +39,6 @@ pub(super) struct Located {
     pub wire_len: u32,
     /// Packets lost between the one before and this one.
     pub dropped: u64,
-    /// Length of the whole block; the reader fills it in.
-    pub block_len: usize,
 }
 
 /// Reads a block, given without its final length. An error is a sentence's end: "at byte 28: ...".
@@ -129,7 +127,6 @@ fn packet(
         data: within(body, 28, captured)?,
         wire_len: wire_len.max(captured),
         dropped,
-        block_len: 0,
     }))
 }
 
@@ -150,7 +147,6 @@ fn simple_packet(order: Order, body: &[u8], interfaces: &[Interface]) -> Result<
         data: within(body, 12, wire_len.min(snaplen).min(room))?,
         wire_len,
         dropped: 0,
-        block_len: 0,
     }))
 }
 

@@ -14,11 +14,12 @@ mod block;
 mod interface;
 mod options;
 
-use super::super::{CaptureError, Frame, FrameSource, SourceStats};
+use super::super::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use super::order::Order;
-use super::window::{Origin, Window, peek, peek_or_end};
+use super::stream::Stream;
+use super::window::{Origin, peek, peek_or_end};
 use crate::model::Timestamp;
-use block::{Block, Located};
+use block::Block;
 use interface::Interface;
 
 /// A block longer than this is a length gone wrong; the limit is Wireshark's.
@@ -48,8 +49,8 @@ fn section_order(block: &[u8]) -> Option<Order> {
         .find(|order| order.u32(block, 8) == Some(BYTE_ORDER_MAGIC))
 }
 
-pub(super) struct PcapngReader<W> {
-    window: W,
+pub(super) struct PcapngReader {
+    stream: Stream,
     origin: Origin,
     order: Order,
     interfaces: Vec<Interface>,
@@ -60,15 +61,17 @@ pub(super) struct PcapngReader<W> {
     skipped_blocks: u64,
     /// Lost packets of finished sections, and those that packet blocks count themselves.
     dropped: u64,
+    /// The packets lent last.
+    records: Vec<Record>,
     /// The end, or an error that was told.
     ended: bool,
 }
 
-impl<W: Window> PcapngReader<W> {
-    /// A reader over a window that [`starts_section`].
-    pub fn new(window: W, origin: Origin) -> Self {
+impl PcapngReader {
+    /// A reader over a stream that [`starts_section`].
+    pub fn new(stream: Stream, origin: Origin) -> Self {
         Self {
-            window,
+            stream,
             origin,
             order: Order::Little,
             interfaces: Vec::new(),
@@ -77,16 +80,17 @@ impl<W: Window> PcapngReader<W> {
             bytes: 0,
             skipped_blocks: 0,
             dropped: 0,
+            records: Vec::new(),
             ended: false,
         }
     }
 
-    /// Reads blocks up to the next one that holds a packet. That block is left in the window.
-    fn locate(&mut self) -> Result<Option<Located>, CaptureError> {
+    /// Reads blocks up to the next one that holds a packet, which is left in the stream; whether there is one.
+    fn locate(&mut self) -> Result<bool, CaptureError> {
         loop {
-            let offset = self.window.offset();
-            let Some(head) = peek_or_end(&mut self.window, &self.origin, 12)? else {
-                return Ok(None);
+            let offset = self.stream.offset();
+            let Some(head) = peek_or_end(&mut self.stream, &self.origin, 12)? else {
+                return Ok(false);
             };
             if head.starts_with(&SECTION_HEADER) {
                 let Some(order) = section_order(head) else {
@@ -97,33 +101,24 @@ impl<W: Window> PcapngReader<W> {
                 self.order = order;
             }
             let order = self.order;
-            let (Some(kind), Some(length)) = (order.u32(head, 0), order.u32(head, 4)) else {
-                return Ok(None);
+            let Some(length) = order.u32(head, 4) else {
+                return Ok(false);
             };
-            if length < 12 || !length.is_multiple_of(4) || length > MAX_BLOCK {
+            if !is_block_length(length) {
                 let what = format!(
                     "a block of {length} bytes, when lengths go from 12 to {MAX_BLOCK} in steps of 4"
                 );
                 return Err(self.origin.corrupt(offset, what));
             }
-            let block = peek(&mut self.window, &self.origin, length as usize)?;
-            let body_end = length as usize - 4;
-            if order.u32(block, body_end) != Some(length) {
+            let bytes = peek(&mut self.stream, &self.origin, length as usize)?;
+            let Some((kind, body)) = whole_block(order, bytes) else {
                 return Err(self
                     .origin
                     .corrupt(offset, "a block whose two lengths differ"));
-            }
-            let body = block.get(..body_end).unwrap_or_default();
+            };
             let parsed = block::parse(kind, order, body, &self.interfaces);
             match parsed.map_err(|what| self.origin.corrupt(offset, what))? {
-                Block::Packet(mut packet) => {
-                    let timestamp = packet.timestamp.unwrap_or(self.last);
-                    packet.timestamp = Some(timestamp);
-                    packet.block_len = length as usize;
-                    self.last = timestamp;
-                    self.dropped = self.dropped.saturating_add(packet.dropped);
-                    return Ok(Some(packet));
-                }
+                Block::Packet(_) => return Ok(true),
                 Block::Section => {
                     self.dropped = self.lost();
                     self.interfaces.clear();
@@ -143,7 +138,7 @@ impl<W: Window> PcapngReader<W> {
                 }
                 Block::Other => self.skipped_blocks += 1,
             }
-            self.window.take(length as usize);
+            self.stream.take(length as usize);
         }
     }
 
@@ -154,35 +149,54 @@ impl<W: Window> PcapngReader<W> {
     }
 }
 
-impl<W: Window> FrameSource for PcapngReader<W> {
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+const fn is_block_length(length: u32) -> bool {
+    length >= 12 && length.is_multiple_of(4) && length <= MAX_BLOCK
+}
+
+/// Type and contents of the block at the start of these bytes, without its final length, if it is whole.
+fn whole_block(order: Order, bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (kind, length) = (order.u32(bytes, 0)?, order.u32(bytes, 4)?);
+    let body_end = (length as usize).checked_sub(4)?;
+    let fits = is_block_length(length) && order.u32(bytes, body_end)? == length;
+    Some((kind, bytes.get(..body_end)?)).filter(|_| fits)
+}
+
+impl FrameSource for PcapngReader {
+    fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError> {
+        self.records.clear();
+        self.ended = self.ended || !self.locate().inspect_err(|_| self.ended = true)?;
         if self.ended {
-            return Ok(None);
+            return Ok(Frames::default());
         }
-        let packet = match self.locate() {
-            Ok(Some(packet)) => packet,
-            other => {
-                self.ended = true;
-                return other.map(|_| None);
-            }
-        };
-        self.frames += 1;
-        self.bytes += packet.data.len() as u64;
-        let block = self.window.take(packet.block_len);
-        Ok(Some(Frame {
-            timestamp: packet.timestamp.unwrap_or_default(),
-            link: packet.link,
-            data: block.get(packet.data).unwrap_or_default(),
-            wire_len: packet.wire_len,
-        }))
+        let (ready, mut at) = (self.stream.ready(), 0);
+        // Whatever is no whole block with a packet is looked at when it is the first.
+        while self.records.len() < most
+            && let Some((kind, body)) = whole_block(self.order, ready.get(at..).unwrap_or_default())
+            && let Ok(Block::Packet(packet)) =
+                block::parse(kind, self.order, body, &self.interfaces)
+        {
+            self.last = packet.timestamp.unwrap_or(self.last);
+            self.dropped = self.dropped.saturating_add(packet.dropped);
+            self.bytes += packet.data.len() as u64;
+            self.records.push(Record {
+                timestamp: self.last,
+                link: packet.link,
+                wire_len: packet.wire_len,
+                start: at + packet.data.start,
+                len: packet.data.len(),
+            });
+            at += body.len() + 4;
+        }
+        self.frames += self.records.len() as u64;
+        Ok(Frames::new(self.stream.take(at), &self.records))
     }
 
     fn stats(&self) -> SourceStats {
         SourceStats {
             frames: self.frames,
             bytes: self.bytes,
-            position: self.window.position(),
-            total: self.window.total(),
+            position: self.stream.position(),
+            total: self.stream.total(),
             skipped_blocks: self.skipped_blocks,
             dropped: self.lost(),
         }
