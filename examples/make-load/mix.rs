@@ -48,7 +48,7 @@ impl Mix {
     fn office() -> Self {
         let mut scripts = Vec::new();
         for n in 0..8 {
-            scripts.push((55, names(n)));
+            scripts.push((76, names(n)));
             scripts.push((
                 10,
                 alone(ordinary::web(CLIENT, &server(n, 80), 0, &host(n), &page(n))),
@@ -57,11 +57,11 @@ impl Mix {
                 30,
                 alone(ordinary::tls(CLIENT, &server(n, 443), 0, &host(n))),
             ));
-            scripts.push((14, alone(secret(n, 60_000))));
-            scripts.push((5, alone(secret(n, 420_000))));
+            scripts.push((12, alone(secret(n, 60_000))));
+            scripts.push((8, alone(secret(n, 420_000))));
         }
         scripts.push((
-            4,
+            6,
             alone(ordinary::download(
                 CLIENT,
                 "198.51.100.90:80",
@@ -77,25 +77,26 @@ impl Mix {
                 "198.51.100.91:8080",
                 0,
                 "mirror.example.net",
-                1_100_000,
+                1_900_000,
             )),
         ));
-        scripts.push((6, alone(call(9, 160))));
-        scripts.extend(services(3));
+        scripts.push((1, alone(call(9, 160))));
+        scripts.extend(services(2));
         Self {
             scripts,
             usual: 2_000_000,
         }
     }
 
+    /// Lines, keystrokes, voice and names: some twenty packets a flow.
     fn small() -> Self {
         let mut scripts = Vec::new();
         for n in 0..8 {
-            scripts.push((20, names(n)));
-            scripts.push((2, alone(shell(n))));
-            scripts.push((2, alone(call(n, 20))));
+            scripts.push((40, names(n)));
+            scripts.push((1, alone(shell(n))));
+            scripts.push((1, alone(call(n, 20))));
         }
-        scripts.extend(services(6));
+        scripts.extend(services(20));
         Self {
             scripts,
             usual: 1_000_000,
@@ -160,9 +161,13 @@ fn services(share: u64) -> Vec<(u64, Script)> {
 fn secret(n: u8, size: usize) -> Talk {
     let mut talk = ordinary::tls(CLIENT, &server(n, 443), u64::from(n), &host(n));
     let content = noise(size as u64 + u64::from(n), size);
-    for record in content.chunks(16_000) {
-        let request = join(&[&[0x17, 3, 3], &be16(90), &noise(u64::from(n), 90)]);
-        let answer = join(&[&[0x17, 3, 3], &be16(record.len()), record]);
+    for page in content.chunks(64_000) {
+        let record = |kind: u8, bytes: &[u8]| join(&[&[kind, 3, 3], &be16(bytes.len()), bytes]);
+        let request = record(0x17, &noise(u64::from(n), 90));
+        let answer: Vec<u8> = page
+            .chunks(16_000)
+            .flat_map(|bytes| record(0x17, bytes))
+            .collect();
         talk = talk.pause(40).client(request).server(answer);
     }
     talk

@@ -118,3 +118,81 @@ fn udp(segment: &[u8]) -> Option<(TransportHeader, &[u8])> {
     let whole = usize::from(u16::from_be_bytes([l0, l1])) == segment.len();
     whole.then_some((TransportHeader::Udp, payload))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Decoded, FrameMeta, from_the_link_up};
+    use super::read;
+    use crate::model::{LinkType, Timestamp};
+
+    fn meta(wire_len: usize) -> FrameMeta {
+        FrameMeta {
+            number: 7,
+            timestamp: Timestamp::from_nanos(8),
+            link: LinkType::ETHERNET,
+            wire_len: wire_len as u32,
+        }
+    }
+
+    /// Whether it was read, after a look at whether the general way says the same.
+    fn agrees(frame: &[u8], wire_len: usize) -> bool {
+        let meta = meta(wire_len);
+        let Some(packet) = read(meta, frame) else {
+            return false;
+        };
+        let general = from_the_link_up(meta, frame);
+        assert_eq!(
+            format!("{:?}", Decoded::Packet(packet)),
+            format!("{general:?}"),
+            "{frame:02x?}"
+        );
+        true
+    }
+
+    fn frame(protocol: u8, segment: &[u8]) -> Vec<u8> {
+        let total = (20 + segment.len()) as u16;
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+        frame.extend(total.to_be_bytes());
+        frame.extend([0, 1, 0x40, 0, 64, protocol, 0, 0]);
+        frame.extend([192, 0, 2, 1, 198, 51, 100, 9]);
+        frame.extend(segment);
+        frame
+    }
+
+    #[test]
+    fn whatever_is_read_here_is_read_alike_the_general_way() {
+        let tcp = [
+            0x14, 0x46, 0x9c, 0x40, 0, 0, 0, 1, 0, 0, 0, 2, 0x60, 0x18, 1, 0, 0, 0, 0, 0, 1, 1, 1,
+            0, b'a', b'b', b'c',
+        ];
+        let udp = [0x0f, 0xa0, 0x9c, 0x40, 0, 11, 0, 0, b'a', b'b', b'c'];
+        for whole in [frame(6, &tcp), frame(17, &udp)] {
+            assert!(agrees(&whole, whole.len()));
+            // Padding, and a capture that says less of the frame than there is.
+            let padded = [&whole[..], &[0; 9]].concat();
+            assert!(agrees(&padded, padded.len()) && agrees(&whole, 0));
+            for length in 0..whole.len() {
+                assert!(!agrees(&whole[..length], whole.len()));
+            }
+            let mut read = 0;
+            for at in 0..whole.len() {
+                for value in 0..=255 {
+                    let mut other = whole.clone();
+                    other[at] = value;
+                    read += u32::from(agrees(&other, other.len()));
+                }
+            }
+            assert!(read > 5000, "only {read} were plain");
+        }
+    }
+
+    #[test]
+    fn tunnels_go_the_general_way() {
+        for port in [4789_u16, 8472, 4790, 6081, 2152, 3544, 1701, 37008, 6635] {
+            let [high, low] = port.to_be_bytes();
+            let vxlan = [0x9c, 0x40, high, low, 0, 8, 0, 0];
+            let frame = frame(17, &vxlan);
+            assert!(read(meta(frame.len()), &frame).is_none(), "{port}");
+        }
+    }
+}
