@@ -72,6 +72,7 @@ impl FlapDissector {
     /// What was told so far is to be told again when it is met again.
     pub fn tell_again(&mut self) {
         self.facts.told = Told::default();
+        self.facts.role = Role::default();
     }
 
     /// Bytes held.
