@@ -130,6 +130,8 @@ pub struct Events {
     told: Vec<Event>,
     depth: u8,
     sessions: Sessions,
+    /// See [`Self::scratch`].
+    scratch: Vec<u8>,
 }
 
 impl Events {
@@ -162,6 +164,11 @@ impl Events {
         room.clear();
         room.append(&mut self.told);
         self.told = room;
+    }
+
+    /// A room for bytes that are put together and looked at once: nothing in it lasts.
+    pub const fn scratch(&mut self) -> &mut Vec<u8> {
+        &mut self.scratch
     }
 
     /// Whether nothing was told.

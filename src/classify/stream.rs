@@ -86,7 +86,8 @@ impl Stream {
             State::Decided(dissector) => dissector.feed(direction, bytes, out),
             State::Undecided(undecided) => {
                 let undecided = undecided.get_or_insert_default();
-                let claimed = undecided.feed(direction, bytes, self.from_start, context);
+                let claimed =
+                    undecided.feed(direction, bytes, self.from_start, context, out.scratch());
                 self.conclude(direction, claimed, context, out);
             }
         }

@@ -10,6 +10,10 @@ const WINDOW: usize = 16 * 1024;
 /// A direction joined in the middle is searched for the start of a unit this far, then given up.
 const SEARCH: u32 = 128 * 1024;
 
+/// So much is put together elsewhere with what follows it: what begins at the end of a segment is mostly nothing, and does
+/// not deserve room for the next segment.
+const SHORT: usize = 64;
+
 /// A claim, who makes it, and how sure.
 pub type Claimed = (&'static dyn Detector, Claim, Confidence);
 
@@ -85,6 +89,7 @@ impl Undecided {
         bytes: &[u8],
         from_start: bool,
         context: Context,
+        scratch: &mut Vec<u8>,
     ) -> Option<Claimed> {
         let side = &mut self.sides[direction.index()];
         if side.done {
@@ -97,16 +102,27 @@ impl Undecided {
             Start::Joined
         });
         side.seen = side.seen.saturating_add(bytes.len() as u32);
+        let before = side.kept.len();
+        if before + bytes.len() < side.ask_at as usize {
+            self.keep(direction, bytes);
+            return None;
+        }
         // The usual flow is ruled out by its first segment: that one is looked at where it lies.
-        let first_look = side.kept.is_empty();
-        if !first_look {
+        let apart = before <= SHORT;
+        if !apart {
             self.keep(direction, bytes);
         }
         let side = &self.sides[direction.index()];
-        let window = if first_look { bytes } else { &side.kept };
-        if window.len() < side.ask_at as usize {
-            return None;
-        }
+        let window = match before {
+            0 => bytes,
+            _ if apart => {
+                scratch.clear();
+                scratch.extend_from_slice(&side.kept);
+                scratch.extend_from_slice(bytes);
+                scratch
+            }
+            _ => &side.kept,
+        };
         let full = window.len() >= WINDOW;
         let answer = ask(
             Transport::Tcp,
@@ -114,17 +130,16 @@ impl Undecided {
         );
         match answer {
             Answer::Claimed(claimed) => {
-                if first_look {
+                if apart {
                     self.keep(direction, bytes);
                 }
                 return Some(claimed);
             }
             Answer::Wait(from, total) if !full => {
                 let from = from.min(window.len());
-                if first_look {
-                    self.keep(direction, &bytes[from..]);
-                } else {
-                    self.forget(direction, from);
+                self.forget(direction, from);
+                if apart {
+                    self.keep(direction, &bytes[from.saturating_sub(before)..]);
                 }
                 let side = &mut self.sides[direction.index()];
                 side.ask_at = total.saturating_sub(from).min(WINDOW) as u32;
@@ -206,7 +221,9 @@ impl Undecided {
         let bytes = bytes.min(kept.len());
         if bytes > 0 {
             kept.drain(..bytes);
-            kept.shrink_to_fit();
+            if kept.capacity() > 4 * kept.len().max(SHORT) {
+                kept.shrink_to(SHORT);
+            }
             self.turns.forget(direction, bytes);
         }
     }

@@ -3,18 +3,18 @@
 /// When it was seen, in microseconds, and an IP datagram.
 pub type Datagrams = Vec<(u64, Vec<u8>)>;
 
-const TCP: u8 = 6;
+pub const TCP: u8 = 6;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const DESTINATION: u8 = 60;
 
-const fn is_v4(datagram: &[u8]) -> bool {
+pub const fn is_v4(datagram: &[u8]) -> bool {
     datagram[0] >> 4 == 4
 }
 
 /// A fragment, or what comes behind one.
-fn is_fragment(datagram: &[u8]) -> bool {
+pub fn is_fragment(datagram: &[u8]) -> bool {
     if is_v4(datagram) {
         datagram[6] & 0x3f != 0 || datagram[7] != 0
     } else {
@@ -34,7 +34,7 @@ fn chain(datagram: &[u8]) -> (usize, u8, usize) {
 }
 
 /// Sets the length that the header gives.
-fn set_length(datagram: &mut [u8]) {
+pub fn set_length(datagram: &mut [u8]) {
     let (at, length) = if is_v4(datagram) {
         (2, datagram.len())
     } else {

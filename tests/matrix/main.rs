@@ -10,6 +10,7 @@ mod binary;
 mod datagrams;
 mod files;
 mod layers;
+mod properties;
 mod talks;
 
 use datagrams::Datagrams;
