@@ -135,6 +135,14 @@ pub struct Events {
 }
 
 impl Events {
+    /// Nothing told yet, with these sessions.
+    pub fn with_sessions(sessions: Sessions) -> Self {
+        Self {
+            sessions,
+            ..Self::default()
+        }
+    }
+
     /// Tells one event.
     pub fn push(&mut self, event: Event) {
         self.told.push(event);

@@ -1,7 +1,7 @@
 //! Gathers what the streams tell into one finding a flow.
 
 use super::Events;
-use super::carrier::http::Place;
+use super::carrier::http::{Place, Sessions};
 use super::facts::Facts;
 use super::learned::{Expectation, Learned};
 use super::outbox::Outbox;
@@ -57,8 +57,8 @@ impl<'r> Engine<'r> {
     pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool) -> Self {
         Self {
             rules,
-            learned: Learned::new(memory / 8 * 7),
-            events: Events::default(),
+            learned: Learned::new(memory / 8 * 5),
+            events: Events::with_sessions(Sessions::new(memory / 8 * 2)),
             keep_all,
             given_up: 0,
             outbox: Outbox::new(memory / 8),

@@ -44,6 +44,12 @@ impl Tunnel {
         }
     }
 
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        let stream = self.stream.as_deref();
+        stream.map_or(0, |stream| size_of_val(stream) + stream.memory())
+    }
+
     /// The next bytes of one direction.
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let context = self.context();

@@ -108,6 +108,10 @@ struct Exchanges {
 }
 
 impl HttpDissector for Exchanges {
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.spread.memory()
+    }
+
     fn request(&mut self, head: &RequestHead<'_>, out: &mut Events) {
         self.notes.feature(feature::HTTP, out);
         self.asked = Gateway.session(head);

@@ -213,7 +213,22 @@ fn capacity(body: &mut Body, complete: bool, out: &mut Events) {
     *body = Body::Opaque;
 }
 
+impl Body {
+    /// Bytes held on the heap.
+    fn memory(&self) -> usize {
+        match self {
+            Self::Opaque => 0,
+            Self::Unknown(bytes) | Self::Capacity(bytes) => bytes.capacity(),
+            Self::Packets { stream, .. } => stream.memory(),
+        }
+    }
+}
+
 impl HttpDissector for YahooHttpDissector {
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.request.memory() + self.response.memory()
+    }
+
     fn request(&mut self, head: &RequestHead<'_>, out: &mut Events) {
         let kind = Kind::of_path(head);
         if let Some(kind) = kind.filter(|kind| self.kind != Some(*kind)) {

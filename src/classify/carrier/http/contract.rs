@@ -93,6 +93,10 @@ pub trait HttpDissector: Send {
     fn gap(&mut self, from_client: bool, out: &mut Events) {
         let _ = (from_client, out);
     }
+    /// Bytes held, itself and its buffers. What a session holds is counted with the sessions.
+    fn memory(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
 /// A part of a session that is spread over many connections.

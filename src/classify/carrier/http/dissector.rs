@@ -91,6 +91,11 @@ impl Dissector for Connection {
         }
     }
 
+    fn memory(&self) -> usize {
+        let framers: usize = self.framers.iter().map(Framer::memory).sum();
+        size_of_val(self) + framers + self.exchange.memory()
+    }
+
     fn end(&mut self, out: &mut Events) {
         for direction in Direction::BOTH {
             self.exchange.show(direction, out);
@@ -218,6 +223,21 @@ impl Side<'_> {
 }
 
 impl Exchange {
+    /// Bytes held on the heap.
+    fn memory(&self) -> usize {
+        let waiting = self.waiting.iter().flatten();
+        let waiting: usize = waiting
+            .map(|message| message.head.capacity() + message.body.capacity())
+            .sum();
+        let hosts: usize = self.hosts.iter().map(String::capacity).sum();
+        waiting
+            + hosts
+            + self.hosts.capacity() * size_of::<String>()
+            + self.asked.capacity() * size_of::<Asked>()
+            + self.messenger.as_ref().map_or(0, |it| it.memory())
+            + self.tunnel.as_ref().map_or(0, Tunnel::memory)
+    }
+
     fn body(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let mut rest = bytes;
         if let Some(message) = &mut self.waiting[direction.index()] {
@@ -393,6 +413,28 @@ mod tests {
         }
         stream.end(&mut out);
         out.drain().collect()
+    }
+
+    #[test]
+    fn what_is_held_is_counted() {
+        let endless = [&b"GET / HTTP/1.1\r\nX: "[..], &b"x".repeat(20_000)].concat();
+        let mut stream = Stream::new(Transport::Tcp, true);
+        let mut out = Events::default();
+        let context = Context {
+            server_port: 80,
+            expected: None,
+        };
+        stream.feed(Direction::ToServer, &endless, context, &mut out);
+        assert!(stream.is_decided() && stream.memory() > 20_000);
+        // Inside a tunnel as well.
+        let mut stream = Stream::new(Transport::Tcp, true);
+        let connect = b"CONNECT a.example:80 HTTP/1.1\r\n\r\n";
+        stream.feed(Direction::ToServer, connect, context, &mut out);
+        let granted = b"HTTP/1.1 200 OK\r\n\r\n";
+        stream.feed(Direction::ToClient, granted, context, &mut out);
+        let before = stream.memory();
+        stream.feed(Direction::ToServer, &endless, context, &mut out);
+        assert!(stream.memory() > before + 20_000);
     }
 
     fn hosts(events: &[Event]) -> Vec<(&str, &str)> {

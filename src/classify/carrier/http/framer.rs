@@ -88,6 +88,11 @@ impl Framer {
         }
     }
 
+    /// Bytes held on the heap.
+    pub const fn memory(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// The other direction granted a CONNECT: what follows here is inside the tunnel.
     pub fn tunnel(&mut self) {
         if self.state == State::PerhapsTunnel || self.state == State::Head {

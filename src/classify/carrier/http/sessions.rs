@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 /// Sessions remembered; the one longest unused goes first.
 const CAPACITY: usize = 4096;
-/// Bytes they may hold together.
+/// Bytes they may hold together, unless somebody says otherwise.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A messenger polls every few seconds: after so long without a request the session is over.
 const IDLE_SECONDS: u64 = 600;
@@ -80,14 +80,20 @@ pub struct Place {
 }
 
 /// All sessions. Lives in the engine; dissectors reach it through [`Events::sessions`].
-#[derive(Default)]
 pub struct Sessions {
     entries: BTreeMap<SessionKey, Entry>,
     /// Sessions in the order of their last use.
     order: BTreeMap<u64, SessionKey>,
     uses: u64,
     bytes: usize,
+    max_bytes: usize,
     place: Place,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self::new(MAX_BYTES)
+    }
 }
 
 impl fmt::Debug for Sessions {
@@ -97,6 +103,22 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
+    /// Sessions that hold at most so many bytes.
+    pub const fn new(max_bytes: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            order: BTreeMap::new(),
+            uses: 0,
+            bytes: 0,
+            max_bytes,
+            place: Place {
+                flow: 0,
+                senders: [None, None],
+                now: Timestamp::from_nanos(0),
+            },
+        }
+    }
+
     /// Says which flow is read next.
     pub const fn visit(&mut self, place: Place) {
         self.place = place;
@@ -159,6 +181,7 @@ impl Sessions {
             uses,
             bytes,
             place,
+            ..
         } = self;
         let entry = entries.entry(key.clone()).or_insert_with(|| {
             *bytes = bytes.saturating_add(ENTRY_BYTES);
@@ -201,7 +224,7 @@ impl Sessions {
     }
 
     fn shrink(&mut self) {
-        while self.entries.len() > CAPACITY || self.bytes > MAX_BYTES {
+        while self.entries.len() > CAPACITY || self.bytes > self.max_bytes {
             let Some(oldest) = self.order.values().next().cloned() else {
                 return;
             };

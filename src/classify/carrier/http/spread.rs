@@ -28,6 +28,14 @@ impl Spread {
         }
     }
 
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        let unnamed = self.unnamed.as_ref();
+        unnamed.map_or(0, |(inside, told)| {
+            inside.held() + told.capacity() * size_of::<Event>()
+        })
+    }
+
     /// A new session begins, whose name is to come.
     pub fn begin(&mut self) {
         self.unnamed = None;

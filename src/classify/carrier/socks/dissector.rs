@@ -36,6 +36,13 @@ impl Side {
         }
     }
 
+    fn memory(&self) -> usize {
+        match self {
+            Self::Opening { said, .. } => said.capacity(),
+            Self::Inner => 0,
+        }
+    }
+
     /// Ends the opening; what was said behind it is inside.
     fn behind(&mut self, used: usize) -> Vec<u8> {
         match std::mem::replace(self, Self::Inner) {
@@ -98,6 +105,12 @@ impl Dissector for Connection {
             }
             Side::Inner => self.inner_gap(direction, missing, out),
         }
+    }
+
+    fn memory(&self) -> usize {
+        let said: usize = self.sides.iter().map(Side::memory).sum();
+        let tunnel = self.tunnel.as_ref().map_or(0, Tunnel::memory);
+        size_of_val(self) + said + self.held.capacity() + tunnel
     }
 
     fn end(&mut self, out: &mut Events) {

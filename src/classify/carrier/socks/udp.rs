@@ -74,6 +74,11 @@ impl Dissector for Relayed {
         out.deeper(|out| inside.datagram(direction, payload, payload.len(), context, out));
     }
 
+    fn memory(&self) -> usize {
+        let inside = self.inside.as_deref();
+        size_of_val(self) + inside.map_or(0, |stream| size_of_val(stream) + stream.memory())
+    }
+
     fn end(&mut self, out: &mut Events) {
         if let Some(inside) = &mut self.inside {
             inside.end(out);

@@ -178,6 +178,10 @@ impl HttpDissector for Exchanges {
         });
     }
 
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.up.memory() + self.down.memory() + self.spread.memory()
+    }
+
     fn gap(&mut self, from_client: bool, out: &mut Events) {
         let (packets, session) = if from_client {
             (&mut self.up, self.asked.as_ref())

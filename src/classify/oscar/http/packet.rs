@@ -172,6 +172,11 @@ impl Packets {
         self.lost = false;
     }
 
+    /// Bytes held on the heap.
+    pub const fn memory(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// The rest of this body is of no use.
     pub fn lose(&mut self) {
         self.held = Vec::new();
