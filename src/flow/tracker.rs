@@ -107,7 +107,7 @@ pub struct TrackerStats {
     pub overlaps: u64,
 }
 
-/// Classes of flows, cheapest to lose first. A class has one timeout and one list in the table.
+/// Classes of flows. A class has one timeout and one list in the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// TCP without payload.
@@ -137,8 +137,25 @@ const CLASSES: [Class; 9] = [
     Class::DecidedTcp,
 ];
 
+/// What goes first when memory runs short; of one row, what was idle longest. What nobody looks at is no dearer than what
+/// has said nothing yet: else a table full of the one would throw out each connection that just begins.
+const TIERS: [&[Class]; 8] = [
+    &[Class::HalfOpen, Class::GivenUp],
+    &[Class::UndecidedUdp],
+    &[Class::UndecidedTcp],
+    &[Class::Possible],
+    &[Class::Finished],
+    &[Class::Asleep],
+    &[Class::DecidedUdp],
+    &[Class::DecidedTcp],
+];
+
 /// Classes that hold bytes and are no messengers: these go when bytes run short. (The others hold none.)
-const HOLDERS: [Class; 3] = [Class::UndecidedTcp, Class::Possible, Class::Finished];
+const HOLDERS: [&[Class]; 3] = [
+    &[Class::UndecidedTcp],
+    &[Class::Possible],
+    &[Class::Finished],
+];
 
 impl Class {
     /// Idle time after which a flow is over (a decided one: asleep), in seconds.
@@ -378,7 +395,7 @@ impl<H: FlowHandler> Tracker<H> {
     /// when they alone hold more than there may be.
     fn make_room(&mut self) {
         while self.budget.room() < self.reserve && self.evict(&HOLDERS) {}
-        while self.budget.is_over() && self.evict(&CLASSES) {}
+        while self.budget.is_over() && self.evict(&TIERS) {}
     }
 
     /// A SYN with another sequence number on a flow that was used: the ports were used again.
@@ -406,7 +423,7 @@ impl<H: FlowHandler> Tracker<H> {
             if grows {
                 break;
             }
-            if !self.evict(&CLASSES) {
+            if !self.evict(&TIERS) {
                 self.budget.take(Self::FLOW_BYTES);
                 break;
             }
@@ -455,10 +472,13 @@ impl<H: FlowHandler> Tracker<H> {
         self.table.insert(hash, key, flow, class as u8, self.now)
     }
 
-    fn evict(&mut self, classes: &[Class]) -> bool {
-        let victim = classes
-            .iter()
-            .find_map(|class| self.table.oldest(*class as u8));
+    fn evict(&mut self, tiers: &[&[Class]]) -> bool {
+        let victim = tiers.iter().find_map(|classes| {
+            let oldest = classes
+                .iter()
+                .filter_map(|class| self.table.oldest(*class as u8));
+            oldest.min_by_key(|(_, last_used)| *last_used)
+        });
         if let Some((slot, _)) = victim {
             self.stats.evictions += 1;
             self.close(slot);

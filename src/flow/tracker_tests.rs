@@ -280,6 +280,29 @@ fn when_memory_runs_short_the_least_interesting_flows_go_first() {
 }
 
 #[test]
+fn connections_that_nobody_looks_at_any_more_make_room_for_those_that_begin() {
+    let mut rig = Rig::new(100_000);
+    // Ten at a time begin and are given up, which fills the memory many times.
+    for round in 0..60_u16 {
+        let seconds = i64::from(round);
+        let ports = (10_000 + 10 * round)..(10_010 + 10 * round);
+        for port in ports.clone() {
+            rig.tcp(seconds, (port, 80), SYN, 0, "");
+        }
+        for port in ports {
+            rig.tcp(seconds, (port, 80), ACK, 1, "enough");
+        }
+    }
+    let (flows, stats) = rig.finish();
+    assert!(stats.evictions > 200, "{} evictions", stats.evictions);
+    assert_eq!(
+        flows.len(),
+        600,
+        "each was one flow from its first packet on"
+    );
+}
+
+#[test]
 fn a_hole_is_told_at_the_end_and_a_cut_datagram_tells_its_true_length() {
     let mut rig = Rig::new(MEMORY);
     rig.tcp(0, (5000, 80), SYN, 99, "")
