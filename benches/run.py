@@ -98,26 +98,10 @@ def table(best, packets):
     return lambda name: best[name][0] / ours if name in best else None
 
 
-def speed(loads, quick):
-    packets = 500_000 if quick else 2_000_000
-    capture = loads.make("office", packets)
-    print(f"\nspeed: an office, {packets} packets, {os.path.getsize(capture) / 1e6:.0f} MB")
-    commands = {
-        "imwarden": analyze(capture),
-        "cat F": ["cat", capture],
-        "tcpdump -r F -w /dev/null": ["tcpdump", "-r", capture, "-w", "/dev/null"],
-        "ndpiReader": ["ndpiReader", "-q", "-i", capture],
-    }
-    ratio = table(fastest(commands, 9), packets)
-    for name, least in [("ndpiReader", 12), ("tcpdump -r F -w /dev/null", 1)]:
-        if (than := ratio(name)) is not None:
-            target(f"{than:.1f} times as fast as {name} (at least {least})", than >= least)
-    cat = 1 / ratio("cat F")
-    target(f"{cat:.1f} times the time of cat (at most 3)", cat <= 3)
-
-    packets = 200_000 if quick else 1_000_000
-    capture = loads.make("small", packets)
-    print(f"\nspeed: small packets, {packets} packets, {os.path.getsize(capture) / 1e6:.0f} MB")
+def race(loads, kind, packets, title, tools):
+    """imwarden's time and the others' on one load."""
+    capture = loads.make(kind, packets)
+    print(f"\nspeed: {title}, {packets} packets, {os.path.getsize(capture) / 1e6:.0f} MB")
     commands = {
         "imwarden": analyze(capture),
         "cat F": ["cat", capture],
@@ -125,10 +109,19 @@ def speed(loads, quick):
         "ndpiReader": ["ndpiReader", "-q", "-i", capture],
         "tshark": ["tshark", "-r", capture],
     }
-    ratio = table(fastest(commands, 9), packets)
-    for name, least in [("ndpiReader", 8), ("tshark", 40)]:
+    wanted = {name: command for name, command in commands.items() if name in ("imwarden", "cat F", *tools)}
+    ratio = table(fastest(wanted, 9), packets)
+    for name, least in tools.items():
         if (than := ratio(name)) is not None:
             target(f"{than:.1f} times as fast as {name} (at least {least})", than >= least)
+    return 1 / ratio("cat F")
+
+
+def speed(loads, quick):
+    tools = {"ndpiReader": 12, "tcpdump -r F -w /dev/null": 1}
+    cat = race(loads, "office", 500_000 if quick else 2_000_000, "an office", tools)
+    target(f"{cat:.1f} times the time of cat (at most 3)", cat <= 3)
+    race(loads, "small", 200_000 if quick else 1_000_000, "small packets", {"ndpiReader": 8, "tshark": 40})
 
 
 FLOODS = {

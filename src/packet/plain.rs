@@ -3,8 +3,9 @@
 //! Such a frame is read here in a fifth of the instructions; any other is left to the general way, which says the same of
 //! these.
 
+use super::transport::tcp_header;
 use super::{FrameMeta, tunnel};
-use crate::model::{Endpoint, LayerPath, LinkType, Packet, TcpFlags, TcpHeader, TransportHeader};
+use crate::model::{Endpoint, LayerPath, LinkType, Packet, TransportHeader};
 use etherparse::{IpNumber, ip_number};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -83,32 +84,7 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
 #[inline]
 fn tcp(segment: &[u8]) -> Option<(TransportHeader, &[u8])> {
     let (header, _) = segment.split_first_chunk::<20>()?;
-    let [
-        _,
-        _,
-        _,
-        _,
-        q0,
-        q1,
-        q2,
-        q3,
-        a0,
-        a1,
-        a2,
-        a3,
-        offset,
-        flags,
-        ..,
-    ] = *header;
-    let length = usize::from(offset >> 4) * 4;
-    if length < header.len() {
-        return None;
-    }
-    let header = TransportHeader::Tcp(TcpHeader {
-        seq: u32::from_be_bytes([q0, q1, q2, q3]),
-        ack: u32::from_be_bytes([a0, a1, a2, a3]),
-        flags: TcpFlags::of_byte(flags),
-    });
+    let (header, length) = tcp_header(header)?;
     Some((header, segment.get(length..)?))
 }
 

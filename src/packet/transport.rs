@@ -54,15 +54,26 @@ pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
     }
 }
 
-/// Read by hand and not with a library's slice, because a capture that cuts into the options still has all
-/// that reassembly needs.
 fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
-    let (&header, _) = datagram.payload.split::<20>()?;
+    let (header, _) = datagram.payload.split::<20>()?;
+    let &[s0, s1, d0, d1, ..] = header;
+    let (header, length) = tcp_header(header).ok_or(Reason::Malformed)?;
+    Ok(Segment {
+        ports: [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])],
+        header,
+        payload: datagram.payload.skip_on_wire(length)?,
+    })
+}
+
+/// What a TCP header says, and how long it is with its options. Read by hand and not with a library's slice, because a
+/// capture that cuts into the options still has all that reassembly needs.
+#[inline]
+pub(super) fn tcp_header(header: &[u8; 20]) -> Option<(TransportHeader, usize)> {
     let [
-        s0,
-        s1,
-        d0,
-        d1,
+        _,
+        _,
+        _,
+        _,
         q0,
         q1,
         q2,
@@ -74,20 +85,14 @@ fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {
         offset,
         flags,
         ..,
-    ] = header;
+    ] = *header;
     let length = usize::from(offset >> 4) * 4;
-    if length < header.len() {
-        return Err(Reason::Malformed);
-    }
-    Ok(Segment {
-        ports: [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])],
-        header: TransportHeader::Tcp(TcpHeader {
-            seq: u32::from_be_bytes([q0, q1, q2, q3]),
-            ack: u32::from_be_bytes([a0, a1, a2, a3]),
-            flags: TcpFlags::of_byte(flags),
-        }),
-        payload: datagram.payload.skip_on_wire(length)?,
-    })
+    let header = TransportHeader::Tcp(TcpHeader {
+        seq: u32::from_be_bytes([q0, q1, q2, q3]),
+        ack: u32::from_be_bytes([a0, a1, a2, a3]),
+        flags: TcpFlags::of_byte(flags),
+    });
+    (length >= 20).then_some((header, length))
 }
 
 fn udp<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Reason> {

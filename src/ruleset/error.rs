@@ -21,7 +21,7 @@ impl SourceFile {
         let before = self.text.get(..offset).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1;
         Origin {
             file: Arc::clone(&self.name),
             line,
