@@ -24,7 +24,7 @@ impl Timestamp {
 
     /// Nanoseconds from `earlier` to here; 0 when the capture's clock went backwards.
     pub fn nanos_since(self, earlier: Self) -> u64 {
-        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+        self.0.saturating_sub(earlier.0).max(0).cast_unsigned()
     }
 }
 
