@@ -339,9 +339,7 @@ fn conversations(out: &Seeds, path: &Path) -> Result<(), Box<dyn std::error::Err
     let mut together = Vec::new();
     let mut used = [false; 8];
     for (id, (_, transport, port, steps)) in recorder.flows {
-        let finding = findings
-            .iter()
-            .find(|finding| finding.flow_id == id);
+        let finding = findings.iter().find(|finding| finding.flow_id == id);
         let app_proto = finding
             .and_then(|finding| finding.app_proto)
             .unwrap_or("none");

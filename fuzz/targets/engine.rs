@@ -141,6 +141,16 @@ fn frames(
         }
         let sent = !at_once.is_empty();
         frames.extend(at_once.into_iter().map(|frame| (time, frame)));
+        // The first segments of a stream that was joined wait for others or for this; what other flows say in the meantime
+        // would depend on the cuts.
+        if sent && flow < FIRST_UDP && opened & 1 << flow == 0 {
+            let reverse = direction.reverse();
+            let (seq, ack) = (
+                sides[flow][reverse.index()].seq,
+                sides[flow][direction.index()].seq,
+            );
+            frames.push((time, tcp(flow, reverse, seq, ack, ACK, &[])));
+        }
         // How long a hole is waited for depends on how many segments wait behind it. Here it is over before anything else
         // happens: the last byte is sent again when the hole is too old.
         if sent && std::mem::take(&mut holes[flow][direction.index()]) {
