@@ -415,12 +415,13 @@ impl FlowHandler for Engine<'_> {
         if let Some(facts) = &mut state.facts {
             facts.client_heard = state.heard == Heard::Beginning;
         }
-        let finding = state.facts.map_or_else(
-            || Facts::default().finding(info),
-            |facts| facts.finding(info),
-        );
-        let wanted = finding.service.is_some() || self.keep_all;
-        self.outbox.closed(info.id, wanted.then_some(finding));
+        // Most flows are nothing to tell of: for those no finding is made.
+        let finding = match state.facts {
+            Some(facts) if self.keep_all || facts.names_a_service() => Some(facts.finding(info)),
+            None if self.keep_all => Some(Facts::default().finding(info)),
+            _ => None,
+        };
+        self.outbox.closed(info.id, finding);
     }
 }
 

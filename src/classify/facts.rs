@@ -306,6 +306,11 @@ impl Facts {
         }
     }
 
+    /// Whether the finding has a service.
+    pub fn names_a_service(&self) -> bool {
+        self.verdict().0.is_some()
+    }
+
     fn verdict(
         &self,
     ) -> (
