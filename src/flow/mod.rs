@@ -4,6 +4,7 @@
 //! Every buffer here has an owner and counts against one [`Budget`].
 
 mod budget;
+mod class;
 mod reassembly;
 mod table;
 mod timeouts;
