@@ -49,7 +49,7 @@ pub struct Analysis {
     pub error: Option<CaptureError>,
 }
 
-/// Frames that are worked on together: their headers are read, then their flows looked up, then they are told to them.
+/// Frames that are asked for at once, if they are at hand.
 const BATCH: usize = 32;
 
 /// Frames between two calls of the progress function.

@@ -138,19 +138,17 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     /// The flow was used: it becomes one of the last of its class.
     #[inline]
     pub fn used(&mut self, slot: Slot, now: Timestamp) {
-        if let Some(entry) = self.entry(slot)
-            && now.nanos_since(entry.listed) >= LIST_NANOS
-        {
-            self.relist(slot, entry.class, now);
+        if let Some(entry) = self.entry(slot) {
+            self.touch(slot, entry.class, now);
         }
     }
 
     /// The flow was used: it becomes one of the last of (perhaps another) class.
+    #[inline]
     pub fn touch(&mut self, slot: Slot, class: u8, now: Timestamp) {
-        let Some(entry) = self.entry(slot) else {
-            return;
-        };
-        if entry.class != class || now.nanos_since(entry.listed) >= LIST_NANOS {
+        if let Some(entry) = self.entry(slot)
+            && (entry.class != class || now.nanos_since(entry.listed) >= LIST_NANOS)
+        {
             self.relist(slot, class, now);
         }
     }

@@ -14,22 +14,11 @@ const IPV4: usize = 20;
 
 #[inline]
 pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
-    let (header, _) = frame.split_first_chunk::<{ ETHERNET + IPV4 }>()?;
-    let [
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        0x08,
-        0x00, // Ethernet: addresses, type
+    let ([.., 0x08, 0x00], datagram) = frame.split_first_chunk::<ETHERNET>()? else {
+        return None;
+    };
+    let (header, _) = datagram.split_first_chunk::<IPV4>()?;
+    let &[
         0x45,
         _,
         t0,
@@ -42,37 +31,32 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
         protocol,
         _,
         _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = *header
+        ref addresses @ ..,
+    ] = header
     else {
+        return None;
+    };
+    let ([src, dst], _) = addresses.as_chunks() else {
         return None;
     };
     // More fragments, or not the first one.
     if meta.link != LinkType::ETHERNET || f0 & 0x3f | f1 != 0 {
         return None;
     }
-    let end = ETHERNET + usize::from(u16::from_be_bytes([t0, t1]));
-    let segment = frame.get(ETHERNET + IPV4..end)?;
+    let segment = datagram.get(IPV4..usize::from(u16::from_be_bytes([t0, t1])))?;
     let (&[p0, p1, q0, q1], _) = segment.split_first_chunk::<4>()?;
     let ports = [u16::from_be_bytes([p0, p1]), u16::from_be_bytes([q0, q1])];
     let (header, payload) = match IpNumber(protocol) {
         ip_number::TCP => tcp(segment)?,
-        ip_number::UDP if !tunnel::may_be_over_udp(ports) => udp(segment)?,
+        ip_number::UDP if tunnel::Udp::between(ports).is_none() => udp(segment)?,
         _ => return None,
     };
     let endpoint = |ip: [u8; 4], port| Endpoint::new(IpAddr::V4(Ipv4Addr::from(ip)), port);
     Some(Packet {
         number: meta.number,
         timestamp: meta.timestamp,
-        src: endpoint([s0, s1, s2, s3], ports[0]),
-        dst: endpoint([d0, d1, d2, d3], ports[1]),
+        src: endpoint(*src, ports[0]),
+        dst: endpoint(*dst, ports[1]),
         header,
         payload,
         cut: 0,

@@ -190,18 +190,9 @@ fn sent(mut scenario: Scenario, wires: &[Wire]) -> (Scenario, Vec<u8>) {
             _ => None,
         })
         .unwrap_or((1, layers::ethernet));
-    let record = |(micros, datagram): (u64, Vec<u8>)| {
-        let data = wrap(&datagram);
-        let wire_len = data.len();
-        Record {
-            micros,
-            data,
-            wire_len,
-        }
-    };
     let mut capture = Capture {
         link,
-        records: datagrams.into_iter().map(record).collect(),
+        records: records(datagrams, wrap),
     };
     let mut file: fn(&Capture) -> Vec<u8> = Capture::pcap;
     for wire in wires {
@@ -212,6 +203,20 @@ fn sent(mut scenario: Scenario, wires: &[Wire]) -> (Scenario, Vec<u8>) {
         }
     }
     (scenario, file(&capture))
+}
+
+/// Datagrams in frames, as a capture holds them.
+fn records(datagrams: Datagrams, wrap: fn(&[u8]) -> Vec<u8>) -> Vec<Record> {
+    let record = |(micros, datagram): (u64, Vec<u8>)| {
+        let data = wrap(&datagram);
+        let wire_len = data.len();
+        Record {
+            micros,
+            data,
+            wire_len,
+        }
+    };
+    datagrams.into_iter().map(record).collect()
 }
 
 /// All talks of a scenario, in order of time, as IP datagrams.

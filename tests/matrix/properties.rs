@@ -2,7 +2,7 @@
 
 use super::datagrams::{Datagrams, TCP, is_fragment, is_v4, set_length};
 use super::scenario;
-use super::{Capture, Record, datagrams, findings, layers, verdicts};
+use super::{Capture, datagrams, findings, layers, records, verdicts};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -113,18 +113,9 @@ fn stirred(mut all: Datagrams, choices: &mut Choices<'_>) -> Datagrams {
 }
 
 fn found(datagrams: Datagrams) -> Vec<String> {
-    let records = datagrams.into_iter().map(|(micros, datagram)| {
-        let data = layers::ethernet(&datagram);
-        let wire_len = data.len();
-        Record {
-            micros,
-            data,
-            wire_len,
-        }
-    });
     let capture = Capture {
         link: 1,
-        records: records.collect(),
+        records: records(datagrams, layers::ethernet),
     };
     verdicts(&findings(capture.pcap()))
 }

@@ -5,10 +5,10 @@ mod gzip;
 mod input;
 mod magic;
 mod order;
+mod origin;
 mod pcap;
 mod pcapng;
 mod stream;
-mod window;
 mod zstd;
 
 pub use expand::expand;
@@ -16,16 +16,15 @@ pub use expand::expand;
 use super::{CaptureError, FrameSource};
 use input::{Input, Raw};
 use magic::Kind;
+use origin::Origin;
 use pcap::PcapReader;
 use pcapng::PcapngReader;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use stream::Stream;
-use window::Origin;
 
 /// Opens a capture file, whatever its name.
-///
 pub fn open(path: &Path) -> Result<Box<dyn FrameSource>, CaptureError> {
     let name = path.display().to_string();
     let failed = |source| CaptureError::Open {

@@ -15,8 +15,8 @@
 
 use super::super::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use super::order::Order;
+use super::origin::{Origin, peek, peek_or_end};
 use super::stream::Stream;
-use super::window::{Origin, peek, peek_or_end};
 use crate::model::{LinkType, Timestamp};
 
 const FILE_HEADER: usize = 24;

@@ -5,7 +5,7 @@
 //! file, and counts as our memory.
 
 use super::input::Input;
-use super::window::Shortage;
+use super::origin::Shortage;
 use std::io;
 
 /// Room at the start: half of what a processor core of today keeps close (its second cache).

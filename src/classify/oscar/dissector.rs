@@ -74,12 +74,6 @@ impl FlapDissector {
         self.facts.told = Told::default();
         self.facts.role = Role::default();
     }
-
-    /// Bytes held.
-    pub fn held(&self) -> usize {
-        let readers: usize = self.readers.iter().map(FrameReader::held).sum();
-        readers.saturating_add(size_of::<Self>())
-    }
 }
 
 impl Dissector for FlapDissector {

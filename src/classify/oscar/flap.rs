@@ -239,11 +239,6 @@ impl FrameReader {
         }
     }
 
-    /// Bytes held.
-    pub const fn held(&self) -> usize {
-        self.held.capacity()
-    }
-
     fn run(&mut self, mut bytes: &[u8], on_frame: &mut impl FnMut(Frame<'_>)) {
         while !bytes.is_empty() {
             bytes = match self.state {

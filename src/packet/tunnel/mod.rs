@@ -47,35 +47,53 @@ pub(super) fn over_ip<'a>(
     Some(enter(path, layer).map(|()| Next::Ip(datagram.payload)))
 }
 
-/// Whether [`over_udp`] knows one of these ports.
-#[inline]
-pub(super) const fn may_be_over_udp(ports: [u16; 2]) -> bool {
-    matches!(
-        ports,
-        [
-            _,
-            4789 | 8472 | 4790 | 6081 | 2152 | 3544 | 1701 | 37008 | 6635
-        ] | [2152 | 3544 | 1701, _]
-    )
+/// Tunnels over UDP.
+#[derive(Clone, Copy)]
+pub(super) enum Udp {
+    Vxlan,
+    VxlanGpe,
+    Geneve,
+    Gtp,
+    Teredo,
+    L2tp,
+    Tzsp,
+    Mpls,
+}
+
+impl Udp {
+    /// Which may run between these ports.
+    #[inline]
+    pub const fn between([src, dst]: [u16; 2]) -> Option<Self> {
+        // Servers of some answer from the port they listen on; the senders of the others choose theirs by the flow inside.
+        Some(match (src, dst) {
+            (_, 4789 | 8472) => Self::Vxlan,
+            (_, 4790) => Self::VxlanGpe,
+            (_, 6081) => Self::Geneve,
+            (_, 2152) | (2152, _) => Self::Gtp,
+            (_, 3544) | (3544, _) => Self::Teredo,
+            (_, 1701) | (1701, _) => Self::L2tp,
+            (_, 37008) => Self::Tzsp,
+            (_, 6635) => Self::Mpls,
+            _ => return None,
+        })
+    }
 }
 
 /// What a UDP datagram between these ports carries, if it is a tunnel. The path only grows if so.
 pub(super) fn over_udp<'a>(
-    [src, dst]: [u16; 2],
+    ports: [u16; 2],
     payload: Span<'a>,
     path: &mut LayerPath,
 ) -> Option<Next<'a>> {
-    // Servers of these answer from the port they listen on; the senders of the others choose theirs by the flow inside.
-    let (layer, next) = match (src, dst) {
-        (_, 4789 | 8472) => vxlan::read(payload)?,
-        (_, 4790) => vxlan::read_gpe(payload)?,
-        (_, 6081) => geneve::read(payload)?,
-        (_, 2152) | (2152, _) => gtp::read(payload)?,
-        (_, 3544) | (3544, _) => teredo::read(payload)?,
-        (_, 1701) | (1701, _) => l2tp::read(payload)?,
-        (_, 37008) => tzsp::read(payload)?,
-        (_, 6635) => return mpls::read(payload, path).ok(),
-        _ => return None,
+    let (layer, next) = match Udp::between(ports)? {
+        Udp::Vxlan => vxlan::read(payload)?,
+        Udp::VxlanGpe => vxlan::read_gpe(payload)?,
+        Udp::Geneve => geneve::read(payload)?,
+        Udp::Gtp => gtp::read(payload)?,
+        Udp::Teredo => teredo::read(payload)?,
+        Udp::L2tp => l2tp::read(payload)?,
+        Udp::Tzsp => tzsp::read(payload)?,
+        Udp::Mpls => return mpls::read(payload, path).ok(),
     };
     path.push(layer).then_some(next)
 }

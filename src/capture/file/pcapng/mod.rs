@@ -16,8 +16,8 @@ mod options;
 
 use super::super::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use super::order::Order;
+use super::origin::{Origin, peek, peek_or_end};
 use super::stream::Stream;
-use super::window::{Origin, peek, peek_or_end};
 use crate::model::Timestamp;
 use block::Block;
 use interface::Interface;

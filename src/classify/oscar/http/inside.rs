@@ -51,7 +51,7 @@ impl Inside for Streams {
     }
 
     fn held(&self) -> usize {
-        self.connections.values().map(FlapDissector::held).sum()
+        self.connections.values().map(Dissector::memory).sum()
     }
 }
 
