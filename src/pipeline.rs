@@ -3,7 +3,7 @@
 use crate::capture::{CaptureError, FrameSource};
 use crate::classify::engine::Engine;
 use crate::flow::{Timeouts, Tracker};
-use crate::model::{Finding, Summary};
+use crate::model::{Finding, Occurrence, Summary};
 use crate::packet::{Decoded, Defragmenter, FrameMeta, decode};
 use crate::ruleset::RuleSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ const FRAGMENT_SHARE: usize = 16;
 pub struct Settings {
     /// Also report flows that are no finding.
     pub keep_all: bool,
+    /// Also tell what people did.
+    pub activities: bool,
     /// Memory for flows, reassembly and fragments, in bytes.
     pub memory: usize,
     /// How long flows may be silent.
@@ -33,10 +35,28 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             keep_all: false,
+            activities: false,
             memory: DEFAULT_MEMORY,
             timeouts: Timeouts::default(),
             first_flow: 1,
         }
+    }
+}
+
+/// Where everything goes that is found.
+pub trait Sink {
+    /// A flow is over.
+    fn finding(&mut self, finding: Finding);
+
+    /// Somebody did something, in a flow that is not over yet.
+    fn occurrence(&mut self, occurrence: Occurrence) {
+        let _ = occurrence;
+    }
+}
+
+impl<F: FnMut(Finding)> Sink for F {
+    fn finding(&mut self, finding: Finding) {
+        self(finding);
     }
 }
 
@@ -66,13 +86,13 @@ pub fn run(
     settings: Settings,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
-    sink: &mut dyn FnMut(Finding),
+    sink: &mut dyn Sink,
 ) -> Analysis {
     let learned = settings.memory / LEARNED_SHARE;
     let fragments = settings.memory / FRAGMENT_SHARE;
     let mut defragmenter = Defragmenter::new(fragments);
     let mut tracker = Tracker::new(
-        Engine::new(rules, learned, settings.keep_all),
+        Engine::new(rules, learned, settings.keep_all, settings.activities),
         settings.memory - learned - fragments,
         settings.timeouts,
         settings.first_flow,
@@ -110,10 +130,7 @@ pub fn run(
                 }
                 Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
             }
-            while let Some(finding) = tracker.handler_mut().next_finding() {
-                summary.count(&finding);
-                sink(finding);
-            }
+            hand_out(tracker.handler_mut(), &mut summary, sink);
         }
     };
     let stats = source.stats();
@@ -126,13 +143,20 @@ pub fn run(
     }
     let (mut engine, counted) = tracker.finish();
     engine.finish();
-    while let Some(finding) = engine.next_finding() {
-        summary.count(&finding);
-        sink(finding);
-    }
+    hand_out(&mut engine, &mut summary, sink);
     summary.given_up = engine.given_up();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;
     summary.overlaps = counted.overlaps + pieces.overlaps;
     Analysis { summary, error }
+}
+
+fn hand_out(engine: &mut Engine<'_>, summary: &mut Summary, sink: &mut dyn Sink) {
+    while let Some(occurrence) = engine.next_occurrence() {
+        sink.occurrence(occurrence);
+    }
+    while let Some(finding) = engine.next_finding() {
+        summary.count(&finding);
+        sink.finding(finding);
+    }
 }

@@ -157,7 +157,7 @@ fn feed(tracker: &mut Tracker<Engine<'_>>, frames: &[Vec<u8>], first: u64) {
 fn packets_of_unknown_flows_allocate_nothing() {
     let rules = RuleSet::builtin().unwrap();
     for run in runs() {
-        let engine = Engine::new(&rules, 1 << 20, false);
+        let engine = Engine::new(&rules, 1 << 20, false, true);
         let mut tracker = Tracker::new(engine, 256 << 20, Timeouts::default(), 1);
         feed(&mut tracker, &run.opening, 1);
         assert_eq!(tracker.stats().flows, u64::from(FLOWS), "{}", run.what);

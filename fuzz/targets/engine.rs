@@ -72,7 +72,7 @@ fn said(finding: &Finding) -> String {
         finding.peers,
         finding.client,
         finding.features,
-        finding.risks,
+        finding.risks.keys().collect::<Vec<_>>(),
     )
 }
 

@@ -130,7 +130,7 @@ type Captured = (Timestamp, u32, Vec<u8>);
 /// The same road as [`pipeline::run`] takes, with a look at the memory behind each frame.
 fn within_memory(link: LinkType, frames: &[Captured], memory: usize) {
     let mut tracker = Tracker::new(
-        Engine::new(builtin(), memory / 8, false),
+        Engine::new(builtin(), memory / 8, false, true),
         memory,
         Timeouts::default(),
         1,

@@ -1,7 +1,7 @@
 //! The contract between the engine and a protocol family.
 
 use super::carrier::http::Sessions;
-use crate::model::{Confidence, Direction, Event, Evidence, Format, Transport};
+use crate::model::{Activity, Confidence, Direction, Event, Evidence, Format, Transport};
 
 /// Where the bytes of a [`ProbeInput`] lie in their stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,12 @@ const MAX_DEPTH: u8 = 8;
 #[derive(Debug, Default)]
 pub struct Events {
     told: Vec<Event>,
+    /// Where the unit begins that each of them was told of.
+    offsets: Vec<u64>,
+    /// Where the piece begins that a dissector is being fed, in the bytes of its direction.
+    piece: u64,
+    /// Where the unit begins.
+    unit: u64,
     depth: u8,
     sessions: Sessions,
     /// See [`Self::scratch`].
@@ -146,6 +152,25 @@ impl Events {
     /// Tells one event.
     pub fn push(&mut self, event: Event) {
         self.told.push(event);
+        self.offsets.push(self.unit);
+    }
+
+    /// A piece is going to be fed that begins at this offset of its direction. What was before is to be put back
+    /// with the same call, for carriers hold streams inside streams.
+    pub const fn begin_piece(&mut self, offset: u64) -> u64 {
+        self.unit = offset;
+        std::mem::replace(&mut self.piece, offset)
+    }
+
+    /// What is told next is told of a unit that begins so far behind the beginning of the piece; before it, if
+    /// negative.
+    pub const fn at(&mut self, start: isize) {
+        self.unit = self.piece.saturating_add_signed(start as i64);
+    }
+
+    /// Tells that somebody did something.
+    pub fn done(&mut self, activity: Activity) {
+        self.push(Event::Done(Box::new(activity)));
     }
 
     /// Tells that the stream was recognised (again, or better).
@@ -159,19 +184,24 @@ impl Events {
 
     /// Takes all events told so far, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.offsets.clear();
         self.told.drain(..)
     }
 
-    /// Takes the events away, to be dealt with while the rest is used; [`Self::recycle`] gives the room back.
-    pub fn take(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.told)
+    /// Takes the events away, each with the offset of its unit, to be dealt with while the rest is used;
+    /// [`Self::recycle`] gives the room back.
+    pub fn take(&mut self) -> (Vec<Event>, Vec<u64>) {
+        (
+            std::mem::take(&mut self.told),
+            std::mem::take(&mut self.offsets),
+        )
     }
 
-    /// Takes an emptied list back, so that its room is used again.
-    pub fn recycle(&mut self, mut room: Vec<Event>) {
-        room.clear();
-        room.append(&mut self.told);
-        self.told = room;
+    /// Takes the emptied lists back, so that their room is used again. Nothing may have been told meanwhile.
+    pub fn recycle(&mut self, (mut told, mut offsets): (Vec<Event>, Vec<u64>)) {
+        told.clear();
+        offsets.clear();
+        (self.told, self.offsets) = (told, offsets);
     }
 
     /// A room for bytes that are put together and looked at once: nothing in it lasts.

@@ -2,16 +2,17 @@
 
 use super::Events;
 use super::carrier::http::{Place, Sessions};
-use super::facts::Facts;
+use super::facts::{At, Facts};
 use super::learned::{Expectation, Learned};
 use super::outbox::Outbox;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Packet, Service,
-    Target, Transport,
+    Activity, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Occurrence,
+    Packet, Party, Service, Target, Transport, what,
 };
 use crate::ruleset::RuleSet;
+use std::collections::VecDeque;
 
 /// Turns flows into findings.
 pub struct Engine<'r> {
@@ -21,6 +22,9 @@ pub struct Engine<'r> {
     keep_all: bool,
     given_up: u64,
     outbox: Outbox,
+    /// Whether anybody wants to hear what people did.
+    listened: bool,
+    occurrences: VecDeque<Occurrence>,
 }
 
 /// What the engine remembers of one flow.
@@ -53,8 +57,8 @@ impl FlowState {
 
 impl<'r> Engine<'r> {
     /// An engine with these rules that remembers at most `memory` bytes of what flows say about each other. With
-    /// `keep_all`, flows that are no finding are kept as well.
-    pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool) -> Self {
+    /// `keep_all`, flows that are no finding are kept as well; with `listened`, what people did is told.
+    pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool, listened: bool) -> Self {
         Self {
             rules,
             learned: Learned::new(memory / 8 * 5),
@@ -62,6 +66,8 @@ impl<'r> Engine<'r> {
             keep_all,
             given_up: 0,
             outbox: Outbox::new(memory / 8),
+            listened,
+            occurrences: VecDeque::new(),
         }
     }
 
@@ -73,6 +79,11 @@ impl<'r> Engine<'r> {
     /// The next finding that is complete and in order.
     pub fn next_finding(&mut self) -> Option<Finding> {
         self.outbox.next()
+    }
+
+    /// The next thing that somebody did, to be taken after every packet.
+    pub fn next_occurrence(&mut self) -> Option<Occurrence> {
+        self.occurrences.pop_front()
     }
 
     /// No more flows will come: what still waits for others is handed out.
@@ -88,28 +99,49 @@ impl<'r> Engine<'r> {
     }
 
     /// Takes what the stream told.
-    fn take_events(&mut self, info: &FlowInfo, state: &mut FlowState) {
+    fn take_events(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
         if self.events.is_empty() {
             return;
         }
-        let mut told = self.events.take();
-        for event in told.drain(..) {
+        let (mut told, offsets) = self.events.take();
+        for (event, offset) in told.drain(..).zip(&offsets) {
+            let at = At {
+                time: info.last_seen,
+                packet: info.packet,
+                offset: *offset,
+            };
+            if self.listened
+                && let Some(activity) = activity(&event)
+            {
+                let occurrence = occurrence(info, state.facts(), direction, at, activity);
+                self.occurrences.push_back(occurrence);
+            }
             match event {
                 Event::Redirect {
                     target,
                     format,
                     opener,
+                    with,
+                    token,
                 } => {
                     let facts = state.facts();
+                    let own = facts.only_account().map(str::to_owned);
                     // A service that the flow proved itself to be goes with the redirect.
                     let service = facts.service().or_else(|| format.service.clone());
                     let format = crate::model::Format { service, ..format };
                     let client = facts.tuple(info).client.ip;
                     let client = opener.is_none().then_some(client);
+                    let (account, peer) = match opener {
+                        Some(opener) => (Some(opener).filter(|name| !name.is_empty()), own),
+                        None => (own, with),
+                    };
                     let expectation = Expectation {
                         format,
                         from_flow: info.id,
                         client,
+                        account,
+                        peer,
+                        token,
                     };
                     let port = facts.tuple(info).server.port;
                     self.learned
@@ -138,7 +170,15 @@ impl<'r> Engine<'r> {
                         .learned
                         .expected_through(client, &target, info.last_seen);
                     if let Some(expectation) = known {
-                        state.facts().announced(expectation, info.packet);
+                        state.facts().announced(expectation, false, info.packet);
+                    }
+                }
+                Event::Shows(token) => {
+                    let given = self.learned.given_out(token, info.last_seen);
+                    if let Some(expectation) =
+                        given.filter(|expectation| expectation.from_flow != info.id)
+                    {
+                        state.facts().announced(expectation, true, info.packet);
                     }
                 }
                 Event::PartOf(session) => {
@@ -147,10 +187,10 @@ impl<'r> Engine<'r> {
                 }
                 // Who opened the connection is known: a protocol's idea of client and server yields.
                 Event::ClientIs(_) if info.opening_seen => {}
-                event => state.facts().take(event, info.packet),
+                event => state.facts().take(event, at),
             }
         }
-        self.events.recycle(told);
+        self.events.recycle((told, offsets));
         self.share_session(info, state);
     }
 
@@ -167,7 +207,7 @@ impl<'r> Engine<'r> {
             .find_map(|(client, server)| self.learned.expected(client.ip, server, *now));
         if let Some(expectation) = expectation.filter(|_| tuple.transport == Transport::Tcp) {
             state.expected = Some(expectation.format.app_proto);
-            state.facts().announced(expectation, info.packet);
+            state.facts().announced(expectation, false, info.packet);
         }
     }
 
@@ -186,9 +226,15 @@ impl<'r> Engine<'r> {
     }
 
     /// Counts the flow when it is given up.
-    fn after_bytes(&mut self, info: &FlowInfo, state: &mut FlowState, was_given_up: bool) {
+    fn after_bytes(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        direction: Direction,
+        was_given_up: bool,
+    ) {
         self.given_up += u64::from(!was_given_up && state.stream.is_given_up());
-        self.take_events(info, state);
+        self.take_events(info, state, direction);
     }
 
     /// Tells the session what this flow is, and this flow what the session is.
@@ -270,6 +316,7 @@ impl<'r> Engine<'r> {
                 what: "port",
                 detail,
                 packet: 0,
+                offset: 0,
             },
         ))
     }
@@ -357,14 +404,14 @@ impl FlowHandler for Engine<'_> {
                 _ => Heard::Middle,
             };
         }
-        self.after_bytes(info, state, was);
+        self.after_bytes(info, state, direction, was);
     }
 
     fn stream_end(&mut self, info: &FlowInfo, state: &mut FlowState, direction: Direction) {
         self.visit(info);
         let context = Self::context(info, state);
         state.stream.end_of(direction, context, &mut self.events);
-        self.take_events(info, state);
+        self.take_events(info, state, direction);
     }
 
     fn datagram(
@@ -382,7 +429,7 @@ impl FlowHandler for Engine<'_> {
         state
             .stream
             .datagram(direction, payload, wire_len, context, &mut self.events);
-        self.after_bytes(info, state, was);
+        self.after_bytes(info, state, direction, was);
     }
 
     fn wants_bytes(&self, state: &FlowState) -> bool {
@@ -406,7 +453,7 @@ impl FlowHandler for Engine<'_> {
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
         self.visit(info);
         state.stream.end(&mut self.events);
-        self.take_events(info, &mut state);
+        self.take_events(info, &mut state, Direction::ToServer);
         // A poll says nothing else, and its session may be known by now.
         self.share_session(info, &mut state);
         self.name_user(info, &mut state);
@@ -422,6 +469,75 @@ impl FlowHandler for Engine<'_> {
             _ => None,
         };
         self.outbox.closed(info.id, finding);
+    }
+}
+
+/// What somebody did, where a fact about the stream is just that.
+fn activity(event: &Event) -> Option<Activity> {
+    match event {
+        Event::Done(activity) => Some(Activity::clone(activity)),
+        Event::SignOn(method) => Some(
+            Activity::new(what::SIGN_ON)
+                .by(Party::Own)
+                .with("method", *method),
+        ),
+        Event::Redirect {
+            target,
+            format,
+            opener,
+            with,
+            ..
+        } => {
+            let role = format.role.unwrap_or(format.app_proto);
+            let activity = match (opener, with) {
+                // Between users: one of them listens there.
+                (Some(opener), _) => Activity::new(what::ADDRESS)
+                    .by(Party::Own)
+                    .maybe_to((!opener.is_empty()).then(|| opener.clone())),
+                (None, Some(with)) => Activity::new(what::ADDRESS).by(with.clone()).to(Party::Own),
+                (None, None) => Activity::new(what::REDIRECT).to(Party::Own),
+            };
+            Some(
+                activity
+                    .with("address", target.to_string())
+                    .with("format", format.app_proto)
+                    .with("role", role),
+            )
+        }
+        _ => None,
+    }
+}
+
+fn occurrence(
+    info: &FlowInfo,
+    facts: &Facts,
+    direction: Direction,
+    at: At,
+    mut activity: Activity,
+) -> Occurrence {
+    for party in [&mut activity.from, &mut activity.to] {
+        let name = match party {
+            Some(Party::Own) => facts.own_name(),
+            Some(Party::Other) => facts.other_name(),
+            _ => None,
+        };
+        if let Some(name) = name {
+            *party = Some(Party::Account(name.to_owned()));
+        }
+        if *party == Some(Party::Other) {
+            *party = None;
+        }
+    }
+    Occurrence {
+        flow_id: info.id,
+        tuple: facts.tuple(info),
+        service: facts.service(),
+        app_proto: facts.app_proto(),
+        timestamp: at.time,
+        packet: at.packet,
+        offset: at.offset,
+        direction,
+        activity,
     }
 }
 

@@ -4,18 +4,41 @@ use super::carrier::http::Known;
 use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
-    Confidence, Direction, Event, Evidence, EvidenceKind, Finding, FiveTuple, Format, Service,
-    ServiceHint, SessionKey, feature,
+    Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, Finding, FiveTuple,
+    Format, Service, ServiceHint, SessionKey, Sighting, Timestamp, Unit, feature, risk, what,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Accounts, peers and the like that one flow may name; a busy chat room has more, but nobody reads on.
 const MAX_NAMES: usize = 256;
 /// Longest name or client string kept.
 const MAX_NAME_LEN: usize = 256;
+/// Kinds of units of one flow; the protocols have some two hundred.
+const MAX_UNITS: usize = 512;
+/// Messages within ten seconds that nobody types and nobody reads.
+const FLOOD: u32 = 40;
+const FLOOD_NANOS: u64 = 10_000_000_000;
 /// Evidence rows of one flow.
 const MAX_EVIDENCE: usize = 24;
+
+/// Where and when a fact was met.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct At {
+    /// The packet's time.
+    pub time: Timestamp,
+    /// The packet.
+    pub packet: u64,
+    /// Where its unit begins in the bytes of its direction.
+    pub offset: u64,
+}
+
+/// What another flow said of this one.
+struct Announced {
+    expectation: Expectation,
+    /// This flow showed what the other one had given out for it.
+    proven: bool,
+}
 
 /// Facts of one flow, as they come in.
 #[derive(Default)]
@@ -35,7 +58,7 @@ pub struct Facts {
     /// The address that a proxy was asked for.
     pub through: Option<IpAddr>,
     /// Another flow announced this one.
-    announced: Option<Format>,
+    announced: Option<Announced>,
     learned_from: Option<u64>,
     /// The session that this flow carries a part of; of several, the first.
     pub session: Option<SessionKey>,
@@ -46,7 +69,10 @@ pub struct Facts {
     peers: BTreeSet<String>,
     client: Option<String>,
     features: BTreeSet<String>,
-    risks: BTreeSet<&'static str>,
+    risks: BTreeMap<&'static str, Exposure>,
+    units: BTreeMap<Unit, u64>,
+    /// Since when so many messages came in a row.
+    burst: (Timestamp, u32),
     carriers: Vec<&'static str>,
     evidence: Vec<Evidence>,
     /// What names and evidence cost on the heap.
@@ -95,7 +121,8 @@ impl Facts {
     }
 
     /// Takes what a dissector told.
-    pub fn take(&mut self, event: Event, packet: u64) {
+    pub fn take(&mut self, event: Event, at: At) {
+        let At { packet, offset, .. } = at;
         match event {
             Event::Identified {
                 format,
@@ -107,7 +134,11 @@ impl Facts {
                     self.format = Some(format);
                     self.confidence = self.confidence.max(Some(confidence));
                 }
-                self.add_evidence(Evidence { packet, ..evidence });
+                self.add_evidence(Evidence {
+                    packet,
+                    offset,
+                    ..evidence
+                });
             }
             Event::ClientIs(direction) => self.swapped = direction == Direction::ToClient,
             Event::ServiceHint(service, hint) => self.hint(service, hint),
@@ -119,15 +150,17 @@ impl Facts {
             Event::SignOn(method) => {
                 self.add_evidence(Evidence {
                     packet,
+                    offset,
                     ..Evidence::payload("sign-on", method)
                 });
             }
             Event::Feature(feature) => {
                 self.features.insert(feature.to_owned());
             }
-            Event::Risk(risk) => {
-                self.risks.insert(risk);
-            }
+            Event::Risk(risk) => self.expose(risk, None, at),
+            Event::Unit(unit) => self.count(unit),
+            Event::Done(activity) => self.done(&activity, at),
+            Event::Exposed(risk, detail) => self.expose(risk, Some(detail), at),
             Event::Carried(carrier) => {
                 // What runs inside is named as if it ran alone; the path names what it runs in.
                 self.format.take_if(|format| format.service.is_none());
@@ -140,8 +173,62 @@ impl Facts {
             | Event::Host { .. }
             | Event::Resolved { .. }
             | Event::Through(_)
+            | Event::Shows(_)
             | Event::PartOf(_) => {}
         }
+    }
+
+    fn done(&mut self, activity: &Activity, at: At) {
+        if activity.what != what::MESSAGE {
+            return;
+        }
+        let (since, count) = &mut self.burst;
+        if at.time.nanos_since(*since) > FLOOD_NANOS {
+            (*since, *count) = (at.time, 0);
+        }
+        *count += 1;
+        if *count == FLOOD {
+            let detail = format!("{FLOOD} messages within 10 seconds");
+            self.expose(risk::FLOOD, Some(detail), at);
+        }
+    }
+
+    fn count(&mut self, unit: Unit) {
+        if let Some(known) = self.units.get_mut(&unit) {
+            *known += 1;
+        } else if self.units.len() < MAX_UNITS {
+            self.units.insert(unit, 1);
+            self.held += 2 * size_of::<(Unit, u64)>();
+        }
+    }
+
+    fn expose(&mut self, risk: &'static str, detail: Option<String>, at: At) {
+        let At {
+            time,
+            packet,
+            offset,
+        } = at;
+        self.held += self.risks.entry(risk).or_insert(Exposure::at(time)).seen(
+            time,
+            Sighting {
+                packet,
+                offset,
+                detail: detail.map(shorten),
+            },
+        );
+    }
+
+    /// The client's account, when there is just one.
+    pub fn only_account(&self) -> Option<&str> {
+        match self.accounts.len() {
+            1 => self.accounts.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The wire format, as far as known.
+    pub fn app_proto(&self) -> Option<&'static str> {
+        self.format.as_ref().map(|format| format.app_proto)
     }
 
     /// The flow carries a host name.
@@ -163,6 +250,7 @@ impl Facts {
             what: via,
             detail,
             packet,
+            offset: 0,
         });
         self.hint(service.clone(), ServiceHint::Host);
         self.host.get_or_insert(service);
@@ -176,27 +264,34 @@ impl Facts {
             what: "dns",
             detail,
             packet,
+            offset: 0,
         });
         self.hint(service.clone(), ServiceHint::Host);
         self.learned_from.get_or_insert(from_flow);
         self.resolved = Some(service.clone());
     }
 
-    /// Another flow announced this one.
-    pub fn announced(&mut self, expectation: &Expectation, packet: u64) {
+    /// Another flow announced this one: its address, or what it would show.
+    pub fn announced(&mut self, expectation: &Expectation, proven: bool, packet: u64) {
         let Expectation {
             format, from_flow, ..
         } = expectation;
         let role = format.role.unwrap_or("connection");
-        let detail = format!(
-            "flow {from_flow} announced this {} {role}",
-            format.app_proto
-        );
+        let what = if proven { "token" } else { "announced" };
+        let detail = if proven {
+            format!("shows what flow {from_flow} had given out for it")
+        } else {
+            format!(
+                "flow {from_flow} announced this {} {role}",
+                format.app_proto
+            )
+        };
         self.add_evidence(Evidence {
             kind: EvidenceKind::Learned,
-            what: "announced",
+            what,
             detail,
             packet,
+            offset: 0,
         });
         if let Some(service) = format
             .service
@@ -206,7 +301,51 @@ impl Facts {
             self.hint(service, ServiceHint::Teacher);
         }
         self.learned_from = Some(*from_flow);
-        self.announced = Some(format.clone());
+        let proven = proven || self.announced.as_ref().is_some_and(|known| known.proven);
+        self.announced = Some(Announced {
+            expectation: expectation.clone(),
+            proven,
+        });
+    }
+
+    /// It is what another flow said it would be, and showed what that gave out for it, if it gave anything.
+    fn as_announced(&self) -> Option<&Announced> {
+        let app_proto = self.app_proto();
+        self.announced
+            .as_ref()
+            .filter(|known| Some(known.expectation.format.app_proto) == app_proto)
+    }
+
+    /// Who uses it, where only another flow says so.
+    fn inherit(&mut self) {
+        let Some(known) = self
+            .as_announced()
+            .filter(|known| known.proven || known.expectation.token.is_none())
+        else {
+            return;
+        };
+        let Expectation { account, peer, .. } = known.expectation.clone();
+        if self.accounts.is_empty() {
+            self.accounts.extend(account);
+        }
+        if self.peers.is_empty() {
+            self.peers.extend(peer);
+        }
+    }
+
+    /// The user's name, as far as known by now.
+    pub fn own_name(&self) -> Option<&str> {
+        let expected = || self.as_announced()?.expectation.account.as_deref();
+        self.only_account().or_else(expected)
+    }
+
+    /// The name of the user at the other end.
+    pub fn other_name(&self) -> Option<&str> {
+        let expected = || self.as_announced()?.expectation.peer.as_deref();
+        match self.peers.len() {
+            1 => self.peers.first().map(String::as_str),
+            _ => expected(),
+        }
     }
 
     /// Whose the session is that this flow is a part of, as flows before it said. Asked when the flow is over, so that
@@ -234,6 +373,7 @@ impl Facts {
                 what: "session",
                 detail: format!("the same session as flow {}", known.first_flow),
                 packet,
+                offset: 0,
             });
         }
         let by_content = self.recognised().is_some();
@@ -275,7 +415,8 @@ impl Facts {
     }
 
     /// The verdict.
-    pub fn finding(self, info: &FlowInfo) -> Finding {
+    pub fn finding(mut self, info: &FlowInfo) -> Finding {
+        self.inherit();
         let tuple = self.tuple(info);
         let (service, app_proto, role, confidence) = self.verdict();
         let mut evidence = self.evidence;
@@ -300,6 +441,7 @@ impl Facts {
             client: self.client,
             features: self.features,
             risks: self.risks,
+            units: self.units,
             counts: info.counts,
             evidence,
             learned_from: self.learned_from,
@@ -327,11 +469,7 @@ impl Facts {
             .is_some_and(|format| format.service.is_some());
         if by_content {
             // A predicted endpoint that behaves is proof.
-            let as_announced = self
-                .announced
-                .as_ref()
-                .is_some_and(|format| Some(format.app_proto) == app_proto);
-            let confidence = if as_announced {
+            let confidence = if self.as_announced().is_some() {
                 Some(Confidence::Confirmed)
             } else {
                 self.confidence
@@ -347,10 +485,11 @@ impl Facts {
             );
         }
         // What only others say of this flow holds as long as the flow itself does not speak against it.
-        if let Some(format) = &self.announced
+        if let Some(Announced { expectation, .. }) = &self.announced
             && !self.other_host
             && app_proto.is_none()
         {
+            let format = &expectation.format;
             let service = self.hint.as_ref().map(|(_, service)| service.clone());
             let service = service.or_else(|| format.service.clone());
             return (
@@ -404,7 +543,9 @@ fn add_name(names: &mut BTreeSet<String>, name: String) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Known, Service};
+    use super::{
+        At, Confidence, Evidence, EvidenceKind, Expectation, Facts, Format, Known, Service,
+    };
     use crate::model::{Event, ServiceHint};
 
     const AIM_BOS: Format = Format::messenger(Service::OSCAR, "oscar", "bos");
@@ -414,8 +555,11 @@ mod tests {
             format: AIM_BOS,
             from_flow: 3,
             client: None,
+            account: None,
+            peer: None,
+            token: None,
         };
-        facts.announced(&expectation, 1);
+        facts.announced(&expectation, false, 1);
     }
 
     fn identified(facts: &mut Facts, format: Format, confidence: Confidence) {
@@ -426,7 +570,7 @@ mod tests {
                 confidence,
                 evidence,
             },
-            2,
+            At::default(),
         );
     }
 
@@ -500,7 +644,7 @@ mod tests {
             (Service::ICQ, ServiceHint::SignOnName, "icq"),
             (Service::AIM, ServiceHint::OwnUnits, "icq"),
         ] {
-            facts.take(Event::ServiceHint(service, hint), 1);
+            facts.take(Event::ServiceHint(service, hint), At::default());
             assert_eq!(
                 verdict(&facts),
                 is(expected, Confidence::Confirmed),

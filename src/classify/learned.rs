@@ -1,7 +1,7 @@
 //! What one flow says about another: redirects, offers and DNS answers.
 
 use super::expiring::Expiring;
-use crate::model::{Endpoint, Format, Service, Target, Timestamp};
+use crate::model::{Endpoint, Format, Service, Target, Timestamp, Token};
 use std::net::IpAddr;
 
 /// A redirect is followed at once; a file offer waits for a person to click.
@@ -18,6 +18,22 @@ pub struct Expectation {
     pub from_flow: u64,
     /// The only host that will open it; `None` when anybody may.
     pub client: Option<IpAddr>,
+    /// Whose it will be: the user of its client.
+    pub account: Option<String>,
+    /// A connection between users: the other one.
+    pub peer: Option<String>,
+    /// What it will show to prove that it is the one.
+    pub token: Option<Token>,
+}
+
+impl Expectation {
+    fn heap(&self) -> usize {
+        [&self.account, &self.peer]
+            .into_iter()
+            .flatten()
+            .map(String::len)
+            .sum()
+    }
 }
 
 /// What DNS said about an address.
@@ -36,6 +52,8 @@ pub struct Names {
 /// Everything learned so far.
 pub struct Learned {
     endpoints: Expiring<Endpoint, Expectation>,
+    /// What flows gave out for others to show.
+    tokens: Expiring<Token, Expectation>,
     /// Redirects to a host name that is not resolved yet, with their port.
     awaited: Expiring<String, (u16, Expectation)>,
     names: Expiring<IpAddr, Names>,
@@ -48,7 +66,8 @@ impl Learned {
     pub fn new(memory: usize) -> Self {
         let share = memory / 8;
         Self {
-            endpoints: Expiring::new(EXPECTATION_SECONDS, 2 * share),
+            endpoints: Expiring::new(EXPECTATION_SECONDS, share),
+            tokens: Expiring::new(EXPECTATION_SECONDS, share),
             awaited: Expiring::new(EXPECTATION_SECONDS, share),
             // Every answer is remembered, whoever's name it is: most of what is learned.
             names: Expiring::new(NAME_SECONDS, 4 * share),
@@ -64,6 +83,10 @@ impl Learned {
         expectation: &Expectation,
         now: Timestamp,
     ) {
+        if let Some(token) = expectation.token {
+            self.tokens
+                .insert(token, expectation.clone(), expectation.heap(), now);
+        }
         match target {
             Target::Address(ip, port) => {
                 self.expect_at(*ip, port.unwrap_or(default_port), expectation, now);
@@ -74,7 +97,8 @@ impl Learned {
                     self.expect_at(ip, port, expectation, now);
                 }
                 let awaited = (port, expectation.clone());
-                self.awaited.insert(name.clone(), awaited, name.len(), now);
+                let heap = name.len() + expectation.heap();
+                self.awaited.insert(name.clone(), awaited, heap, now);
             }
         }
     }
@@ -82,8 +106,9 @@ impl Learned {
     fn expect_at(&mut self, ip: IpAddr, port: u16, expectation: &Expectation, now: Timestamp) {
         // Port 0 and "any" addresses are placeholders of clients that do not know theirs.
         if port != 0 && !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback() {
+            let heap = expectation.heap();
             self.endpoints
-                .insert(Endpoint::new(ip, port), expectation.clone(), 0, now);
+                .insert(Endpoint::new(ip, port), expectation.clone(), heap, now);
         }
     }
 
@@ -145,6 +170,11 @@ impl Learned {
             .filter(|known| known.client.is_none_or(|only| only == client))
     }
 
+    /// Was this given out for a flow to show?
+    pub fn given_out(&self, token: Token, now: Timestamp) -> Option<&Expectation> {
+        self.tokens.get(&token, now)
+    }
+
     /// Was a connection from `client` announced that a proxy is asked for?
     pub fn expected_through(
         &self,
@@ -191,6 +221,9 @@ mod tests {
             format: Format::messenger(Service::AIM, "oscar", "bos"),
             from_flow: 7,
             client,
+            account: None,
+            peer: None,
+            token: None,
         }
     }
 

@@ -9,7 +9,9 @@ pub mod carrier;
 pub mod detector;
 pub mod engine;
 mod expiring;
+mod exploit;
 mod facts;
+mod file;
 pub mod icq;
 mod learned;
 pub mod msn;
@@ -19,6 +21,8 @@ mod outbox;
 pub mod registry;
 mod settle;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 mod undecided;
 pub mod yahoo;
 

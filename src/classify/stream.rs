@@ -24,8 +24,33 @@ pub struct Context {
 enum State {
     /// `None` before the first byte, so that a flow without payload costs nothing.
     Undecided(Option<Box<Undecided>>),
-    Decided(Box<dyn Dissector>),
+    /// Boxed as a whole: most flows never come so far.
+    Decided(Box<Followed>),
     GivenUp,
+}
+
+/// A decided stream.
+struct Followed {
+    dissector: Box<dyn Dissector>,
+    /// How far each direction has come.
+    at: [u64; 2],
+}
+
+impl Followed {
+    /// Does something with the dissector that takes a direction so many bytes further.
+    fn advance(
+        &mut self,
+        direction: Direction,
+        bytes: u64,
+        out: &mut Events,
+        act: impl FnOnce(&mut dyn Dissector, &mut Events),
+    ) {
+        let at = &mut self.at[direction.index()];
+        let around = out.begin_piece(*at);
+        *at = at.saturating_add(bytes);
+        act(self.dissector.as_mut(), out);
+        out.begin_piece(around);
+    }
 }
 
 /// One stream or datagram flow.
@@ -53,14 +78,14 @@ impl Stream {
 
     /// Whether a detector claimed it.
     pub const fn is_decided(&self) -> bool {
-        matches!(self.state, State::Decided(_))
+        matches!(self.state, State::Decided(..))
     }
 
     /// Whether more bytes can still tell anything.
     pub fn wants_bytes(&self) -> bool {
         match &self.state {
             State::Undecided(_) => true,
-            State::Decided(dissector) => !dissector.is_done(),
+            State::Decided(followed) => !followed.dissector.is_done(),
             State::GivenUp => false,
         }
     }
@@ -74,7 +99,7 @@ impl Stream {
     pub fn memory(&self) -> usize {
         match &self.state {
             State::Undecided(Some(undecided)) => Self::UNDECIDED_BYTES + undecided.memory(),
-            State::Decided(dissector) => dissector.memory(),
+            State::Decided(followed) => size_of::<Followed>() + followed.dissector.memory(),
             State::Undecided(None) | State::GivenUp => 0,
         }
     }
@@ -83,7 +108,11 @@ impl Stream {
     pub fn feed(&mut self, direction: Direction, bytes: &[u8], context: Context, out: &mut Events) {
         match &mut self.state {
             State::GivenUp => {}
-            State::Decided(dissector) => dissector.feed(direction, bytes, out),
+            State::Decided(followed) => {
+                followed.advance(direction, bytes.len() as u64, out, |dissector, out| {
+                    dissector.feed(direction, bytes, out);
+                });
+            }
             State::Undecided(undecided) => {
                 let undecided = undecided.get_or_insert_default();
                 let claimed =
@@ -97,12 +126,16 @@ impl Stream {
     pub fn gap(&mut self, direction: Direction, missing: u64, context: Context, out: &mut Events) {
         match &mut self.state {
             State::GivenUp => {}
-            State::Decided(dissector) => dissector.gap(direction, missing, out),
+            State::Decided(followed) => {
+                followed.advance(direction, missing, out, |dissector, out| {
+                    dissector.gap(direction, missing, out);
+                });
+            }
             State::Undecided(undecided) => {
                 let claimed = undecided.get_or_insert_default().gap(direction, context);
                 self.conclude(direction, claimed, context, out);
-                if let State::Decided(dissector) = &mut self.state {
-                    dissector.gap(direction, missing, out);
+                if self.is_decided() {
+                    self.gap(direction, missing, context, out);
                 }
             }
         }
@@ -127,7 +160,11 @@ impl Stream {
     ) {
         match &mut self.state {
             State::GivenUp => {}
-            State::Decided(dissector) => dissector.feed(direction, payload, out),
+            State::Decided(followed) => {
+                followed.advance(direction, 0, out, |dissector, out| {
+                    dissector.feed(direction, payload, out);
+                });
+            }
             State::Undecided(_) => {
                 self.datagrams += 1;
                 let input = ProbeInput {
@@ -140,9 +177,11 @@ impl Stream {
                     expected: context.expected,
                 };
                 if let Answer::Claimed(claimed) = ask(self.transport, &input) {
+                    out.begin_piece(0);
                     let mut dissector = announce(&claimed, direction, out);
                     dissector.feed(direction, payload, out);
-                    self.state = State::Decided(dissector);
+                    let at = [0; 2];
+                    self.state = State::Decided(Box::new(Followed { dissector, at }));
                 } else if self.datagrams >= DATAGRAMS {
                     self.state = State::GivenUp;
                 }
@@ -152,8 +191,8 @@ impl Stream {
 
     /// The flow is over.
     pub fn end(&mut self, out: &mut Events) {
-        if let State::Decided(dissector) = &mut self.state {
-            dissector.end(out);
+        if let State::Decided(followed) = &mut self.state {
+            followed.dissector.end(out);
         }
     }
 
@@ -170,9 +209,10 @@ impl Stream {
         };
         if let Some(claimed) = claimed {
             let undecided = std::mem::take(undecided);
+            let around = out.begin_piece(undecided.claimed_at(direction, claimed.1.offset));
             let mut dissector = announce(&claimed, direction, out);
             let (_, claim, _) = claimed;
-            undecided.hand_over(
+            let at = undecided.hand_over(
                 direction,
                 claim.offset,
                 self.from_start,
@@ -180,7 +220,8 @@ impl Stream {
                 dissector.as_mut(),
                 out,
             );
-            self.state = State::Decided(dissector);
+            out.begin_piece(around);
+            self.state = State::Decided(Box::new(Followed { dissector, at }));
         } else if undecided.is_given_up() {
             self.state = State::GivenUp;
         }

@@ -76,6 +76,12 @@ impl Undecided {
         kept + self.turns.0.capacity() * size_of::<(Direction, u32)>()
     }
 
+    /// Where in a direction the byte at `offset` of what was kept stands.
+    pub fn claimed_at(&self, direction: Direction, offset: usize) -> u64 {
+        let side = &self.sides[direction.index()];
+        u64::from(side.seen).saturating_sub(side.kept.len() as u64) + offset as u64
+    }
+
     /// Whether nothing more is to be found in either direction.
     pub fn is_given_up(&self) -> bool {
         self.sides.iter().all(|side| side.done)
@@ -183,6 +189,7 @@ impl Undecided {
     }
 
     /// The stream was claimed by a direction, from `offset` of what it said on: hands what was kept to the dissector.
+    /// Says how far each direction has come.
     pub fn hand_over(
         mut self,
         claimed: Direction,
@@ -191,7 +198,7 @@ impl Undecided {
         context: Context,
         dissector: &mut dyn Dissector,
         out: &mut Events,
-    ) {
+    ) -> [u64; 2] {
         let other = claimed.reverse();
         self.forget(claimed, offset);
         self.look_again(other, context);
@@ -200,13 +207,21 @@ impl Undecided {
             // How much is missing is unknown: enough to make the dissector look for the next unit.
             dissector.gap(other, u64::from(u32::MAX), out);
         }
+        let mut at = self
+            .sides
+            .each_ref()
+            .map(|side| u64::from(side.seen).saturating_sub(side.kept.len() as u64));
         let mut rest = self.sides.each_ref().map(|side| side.kept.as_slice());
         for (direction, bytes) in self.turns.0 {
             let rest = &mut rest[direction.index()];
             let (now, later) = rest.split_at(rest.len().min(bytes as usize));
             *rest = later;
+            let at = &mut at[direction.index()];
+            out.begin_piece(*at);
+            *at += now.len() as u64;
             dissector.feed(direction, now, out);
         }
+        at
     }
 
     fn keep(&mut self, direction: Direction, bytes: &[u8]) {

@@ -58,6 +58,8 @@ pub struct Evidence {
     pub detail: String,
     /// Number of the packet that showed it; 0 until the engine fills it in.
     pub packet: u64,
+    /// Where in the bytes of its direction that begins; 0 until the engine fills it in.
+    pub offset: u64,
 }
 
 impl Evidence {
@@ -68,6 +70,7 @@ impl Evidence {
             what,
             detail: detail.into(),
             packet: 0,
+            offset: 0,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a dissector tells about a stream.
 
-use super::{Confidence, Direction, Evidence, Format, Service, SessionKey};
+use super::{Activity, Confidence, Direction, Endpoint, Evidence, Format, Service, SessionKey};
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 /// How strong a hint is that an OSCAR flow is AIM or ICQ; a lower variant beats a higher one.
@@ -56,6 +58,62 @@ impl Target {
     }
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(ip, Some(port)) => write!(f, "{}", Endpoint::new(*ip, *port)),
+            Self::Address(ip, None) => write!(f, "{ip}"),
+            Self::Host(name, Some(port)) => write!(f, "{name}:{port}"),
+            Self::Host(name, None) => f.write_str(name),
+        }
+    }
+}
+
+/// Something that one flow gives out and another one shows: a cookie, a ticket, a nonce. Only its hash is kept, since
+/// whoever has the thing itself can be that user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(u64);
+
+impl Token {
+    /// Of these bytes; `None` for what cannot be told from a placeholder.
+    pub fn of(format: &str, bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < 2 || bytes.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+        format.hash(&mut hasher);
+        bytes.hash(&mut hasher);
+        Some(Self(hasher.finish()))
+    }
+}
+
+/// A unit of a messenger's protocol, as its documents and other programs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unit {
+    /// OSCAR: family and subtype.
+    Snac(u16, u16),
+    /// MSNP: the verb.
+    Verb([u8; 3]),
+    /// YMSG: the service.
+    Service(u16),
+    /// ICQ over UDP: the command; `true` from the client.
+    Command(bool, u16),
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snac(family, subtype) => write!(f, "{family:04x}/{subtype:04x}"),
+            Self::Verb(verb) => verb
+                .iter()
+                .try_for_each(|byte| write!(f, "{}", char::from(*byte))),
+            Self::Service(service) => write!(f, "{service:#04x}"),
+            Self::Command(true, command) => write!(f, "client {command:04x}"),
+            Self::Command(false, command) => write!(f, "server {command:04x}"),
+        }
+    }
+}
+
 /// One fact about a stream. Message text, passwords, cookies and file content never enter an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -83,8 +141,14 @@ pub enum Event {
     SignOn(&'static str),
     /// Something the messenger was used for, from [`super::feature`].
     Feature(&'static str),
-    /// Something the flow exposes, from [`super::risk`].
+    /// Something the flow exposes, from [`super::risk`]. Said each time it is met.
     Risk(&'static str),
+    /// The same, with what exactly was seen.
+    Exposed(&'static str, String),
+    /// A unit of the protocol went by.
+    Unit(Unit),
+    /// Somebody did something.
+    Done(Box<Activity>),
     /// The client is told, or will be told by its peer, to open a connection there.
     Redirect {
         /// Where to.
@@ -93,7 +157,13 @@ pub enum Event {
         format: Format,
         /// Whoever opens it: `None` means this flow's client; `Some(account)` means anybody (a peer).
         opener: Option<String>,
+        /// A connection between users: the other one, as seen from this flow's user.
+        with: Option<String>,
+        /// What the announced flow will show to prove that it is the one.
+        token: Option<Token>,
     },
+    /// The flow shows what another flow gave out, by which the two belong together.
+    Shows(Token),
     /// A host name that this stream carries: DNS question, TLS SNI, HTTP Host or CONNECT.
     Host {
         /// The name, lower case, without a final dot.

@@ -1,7 +1,7 @@
 //! What the reader sees of one flow.
 
-use super::{Confidence, Evidence, FiveTuple, LayerPath, Service, Timestamp};
-use std::collections::BTreeSet;
+use super::{Confidence, Evidence, Exposure, FiveTuple, LayerPath, Service, Timestamp, Unit};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Packets and bytes of a flow, both directions together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +43,10 @@ pub struct Finding {
     pub client: Option<String>,
     /// What it was used for.
     pub features: BTreeSet<String>,
-    /// What it exposes.
-    pub risks: BTreeSet<&'static str>,
+    /// What it exposes, by the risk's id.
+    pub risks: BTreeMap<&'static str, Exposure>,
+    /// Units of the protocol, how many of each.
+    pub units: BTreeMap<Unit, u64>,
     /// Packets and bytes.
     pub counts: Counts,
     /// Why.

@@ -1,7 +1,9 @@
 //! The vocabulary every other room speaks: no I/O, and nothing of ours is imported here.
 
+mod activity;
 mod confidence;
 mod event;
+mod exposure;
 mod finding;
 mod flow;
 mod link;
@@ -11,13 +13,15 @@ mod session;
 mod summary;
 mod time;
 
+pub use activity::{Activity, Detail, Occurrence, Party, what};
 pub use confidence::{Confidence, Evidence, EvidenceKind};
-pub use event::{Event, ServiceHint, Target};
+pub use event::{Event, ServiceHint, Target, Token, Unit};
+pub use exposure::{Exposure, Risk, Severity, Sighting, id as risk};
 pub use finding::{Counts, Finding};
 pub use flow::{Direction, Endpoint, FiveTuple, FlowKey, Transport};
 pub use link::LinkType;
 pub use packet::{Layer, LayerPath, MAX_LAYERS, Packet, TcpFlags, TcpHeader, TransportHeader};
-pub use service::{Format, Service, feature, risk};
+pub use service::{Format, Service, feature};
 pub use session::{SessionId, SessionKey};
 pub use summary::Summary;
 pub use time::Timestamp;

@@ -94,20 +94,3 @@ pub mod feature {
     pub const REMOTE_ASSISTANCE: &str = "remote-assistance";
     pub const HTTP: &str = "http";
 }
-
-/// Identifiers of what a flow exposes.
-#[allow(missing_docs)]
-pub mod risk {
-    /// Messages crossed in clear text.
-    pub const CLEARTEXT_MESSAGES: &str = "cleartext-messages";
-    /// A password crossed in clear or under a reversible cipher (XOR roast, TOC, ICQ UDP).
-    pub const REVERSIBLE_PASSWORD: &str = "reversible-password";
-    /// A password hash crossed that can be guessed offline (MD5 sign-on, YMSG challenge).
-    pub const WEAK_SIGN_ON: &str = "weak-sign-on";
-    /// A session cookie or ticket crossed in clear.
-    pub const CLEARTEXT_COOKIE: &str = "cleartext-cookie";
-    /// The address of a user was told to the other party.
-    pub const ADDRESS_REVEALED: &str = "address-revealed";
-    /// A file was offered or sent.
-    pub const FILE_TRANSFER: &str = "file-transfer";
-}

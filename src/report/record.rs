@@ -37,8 +37,9 @@ pub struct FlowRecord<'a> {
     pub features: &'a BTreeSet<String>,
     pub packets: u64,
     pub bytes: u64,
+    pub units: BTreeMap<String, u64>,
     pub evidence: &'a [Evidence],
-    pub risks: &'a BTreeSet<&'static str>,
+    pub risks: Vec<&'static str>,
     pub learned_from: Option<u64>,
 }
 
@@ -70,8 +71,13 @@ impl<'a> From<&'a Finding> for FlowRecord<'a> {
             features: &finding.features,
             packets: finding.counts.packets,
             bytes: finding.counts.bytes,
+            units: finding
+                .units
+                .iter()
+                .map(|(unit, count)| (unit.to_string(), *count))
+                .collect(),
             evidence: &finding.evidence,
-            risks: &finding.risks,
+            risks: finding.risks.keys().copied().collect(),
             learned_from: finding.learned_from,
         }
     }

@@ -273,7 +273,7 @@ fn verdicts(findings: &[Finding]) -> Vec<String> {
                 names(&finding.peers),
                 finding.client,
                 names(&finding.features),
-                finding.risks,
+                finding.risks.keys().collect::<Vec<_>>(),
             )
         })
         .collect();

@@ -176,12 +176,12 @@ pub const fn is_message_type(kind: u16) -> bool {
     matches!(kind & 0x7FFF, 1..=4 | 6..=9 | 0x0C..=0x0E | 0x13 | 0x1A | 0xE8..=0xEC)
 }
 
-/// A message's type, if the rest of the body is a message.
-pub fn message(reader: &mut Reader<'_>) -> Option<u16> {
+/// A message's type and text, if the rest of the body is a message.
+pub fn message<'a>(reader: &mut Reader<'a>) -> Option<(u16, &'a [u8])> {
     let kind = reader.short().filter(|kind| is_message_type(*kind))?;
-    reader.string(1, 8192)?;
+    let text = reader.string(1, 8192)?;
     reader.end()?;
-    Some(kind)
+    Some((kind, text))
 }
 
 /// What a server sends: `None`, the body does not fit; else how convincingly it fits.

@@ -15,3 +15,23 @@ use crate::classify::Detector;
 
 /// Detectors of this family.
 pub const DETECTORS: &[&dyn Detector] = &[&udp::IcqUdp, &direct::IcqDirect];
+
+/// What ICQ's message types are.
+pub const fn message_kind(kind: u16) -> Option<&'static str> {
+    Some(match kind {
+        0x01 => "text",
+        0x02 => "chat",
+        0x03 => "file",
+        0x04 => "url",
+        0x06 => "authorisation-request",
+        0x07 => "authorisation-refused",
+        0x08 => "authorisation-granted",
+        0x09 => "server",
+        0x0C => "added-to-list",
+        0x0D => "web-pager",
+        0x0E => "e-mail-pager",
+        0x13 => "contacts",
+        0x1A => "plug-in",
+        _ => return None,
+    })
+}

@@ -1,10 +1,14 @@
 //! Follows an ICQ session over UDP.
 
 use super::datagram::{Datagram, Reader, Strength, command, is_uin, message, parse};
+use super::message_kind;
 use super::udp::format;
+use crate::classify::exploit;
+use crate::classify::file::File;
 use crate::classify::{Dissector, Events};
 use crate::model::{
-    Confidence, Direction, Event, Evidence, Format, Service, Target, feature, risk,
+    Activity, Confidence, Direction, Endpoint, Event, Evidence, Format, Party, Service, Target,
+    Unit, feature, risk, what,
 };
 use std::net::Ipv4Addr;
 
@@ -47,6 +51,8 @@ impl Dissector for UdpDissector {
             out.push(Event::Account(uin.to_string()));
         }
         self.confirm(&datagram, out);
+        let unit = Unit::Command(datagram.from_client, datagram.command);
+        out.push(Event::Unit(unit));
         if datagram.from_client {
             client_says(&datagram, out);
         } else {
@@ -112,6 +118,18 @@ impl UdpDissector {
             command::HELLO => out.push(Event::Feature(feature::SIGN_ON)),
             command::USER_OFFLINE | command::USER_STATUS => {
                 out.push(Event::Feature(feature::PRESENCE));
+                if let Some(uin) = reader.uin() {
+                    let status = match number {
+                        command::USER_OFFLINE => Some("offline"),
+                        _ => reader.long().and_then(status),
+                    };
+                    let changed = Activity::new(what::STATUS).by(uin.to_string());
+                    out.done(changed.maybe("status", status));
+                }
+            }
+            command::WRONG_PASSWORD => {
+                let failed = Activity::new(what::SIGN_ON_FAILED).by(Party::Own);
+                out.done(failed.with("reason", "bad password"));
             }
             command::LIST_DONE => out.push(Event::Feature(feature::CONTACT_LIST)),
             command::USER_ONLINE => {
@@ -120,12 +138,12 @@ impl UdpDissector {
             }
             command::MESSAGE => {
                 if let Some(sender) = reader.uin() {
-                    told_message(sender, message(&mut reader), out);
+                    told_message(sender, false, message(&mut reader), out);
                 }
             }
             command::STORED_MESSAGE => {
                 if let (Some(sender), Some(_date)) = (reader.uin(), reader.take(6)) {
-                    told_message(sender, message(&mut reader), out);
+                    told_message(sender, false, message(&mut reader), out);
                 }
             }
             command::MULTI if outermost && version == 5 => self.parts(&mut reader, out),
@@ -159,15 +177,20 @@ impl UdpDissector {
         else {
             return;
         };
+        let changed = Activity::new(what::STATUS).by(uin.to_string());
+        out.done(changed.with("status", "online"));
         if !reaches(address) {
             return;
         }
-        out.push(Event::Risk(risk::ADDRESS_REVEALED));
+        let place = Endpoint::new(address.into(), port).to_string();
+        out.push(Event::Exposed(risk::ADDRESS_REVEALED, place));
         if port != 0 {
             out.push(Event::Redirect {
                 target: Target::Address(address.into(), Some(port)),
                 format: Format::messenger(Service::ICQ, "icq-direct", "peer"),
                 opener: Some(self.uin.unwrap_or(uin).to_string()),
+                with: None,
+                token: None,
             });
         }
     }
@@ -206,41 +229,98 @@ fn client_says(datagram: &Datagram, out: &mut Events) {
                 _ => "icq-udp-v5",
             }));
             // Version 5 scrambles it with a key that lies beside it; before, it is in clear.
-            out.push(Event::Risk(risk::REVERSIBLE_PASSWORD));
+            out.push(Event::Risk(password(datagram.version)));
         }
         // Both hold the password as well.
-        command::PRE_LOGIN | command::SET_PASSWORD => {
-            out.push(Event::Risk(risk::REVERSIBLE_PASSWORD));
+        command::PRE_LOGIN => out.push(Event::Risk(password(datagram.version))),
+        command::SET_PASSWORD => {
+            out.push(Event::Risk(password(datagram.version)));
+            out.done(Activity::new(what::PASSWORD_CHANGE).by(Party::Own));
         }
+        command::LOGOFF => out.done(Activity::new(what::SIGN_OFF).by(Party::Own)),
         command::SEND_MESSAGE => {
             if let Some(recipient) = reader.uin() {
-                told_message(recipient, message(&mut reader), out);
+                told_message(recipient, true, message(&mut reader), out);
             }
         }
-        command::CONTACT_LIST | command::USER_ADD => {
+        command::CONTACT_LIST => {
             out.push(Event::Feature(feature::CONTACT_LIST));
+            let count = reader.byte().unwrap_or_default();
+            for uin in (0..count).map_while(|_| reader.uin()) {
+                contact(uin, "listed", out);
+            }
         }
-        command::SET_STATUS => out.push(Event::Feature(feature::PRESENCE)),
+        command::USER_ADD => {
+            out.push(Event::Feature(feature::CONTACT_LIST));
+            if let Some(uin) = reader.uin() {
+                contact(uin, "added", out);
+            }
+        }
+        command::SET_STATUS => {
+            out.push(Event::Feature(feature::PRESENCE));
+            let changed = Activity::new(what::STATUS).by(Party::Own);
+            out.done(changed.maybe("status", reader.long().and_then(status)));
+        }
         _ => {}
     }
 }
 
-fn told_message(peer: u32, kind: Option<u16>, out: &mut Events) {
-    let Some(kind) = kind.filter(|_| is_uin(peer)) else {
+fn contact(uin: u32, change: &'static str, out: &mut Events) {
+    let contact = Activity::new(what::CONTACT).by(Party::Own);
+    out.done(contact.to(uin.to_string()).with("change", change));
+}
+
+/// Before version 5 the password is there as it is.
+const fn password(version: u8) -> &'static str {
+    if version < 5 {
+        risk::CLEARTEXT_PASSWORD
+    } else {
+        risk::REVERSIBLE_PASSWORD
+    }
+}
+
+const fn status(number: u32) -> Option<&'static str> {
+    Some(match number & 0xFFFF {
+        0x00 => "online",
+        0x01 => "away",
+        0x02 | 0x13 => "do-not-disturb",
+        0x04 | 0x05 => "not-available",
+        0x10 | 0x11 => "occupied",
+        0x20 => "free-for-chat",
+        0x100 => "invisible",
+        _ => return None,
+    })
+}
+
+fn told_message(peer: u32, by_client: bool, message: Option<(u16, &[u8])>, out: &mut Events) {
+    let Some((kind, text)) = message.filter(|_| is_uin(peer)) else {
         return;
     };
     out.push(Event::Peer(peer.to_string()));
-    match kind & 0x7FFF {
+    let between = |what| Activity::between(what, by_client, Some(peer.to_string()));
+    let kind = kind & 0x7FFF;
+    exploit::icq_message(kind, text, out);
+    match kind {
         3 => {
-            out.push(Event::Feature(feature::FILE_TRANSFER));
-            out.push(Event::Risk(risk::FILE_TRANSFER));
+            let name = text.split(|byte| *byte == 0).next().unwrap_or_default();
+            File::new(name, None).tell(between(what::FILE_OFFER), out);
         }
         2 => out.push(Event::Feature(feature::CHAT_ROOM)),
         // Authorisation, "you were added", contacts.
-        6..=9 | 0x0C | 0x13 => out.push(Event::Feature(feature::CONTACT_LIST)),
+        6..=9 | 0x0C | 0x13 => {
+            out.push(Event::Feature(feature::CONTACT_LIST));
+            out.done(between(what::INVITATION).maybe("kind", message_kind(kind)));
+        }
         _ => {
             out.push(Event::Feature(feature::MESSAGE));
             out.push(Event::Risk(risk::CLEARTEXT_MESSAGES));
+            let length = text.strip_suffix(b"\0").unwrap_or(text).len();
+            let word = message_kind(kind).filter(|_| kind != 1);
+            out.done(
+                between(what::MESSAGE)
+                    .with("length", length)
+                    .maybe("kind", word),
+            );
         }
     }
 }
@@ -261,7 +341,7 @@ mod tests {
         for (direction, bytes) in datagrams {
             dissector.feed(*direction, bytes, &mut out);
         }
-        out.drain().collect()
+        crate::classify::testing::facts(out.drain())
     }
 
     fn confirmed(told: &[Event]) -> usize {
@@ -344,7 +424,7 @@ mod tests {
             &run(&[(UP, hex(LOGIN_V2))]),
             &[
                 Event::SignOn("icq-udp-v2"),
-                Event::Risk(risk::REVERSIBLE_PASSWORD),
+                Event::Risk(risk::CLEARTEXT_PASSWORD),
             ],
         );
     }
@@ -359,6 +439,8 @@ mod tests {
             target: Target::Address(Ipv4Addr::new(192, 0, 2, 7).into(), Some(0x0405)),
             format: Format::messenger(Service::ICQ, "icq-direct", "peer"),
             opener: Some("1000001".into()),
+            with: None,
+            token: None,
         };
         let told = run(&[(DOWN, online.clone())]);
         has(

@@ -75,11 +75,28 @@ pub(super) enum Content<'a> {
     /// A session request is complete.
     Request(&'a [u8]),
     /// Data of an object.
-    Object,
+    Object(Data<'a>),
     /// Data of a file.
-    File,
+    File(Data<'a>),
+    /// A chunk whose numbers contradict each other.
+    Malformed(&'static str),
     /// Nothing of interest, or more to come.
     Nothing,
+}
+
+/// A piece of what a session sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Data<'a> {
+    /// Which session.
+    pub session: u32,
+    /// Where the piece belongs; version 2 does not say.
+    pub offset: Option<u64>,
+    /// Length of all of it; version 2 does not say.
+    pub total: Option<u64>,
+    /// Length of the piece.
+    pub size: u64,
+    /// The piece, as far as it was kept.
+    pub bytes: &'a [u8],
 }
 
 /// Puts the session requests of one direction together.
@@ -97,11 +114,14 @@ impl Assembler {
     }
 
     /// Takes a chunk as it comes at a switchboard.
-    pub fn relayed(&mut self, chunk: &[u8]) -> Content<'_> {
+    pub fn relayed<'a>(&'a mut self, chunk: &'a [u8]) -> Content<'a> {
         let whole = |header: &Header| {
             usize::try_from(header.size)
                 .is_ok_and(|s| s.checked_add(HEADER + FOOTER) == Some(chunk.len()))
         };
+        if wraps(chunk) {
+            return Content::Malformed(OVERRUN);
+        }
         if let Some(header) = Header::parse(chunk).filter(whole) {
             let end = chunk.len().saturating_sub(FOOTER);
             return self.version1(&header, chunk.get(HEADER..end).unwrap_or_default());
@@ -114,20 +134,32 @@ impl Assembler {
     }
 
     /// Takes a chunk as it comes over a direct connection.
-    pub fn direct(&mut self, chunk: &[u8], length: usize) -> Content<'_> {
+    pub fn direct<'a>(&'a mut self, chunk: &'a [u8], length: usize) -> Content<'a> {
         let whole = |header: &Header| {
             usize::try_from(header.size).is_ok_and(|s| s.checked_add(HEADER) == Some(length))
         };
+        if wraps(chunk) {
+            return Content::Malformed(OVERRUN);
+        }
         match Header::parse(chunk).filter(whole) {
             Some(header) => self.version1(&header, chunk.get(HEADER..).unwrap_or_default()),
             None => self.version2(chunk),
         }
     }
 
-    fn version1(&mut self, header: &Header, data: &[u8]) -> Content<'_> {
+    fn version1<'a>(&'a mut self, header: &Header, data: &'a [u8]) -> Content<'a> {
+        let piece = Data {
+            session: header.session,
+            offset: Some(header.offset),
+            total: Some(header.total),
+            size: u64::from(header.size),
+            bytes: data,
+        };
         match header.flags {
-            FILE_DATA if header.session != 0 && header.size > 0 => return Content::File,
-            OBJECT_DATA if header.session != 0 && header.size > 4 => return Content::Object,
+            FILE_DATA if header.session != 0 && header.size > 0 => return Content::File(piece),
+            OBJECT_DATA if header.session != 0 && header.size > 4 => {
+                return Content::Object(piece);
+            }
             0 if header.session == 0 && header.size > 0 => {}
             _ => return Content::Nothing,
         }
@@ -139,7 +171,7 @@ impl Assembler {
         self.append(data)
     }
 
-    fn version2(&mut self, chunk: &[u8]) -> Content<'_> {
+    fn version2<'a>(&'a mut self, chunk: &'a [u8]) -> Content<'a> {
         let Some((header, rest)) = chunk
             .first()
             .and_then(|length| chunk.split_at_checked(usize::from(*length)))
@@ -161,10 +193,17 @@ impl Assembler {
             return Content::Nothing;
         };
         let session = u32::from_be_bytes([*s0, *s1, *s2, *s3]);
+        let piece = |session, bytes: &'a [u8]| Data {
+            session,
+            offset: None,
+            total: None,
+            size: bytes.len() as u64,
+            bytes,
+        };
         match (*kind, session) {
             (0, 0) if !data.is_empty() => {}
-            (4, 1..) if data.len() > 4 => return Content::Object,
-            (6, 1..) if !data.is_empty() => return Content::File,
+            (4, 1..) if data.len() > 4 => return Content::Object(piece(session, data)),
+            (6, 1..) if !data.is_empty() => return Content::File(piece(session, data)),
             _ => return Content::Nothing,
         }
         // TLV 1 of 8 bytes: how much of the message is still to come.
@@ -200,6 +239,29 @@ impl Assembler {
         self.need = 0;
         Content::Request(&self.text)
     }
+}
+
+/// Clients of 2008 wrote where such a chunk told them to.
+const OVERRUN: &str = "P2P chunk that lies outside its message (CVE-2008-2927)";
+
+/// A version 1 chunk of a session request that begins or ends outside its message. That it is one of version 1, its
+/// other fields must show: flags that are in use, and a length that fits what follows.
+fn wraps(chunk: &[u8]) -> bool {
+    let word = |at: usize| {
+        chunk
+            .get(at..)
+            .and_then(|b| b.first_chunk::<4>())
+            .map_or(0, |b| u32::from_le_bytes(*b))
+    };
+    let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+    let (session, offset, total, size, flags) =
+        (word(0), long(8), long(16), word(24), word(28) & !LIVE);
+    let follows = chunk.len().saturating_sub(HEADER);
+    let fits = usize::try_from(size).is_ok_and(|s| follows == s || follows == s + FOOTER);
+    let outside = offset
+        .checked_add(u64::from(size))
+        .is_none_or(|end| end > total);
+    session == 0 && flags == 0 && size > 0 && fits && outside
 }
 
 #[cfg(test)]
@@ -264,7 +326,13 @@ pub(super) mod tests {
                 version1(5, 0, 21, FILE_DATA | LIVE, &[b'x'; 21]),
                 2
             )),
-            Content::File
+            Content::File(super::Data {
+                session: 5,
+                offset: Some(0),
+                total: Some(21),
+                size: 21,
+                bytes: &[b'x'; 21],
+            })
         );
         assert_eq!(
             assembler.relayed(&footed(version1(5, 0, 21, 2, b""), 2)),
@@ -307,7 +375,7 @@ pub(super) mod tests {
         assert_eq!(Header::parse(&chunk), None);
         assert_eq!(
             Assembler::default().direct(&chunk, chunk.len()),
-            Content::Nothing
+            Content::Malformed(super::OVERRUN)
         );
         chunk.truncate(20);
         assert_eq!(Header::parse(&chunk), None);

@@ -23,6 +23,8 @@ pub(super) struct Command<'a> {
     pub payload: &'a [u8],
     /// Whether that is all of it.
     pub whole: bool,
+    /// Where it begins, seen from the first byte fed last; before it, if negative.
+    pub start: isize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(super) struct Reader {
     /// The line is over the limit: drop it to its end.
     overlong: bool,
     payload: Vec<u8>,
+    /// Where the command begins, counted as [`Command::start`].
+    start: isize,
 }
 
 impl Reader {
@@ -57,12 +61,17 @@ impl Reader {
             line: Vec::new(),
             overlong: false,
             payload: Vec::new(),
+            start: 0,
         }
     }
 
     /// Takes the next bytes and passes on each command that is now complete.
-    pub fn feed(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(Command<'_>)) {
+    pub fn feed(&mut self, all: &[u8], sink: &mut dyn FnMut(Command<'_>)) {
+        let mut bytes = all;
         while !bytes.is_empty() {
+            if self.line.is_empty() && !matches!(self.mode, Mode::Payload { .. }) {
+                self.start = (all.len() - bytes.len()).cast_signed();
+            }
             if let Mode::Payload { left, holed } = self.mode {
                 let (now, later) = bytes.split_at(left.min(bytes.len()));
                 if !holed {
@@ -85,9 +94,11 @@ impl Reader {
                 bytes = later.get(1..).unwrap_or_default();
             } else {
                 self.keep_line(bytes);
-                return;
+                break;
             }
         }
+        // The next bytes are counted from their own first one.
+        self.start = self.start.saturating_sub_unsigned(all.len());
     }
 
     /// Bytes were lost: passes over them inside a payload, else looks for the next command.
@@ -168,6 +179,7 @@ impl Reader {
         });
         if let (Some(start), Some(left)) = (found, length) {
             self.line.drain(..start);
+            self.start = self.start.saturating_add_unsigned(start);
             self.mode = Mode::Payload { left, holed: false };
             if left == 0 {
                 self.deliver(sink);
@@ -190,6 +202,7 @@ impl Reader {
                 line,
                 payload: &self.payload,
                 whole: !holed && self.payload.len() == length,
+                start: self.start,
             });
         }
         self.line.clear();

@@ -149,7 +149,8 @@ impl HttpDissector for Exchanges {
         let session = self.answered.as_ref();
         self.spread.part(session, false, Part::Begin(None), out);
         if let Some(target) = field("GW-IP=").and_then(Target::parse) {
-            self.notes.redirect(target, GATEWAY, false, out);
+            self.notes
+                .redirect(target, GATEWAY, (false, false), None, out);
         }
     }
 

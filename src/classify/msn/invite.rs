@@ -3,7 +3,9 @@
 use super::notes::Notes;
 use super::{FTP, mime};
 use crate::classify::Events;
-use crate::model::{Target, feature, risk};
+use crate::classify::exploit::exploit;
+use crate::classify::file::File;
+use crate::model::{Event, Target, Token, feature, risk, what};
 use std::net::IpAddr;
 
 /// How many open file offers are remembered.
@@ -22,6 +24,22 @@ pub(super) struct Invites {
 }
 
 impl Invites {
+    #[allow(clippy::unused_self, reason = "one of the invitations")]
+    fn application(
+        &self,
+        command: &str,
+        kind: &'static str,
+        feature: &'static str,
+        (from_client, notes): (bool, &mut Notes),
+        out: &mut Events,
+    ) {
+        notes.feature(feature, out);
+        if command == "INVITE" {
+            let invitation = notes.done(what::INVITATION, from_client);
+            out.done(invitation.with("kind", kind));
+        }
+    }
+
     /// Reads an invitation's fields, the body of the message.
     pub fn read(&mut self, body: &[u8], from_client: bool, notes: &mut Notes, out: &mut Events) {
         let fields = mime::fields(body);
@@ -34,23 +52,49 @@ impl Invites {
             .unwrap_or_default()
             .trim_matches(['{', '}']);
         let file = guid.eq_ignore_ascii_case(FILE) || fields.get("Application-File").is_some();
+        let known = cookie.is_some_and(|cookie| self.files.contains(&cookie));
+        let between = |what, notes: &Notes| notes.done(what, from_client);
+        match command {
+            "INVITE" if file => {
+                let name = fields.get("Application-File").unwrap_or_default();
+                let size = fields.get("Application-FileSize");
+                let file = File::new(name.as_bytes(), size.and_then(|size| size.parse().ok()));
+                file.tell(between(what::FILE_OFFER, notes), out);
+            }
+            "ACCEPT" if known && fields.get("IP-Address").is_none() => {
+                out.done(between(what::ACCEPTED, notes).with("kind", "file"));
+            }
+            "CANCEL" if known => {
+                out.done(between(what::CANCELLED, notes).with("kind", "file"));
+            }
+            _ => {}
+        }
+        // Of the flaw no number is confirmed: blanks by the hundred in front of the cookie ended the client.
+        if fields
+            .get("Invitation-Cookie")
+            .is_some_and(|cookie| cookie.len() > 32)
+        {
+            exploit("invitation with an overlong cookie", out);
+        }
         if file {
-            notes.file_transfer(out);
             if let Some(cookie) = cookie.filter(|_| self.files.len() < MAX_OFFERS) {
                 self.files.push(cookie);
             }
         } else if guid.eq_ignore_ascii_case(VOICE) {
-            notes.feature(feature::VOICE, out);
+            self.application(command, "voice", feature::VOICE, (from_client, notes), out);
         } else if guid.eq_ignore_ascii_case(ASSISTANCE) {
-            notes.feature(feature::REMOTE_ASSISTANCE, out);
+            notes.risk(risk::REMOTE_ASSISTANCE, out);
+            let word = feature::REMOTE_ASSISTANCE;
+            self.application(command, word, word, (from_client, notes), out);
         } else if guid.eq_ignore_ascii_case(NETMEETING) {
-            notes.feature(feature::APPLICATION_SHARING, out);
+            notes.risk(risk::APPLICATION_SHARING, out);
+            let word = feature::APPLICATION_SHARING;
+            self.application(command, word, word, (from_client, notes), out);
         }
-        if ["IP-Address", "Private-IP", "Public-IP"]
-            .iter()
-            .any(|name| fields.get(name).is_some_and(is_address))
-        {
-            notes.risk(risk::ADDRESS_REVEALED, out);
+        for name in ["IP-Address", "Private-IP", "Public-IP"] {
+            if let Some(address) = fields.get(name).filter(|text| is_address(text)) {
+                out.push(Event::Exposed(risk::ADDRESS_REVEALED, address.to_owned()));
+            }
         }
         // The sender of the file, not its receiver, listens: it accepts the acceptance and says where. A
         // cookie of the port's own stands in for an offer made before the capture began.
@@ -66,10 +110,17 @@ impl Invites {
         if let (true, true, Some(address), Some(port)) =
             (command == "ACCEPT", offered, address, port)
         {
-            notes.file_transfer(out);
-            notes.redirect(Target::Address(address, Some(port)), FTP, from_client, out);
+            notes.feature(feature::FILE_TRANSFER, out);
+            let target = Target::Address(address, Some(port));
+            let proof = fields.get("AuthCookie").and_then(token);
+            notes.redirect(target, FTP, (true, from_client), proof, out);
         }
     }
+}
+
+/// The number that the receiver of a file shows its sender.
+pub(super) fn token(cookie: &str) -> Option<Token> {
+    Token::of("msnftp-cookie", cookie.as_bytes())
 }
 
 /// An address, or an address and a port.
@@ -89,21 +140,34 @@ mod tests {
         for body in bodies {
             invites.read(body.as_bytes(), from_client, &mut notes, &mut out);
         }
-        out.drain().collect()
+        crate::classify::testing::facts(out.drain())
     }
 
     #[test]
     fn the_application_names_the_feature() {
-        for (guid, word) in [
-            (VOICE, feature::VOICE),
-            (ASSISTANCE, feature::REMOTE_ASSISTANCE),
-            (NETMEETING, feature::APPLICATION_SHARING),
+        for (guid, word, risk) in [
+            (VOICE, feature::VOICE, None),
+            (
+                ASSISTANCE,
+                feature::REMOTE_ASSISTANCE,
+                Some(risk::REMOTE_ASSISTANCE),
+            ),
+            (
+                NETMEETING,
+                feature::APPLICATION_SHARING,
+                Some(risk::APPLICATION_SHARING),
+            ),
         ] {
             let body = format!(
                 "Application-GUID: {{{}}}\r\nInvitation-Command: INVITE\r\n",
                 guid.to_lowercase()
             );
-            assert_eq!(read(&[&body], true), [Event::Feature(word)]);
+            let expected: Vec<Event> = risk
+                .map(Event::Risk)
+                .into_iter()
+                .chain([Event::Feature(word)])
+                .collect();
+            assert_eq!(read(&[&body], true), expected);
         }
         assert_eq!(
             read(
@@ -122,7 +186,9 @@ mod tests {
         assert!(events.contains(&Event::Redirect {
             target,
             format: FTP,
-            opener: None
+            opener: None,
+            with: None,
+            token: None,
         }));
         assert!(events.contains(&Event::Risk(risk::ADDRESS_REVEALED)));
     }

@@ -18,6 +18,7 @@ mod notes;
 mod p2p;
 mod session;
 mod slp;
+mod transfer;
 mod webcam;
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! The receiver dials and says `VER MSNFTP`, `USR passport cookie`, `TFR`, `BYE code`; the sender answers
 //! `VER MSNFTP`, `FIL size` and then sends blocks of up to 2045 bytes behind a header of 3 bytes.
 
+use super::invite::token;
 use super::line::{is_digits, passport};
 use super::notes::Notes;
 use super::{FTP, claim, more};
+use crate::classify::file::{File, Passing};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
-use crate::model::{Confidence, Direction, Event, Evidence, Transport};
+use crate::model::{Confidence, Direction, Event, Evidence, Token, Transport, feature, risk, what};
 
 /// The longest line: a passport and a cookie.
 const MAX_LINE: usize = 256;
@@ -70,10 +72,10 @@ impl Detector for MsnFtp {
         }
         match bytes.get(..end).and_then(Line::parse) {
             Some(Line::Version) => Probe::Likely(claim(FTP, None, "msnftp-version", "VER MSNFTP")),
-            Some(Line::User(_)) if expected => {
+            Some(Line::User(..)) if expected => {
                 Probe::Likely(claim(FTP, Some(true), "msnftp-user", "USR"))
             }
-            Some(Line::File) if expected => {
+            Some(Line::File(_)) if expected => {
                 Probe::Likely(claim(FTP, Some(false), "msnftp-file", "FIL"))
             }
             _ => Probe::No,
@@ -87,8 +89,8 @@ impl Detector for MsnFtp {
 
 enum Line {
     Version,
-    User(String),
-    File,
+    User(String, Option<Token>),
+    File(Option<u64>),
     Start,
     Stop,
 }
@@ -105,9 +107,9 @@ impl Line {
                 is_digits(cookie)
                     .then(|| passport(name))
                     .flatten()
-                    .map(Self::User)
+                    .map(|name| Self::User(name, token(cookie)))
             }
-            "FIL" if is_digits(rest) => Some(Self::File),
+            "FIL" if is_digits(rest) => Some(Self::File(rest.parse().ok())),
             "TFR" | "CCL" if rest.is_empty() => Some(if verb == "TFR" {
                 Self::Start
             } else {
@@ -126,7 +128,64 @@ struct Transfer {
     /// This direction carries blocks now, or lost its place.
     silent: [bool; 2],
     confirmed: bool,
+    blocks: Option<Blocks>,
     notes: Notes,
+}
+
+/// The file's bytes: blocks behind 0, low and high byte of their length.
+struct Blocks {
+    /// The sender's.
+    direction: Direction,
+    head: Vec<u8>,
+    left: usize,
+    size: u64,
+    passing: Passing,
+    over: bool,
+}
+
+impl Blocks {
+    fn new(direction: Direction, size: u64) -> Self {
+        Self {
+            direction,
+            head: Vec::new(),
+            left: 0,
+            size,
+            passing: Passing::new(size),
+            over: false,
+        }
+    }
+
+    /// Takes the next bytes; tells when the file is complete.
+    fn feed(&mut self, mut bytes: &[u8], out: &mut Events) {
+        while !self.over && !bytes.is_empty() {
+            if self.left == 0 {
+                let (now, later) = bytes.split_at((3 - self.head.len().min(3)).min(bytes.len()));
+                self.head.extend_from_slice(now);
+                bytes = later;
+                if let [kind, low, high] = *self.head.as_slice() {
+                    self.head.clear();
+                    self.left = usize::from(u16::from_le_bytes([low, high]));
+                    // 1: the sender stops.
+                    self.over = kind != 0 || self.left == 0;
+                }
+                continue;
+            }
+            let (now, later) = bytes.split_at(self.left.min(bytes.len()));
+            self.passing.take(now);
+            self.left -= now.len();
+            bytes = later;
+            if let Some(sha256) = self.passing.sha256() {
+                self.over = true;
+                let file = File {
+                    size: Some(self.size),
+                    sha256: Some(sha256),
+                    ..File::default()
+                };
+                let by_client = self.direction == Direction::ToServer;
+                file.between(what::FILE_SENT, by_client, None, out);
+            }
+        }
+    }
 }
 
 impl Transfer {
@@ -136,8 +195,8 @@ impl Transfer {
             return;
         };
         let client = match &line {
-            Line::User(_) | Line::Start => Some(direction),
-            Line::File => Some(direction.reverse()),
+            Line::User(..) | Line::Start => Some(direction),
+            Line::File(_) => Some(direction.reverse()),
             Line::Version | Line::Stop => None,
         };
         if let Some(client) = client
@@ -152,11 +211,30 @@ impl Transfer {
             );
         }
         match line {
-            Line::User(name) => self.notes.account(name, out),
-            Line::File => self.silence(direction),
+            Line::User(name, token) => {
+                self.notes.account(name, out);
+                if let Some(token) = token {
+                    out.push(Event::Shows(token));
+                }
+            }
+            Line::File(size) => {
+                self.silence(direction);
+                self.blocks = size.map(|size| Blocks::new(direction, size));
+                let file = File {
+                    size,
+                    ..File::default()
+                };
+                file.between(
+                    what::FILE_OFFER,
+                    direction == Direction::ToServer,
+                    None,
+                    out,
+                );
+            }
             Line::Version | Line::Start | Line::Stop => {}
         }
-        self.notes.file_transfer(out);
+        self.notes.feature(feature::FILE_TRANSFER, out);
+        out.push(Event::Risk(risk::FILE_TRANSFER));
     }
 
     /// Blocks follow, of which nothing is needed.
@@ -173,8 +251,13 @@ impl Transfer {
 
 impl Dissector for Transfer {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        for byte in bytes {
+        for (at, byte) in bytes.iter().enumerate() {
             if self.silent.get(direction.index()) != Some(&false) {
+                if let Some(blocks) = &mut self.blocks
+                    && blocks.direction == direction
+                {
+                    blocks.feed(bytes.get(at..).unwrap_or_default(), out);
+                }
                 return;
             }
             let Some(line) = self.lines.get_mut(direction.index()) else {
@@ -197,10 +280,11 @@ impl Dissector for Transfer {
 
     fn gap(&mut self, direction: Direction, _: u64, _: &mut Events) {
         self.silence(direction);
+        self.blocks.take_if(|blocks| blocks.direction == direction);
     }
 
     fn is_done(&self) -> bool {
-        self.silent == [true; 2]
+        self.silent == [true; 2] && self.blocks.as_ref().is_none_or(|blocks| blocks.over)
     }
 
     fn memory(&self) -> usize {

@@ -1,7 +1,7 @@
 //! What a stream's dissector has already told, so that each fact is told once.
 
 use crate::classify::Events;
-use crate::model::{Event, Format, Target, feature, risk};
+use crate::model::{Activity, Event, Format, Party, Target, Token, feature};
 
 /// How many names are remembered; further ones may be told twice.
 const MAX_NAMES: usize = 64;
@@ -13,7 +13,6 @@ const MAX_REDIRECTS: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     features: Vec<&'static str>,
-    risks: Vec<&'static str>,
     methods: Vec<&'static str>,
     clients: Vec<String>,
     peers: Vec<String>,
@@ -25,7 +24,6 @@ impl Notes {
     /// What was told so far is to be told again when it is met again. Whose session it is stays known.
     pub fn tell_again(&mut self) {
         self.features.clear();
-        self.risks.clear();
         self.clients.clear();
         self.peers.clear();
         self.redirects.clear();
@@ -38,17 +36,27 @@ impl Notes {
         }
     }
 
-    /// The flow exposes something.
-    pub fn risk(&mut self, word: &'static str, out: &mut Events) {
-        if is_new(&mut self.risks, word) {
-            out.push(Event::Risk(word));
+    /// The flow exposes something, each time.
+    #[allow(clippy::unused_self, reason = "everything is told through the notes")]
+    pub fn risk(&self, word: &'static str, out: &mut Events) {
+        out.push(Event::Risk(word));
+    }
+
+    /// The other user, when there is just one.
+    pub fn other(&self) -> Option<String> {
+        match self.peers.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
         }
     }
 
-    /// A file is offered or sent.
-    pub fn file_transfer(&mut self, out: &mut Events) {
-        self.feature(feature::FILE_TRANSFER, out);
-        self.risk(risk::FILE_TRANSFER, out);
+    /// Tells what the client's user did to whoever else is there, or the other way round.
+    pub fn done(&self, what: &'static str, by_client: bool) -> Activity {
+        let mut activity = Activity::between(what, by_client, self.other());
+        for party in [&mut activity.from, &mut activity.to] {
+            party.get_or_insert(Party::Other);
+        }
+        activity
     }
 
     /// How the user signed on.
@@ -91,7 +99,15 @@ impl Notes {
     }
 
     /// A connection is announced; `by_peer` if somebody else than this flow's client will open it.
-    pub fn redirect(&mut self, target: Target, format: Format, by_peer: bool, out: &mut Events) {
+    /// `between_users`: the other one is whoever was met last. `token`: what the connection will show.
+    pub fn redirect(
+        &mut self,
+        target: Target,
+        format: Format,
+        (between_users, by_peer): (bool, bool),
+        token: Option<Token>,
+        out: &mut Events,
+    ) {
         if let Target::Address(_, Some(0)) | Target::Host(_, Some(0)) = target {
             return;
         }
@@ -101,11 +117,15 @@ impl Notes {
         }
         self.redirects.push(seen.clone());
         let (target, format) = seen;
-        let opener = by_peer.then(|| self.peers.last().cloned().unwrap_or_default());
+        let peer = self.peers.last().cloned();
+        let opener = by_peer.then(|| peer.clone().unwrap_or_default());
+        let with = peer.filter(|_| between_users && !by_peer);
         out.push(Event::Redirect {
             target,
             format,
             opener,
+            with,
+            token,
         });
     }
 }

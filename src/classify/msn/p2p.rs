@@ -7,7 +7,9 @@
 use super::chunk::{Assembler, Content, FILE_DATA, HEADER, Header, OBJECT_DATA};
 use super::notes::Notes;
 use super::slp::{self, Request};
+use super::transfer::{Sessions, picture};
 use super::{P2P, claim, more};
+use crate::classify::exploit::exploit;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{Confidence, Direction, Event, Evidence, Transport, feature};
 
@@ -231,6 +233,7 @@ impl Units {
 struct Connection {
     units: [Units; 2],
     requests: [Assembler; 2],
+    sessions: Sessions,
     /// Units with structure seen so far.
     seen: u8,
     /// The direction of the dialler.
@@ -249,6 +252,12 @@ impl Connection {
         let header = Header::parse(unit);
         let nonce =
             length == 16 || length == HEADER && header.is_some_and(|header| is_nonce(&header));
+        if nonce {
+            let shown = unit.get(unit.len().saturating_sub(16)..);
+            if let Some(token) = shown.and_then(slp::token) {
+                out.push(Event::Shows(token));
+            }
+        }
         if nonce || sane(unit, length).is_some() {
             self.count(out);
         }
@@ -272,10 +281,14 @@ impl Connection {
                 if let Some(name) = request.party(other) {
                     self.notes.peer(name, out);
                 }
-                request.tell(from_client, &mut self.notes, out);
+                request.tell(from_client, &mut self.sessions, &mut self.notes, out);
             }
-            Content::Object => self.notes.feature(feature::IMAGES, out),
-            Content::File => self.notes.file_transfer(out),
+            Content::Object(data) => {
+                self.notes.feature(feature::IMAGES, out);
+                picture(data.bytes, out);
+            }
+            Content::File(data) => self.sessions.file_data(&data, from_client, out),
+            Content::Malformed(what) => exploit(what, out),
             Content::Nothing => {}
         }
     }
@@ -334,6 +347,6 @@ impl Dissector for Connection {
         let units = |units: &Units| units.head.capacity() + units.unit.capacity();
         let units: usize = self.units.iter().map(units).sum();
         let requests: usize = self.requests.iter().map(Assembler::memory).sum();
-        size_of_val(self) + units + requests
+        size_of_val(self) + units + requests + self.sessions.memory()
     }
 }

@@ -7,7 +7,10 @@ use super::message::{Message, Messages};
 use super::notes::Notes;
 use super::{NOTIFICATION, SWITCHBOARD, mime};
 use crate::classify::{Dissector, Events};
-use crate::model::{Confidence, Direction, Event, Evidence, Format, Target, feature, risk};
+use crate::model::{
+    Activity, Confidence, Direction, Event, Evidence, Format, Party, Target, Token, Unit, feature,
+    risk, what,
+};
 
 /// Follows an NS or SB stream.
 pub(super) struct Msnp {
@@ -100,7 +103,11 @@ impl Session {
 
     /// Takes the next command of a direction.
     pub fn command(&mut self, direction: Direction, command: &Command<'_>, out: &mut Events) {
+        out.at(command.start);
         let Some(shape) = grammar::shape(&command.line) else {
+            if self.confirmed {
+                error(command.line.verb(), out);
+            }
             return;
         };
         if command.line.verb() == "MSG" && !command.payload.starts_with(b"MIME-Version:") {
@@ -108,6 +115,9 @@ impl Session {
         }
         if shape.weight >= Weight::Structured {
             self.learn(direction, &command.line, shape, out);
+        }
+        if let Some(verb) = command.line.verb().as_bytes().first_chunk::<3>() {
+            out.push(Event::Unit(Unit::Verb(*verb)));
         }
         let from_client = match shape.side {
             Side::Client => true,
@@ -177,10 +187,17 @@ impl Session {
         if !from_client {
             self.peer(sender, out);
         }
-        let Command { payload, whole, .. } = *command;
+        let Command {
+            payload,
+            whole,
+            line,
+            ..
+        } = *command;
+        let head = payload.len() - mime::split(payload).1.len();
         let message = Message {
             payload,
             whole,
+            length: line.payload_len().unwrap_or_default().saturating_sub(head),
             from_client,
             from_user,
         };
@@ -198,12 +215,23 @@ impl Session {
                 self.account(p(8), out);
             }
             "USR" => self.sign_on(line, out),
-            "ANS" => self.account(p(1), out),
-            "CAL" => self.peer(p(1), out),
-            "CHG" => self.notes.feature(feature::PRESENCE, out),
-            "SYN" | "ADL" | "ADC" | "ADD" | "REM" | "RML" => {
-                self.notes.feature(feature::CONTACT_LIST, out);
+            "ANS" => {
+                self.account(p(1), out);
+                self.shows(p(2), out);
+                out.done(Activity::new(what::CHAT_JOIN).by(Party::Own));
             }
+            "CAL" => {
+                self.peer(p(1), out);
+                let called = Activity::new(what::INVITATION).by(Party::Own);
+                out.done(called.maybe_to(passport(p(1))).with("kind", "chat"));
+            }
+            "CHG" => {
+                self.notes.feature(feature::PRESENCE, out);
+                self.status(Some(Party::Own), p(1), out);
+            }
+            "ADC" | "ADD" | "REM" => self.contact(line, out),
+            "SYN" | "ADL" | "RML" => self.notes.feature(feature::CONTACT_LIST, out),
+            "OUT" => out.done(Activity::new(what::SIGN_OFF).by(Party::Own)),
             "UUM" => self.federated(command, p(1), out),
             "SDG" => self.routed(command, out),
             _ => {}
@@ -218,7 +246,10 @@ impl Session {
             "SSO" => "sso",
             "SHA" => "sha",
             // At a switchboard.
-            name => return self.account(name, out),
+            name => {
+                self.account(name, out);
+                return self.shows(p(2), out);
+            }
         };
         // MSNP18 on: a ticket for circles, after the sign-on proper.
         if method != "sha" || !self.notes.signed_on() {
@@ -243,16 +274,36 @@ impl Session {
                 "TWN" => self.notes.sign_on("twn", out),
                 _ => self.notes.sign_on("sso", out),
             },
-            "IRO" => self.peer(p(3), out),
-            "JOI" => self.peer(p(0), out),
+            "IRO" => self.joined(p(3), out),
+            "JOI" => self.joined(p(0), out),
+            "BYE" => {
+                let who = passport(p(0)).map(Party::Account);
+                out.done(Activity {
+                    from: who,
+                    ..Activity::new(what::CHAT_LEAVE)
+                });
+            }
             "RNG" => {
                 self.peer(p(4), out);
-                self.redirect(p(1), &SWITCHBOARD, out);
+                self.redirect(p(1), &SWITCHBOARD, token(p(3)), out);
             }
-            "XFR" if p(1) == "SB" => self.redirect(p(2), &SWITCHBOARD, out),
-            "XFR" if p(1) == "NS" => self.redirect(p(2), &NOTIFICATION, out),
-            "NLN" | "ILN" | "FLN" | "CHG" | "UBX" => self.notes.feature(feature::PRESENCE, out),
-            "LST" | "LSG" | "ADL" | "ADC" | "ADD" => self.notes.feature(feature::CONTACT_LIST, out),
+            "XFR" if p(1) == "SB" => self.redirect(p(2), &SWITCHBOARD, token(p(4)), out),
+            "XFR" if p(1) == "NS" => self.redirect(p(2), &NOTIFICATION, None, out),
+            "NLN" => self.presence(p(1), p(0), out),
+            "ILN" => self.presence(p(2), p(1), out),
+            "FLN" => self.presence(p(0), "FLN", out),
+            "CHG" | "UBX" => self.notes.feature(feature::PRESENCE, out),
+            "LST" => self.listed(line, out),
+            "LSG" | "ADL" | "ADC" | "ADD" => self.notes.feature(feature::CONTACT_LIST, out),
+            "OUT" => {
+                let reason = match p(0) {
+                    "OTH" => Some("signed on elsewhere"),
+                    "SSD" => Some("server shuts down"),
+                    _ => None,
+                };
+                let gone = Activity::new(what::SIGN_OFF).by(Party::Own);
+                out.done(gone.maybe("reason", reason));
+            }
             "UBM" => self.federated(command, p(0), out),
             "SDG" => self.routed(command, out),
             _ => {}
@@ -263,8 +314,7 @@ impl Session {
     fn federated(&mut self, command: &Command<'_>, peer: &str, out: &mut Events) {
         if mime::split(command.payload).0.content_type() == "text/plain" {
             self.peer(peer, out);
-            self.notes.feature(feature::MESSAGE, out);
-            self.notes.risk(risk::CLEARTEXT_MESSAGES, out);
+            self.said(command, command.line.verb() == "UUM", passport(peer), out);
         }
     }
 
@@ -280,8 +330,97 @@ impl Session {
             .get("Message-Type")
             .is_some_and(|kind| kind.eq_ignore_ascii_case("Text"))
         {
-            self.notes.feature(feature::MESSAGE, out);
-            self.notes.risk(risk::CLEARTEXT_MESSAGES, out);
+            let from_client = command.line.param(0).is_some_and(|tr| tr != "0");
+            self.said(command, from_client, None, out);
+        }
+    }
+
+    fn said(
+        &mut self,
+        command: &Command<'_>,
+        by_client: bool,
+        other: Option<String>,
+        out: &mut Events,
+    ) {
+        self.notes.feature(feature::MESSAGE, out);
+        self.notes.risk(risk::CLEARTEXT_MESSAGES, out);
+        let head = command.payload.len() - mime::split(command.payload).1.len();
+        let length = command.line.payload_len().unwrap_or_default();
+        let said = Activity::between(what::MESSAGE, by_client, other);
+        out.done(said.with("length", length.saturating_sub(head)));
+    }
+
+    /// Somebody is in the conversation.
+    fn joined(&mut self, who: &str, out: &mut Events) {
+        self.peer(who, out);
+        if let Some(name) = passport(who) {
+            out.done(Activity::new(what::CHAT_JOIN).by(name));
+        }
+    }
+
+    fn presence(&mut self, who: &str, status: &str, out: &mut Events) {
+        self.notes.feature(feature::PRESENCE, out);
+        if let Some(name) = passport(who) {
+            self.status(Some(Party::Account(name)), status, out);
+        }
+    }
+
+    #[allow(clippy::unused_self, reason = "beside the other facts of a session")]
+    fn status(&self, from: Option<Party>, status: &str, out: &mut Events) {
+        let status = match status {
+            "NLN" => "online",
+            "FLN" => "offline",
+            "BSY" => "busy",
+            "IDL" => "idle",
+            "BRB" => "back-soon",
+            "AWY" => "away",
+            "PHN" => "on-the-phone",
+            "LUN" => "out-to-lunch",
+            "HDN" => "invisible",
+            _ => return,
+        };
+        let changed = Activity {
+            from,
+            ..Activity::new(what::STATUS)
+        };
+        out.done(changed.with("status", status));
+    }
+
+    /// `ADD tr list passport nick`, `ADC tr list N=passport ...`, `REM tr list passport`.
+    fn contact(&mut self, line: &Line<'_>, out: &mut Events) {
+        self.notes.feature(feature::CONTACT_LIST, out);
+        let name = line
+            .params()
+            .map(|param| param.strip_prefix("N=").unwrap_or(param))
+            .find_map(passport);
+        let change = if line.verb() == "REM" {
+            "removed"
+        } else {
+            "added"
+        };
+        if let Some(name) = name {
+            let contact = Activity::new(what::CONTACT).by(Party::Own).to(name);
+            out.done(contact.with("change", change));
+        }
+    }
+
+    /// `LST passport nick lists ...`, `LST N=passport F=nick ...`, and before MSNP8 with the list's name before it.
+    fn listed(&mut self, line: &Line<'_>, out: &mut Events) {
+        self.notes.feature(feature::CONTACT_LIST, out);
+        let name = line
+            .params()
+            .map(|param| param.strip_prefix("N=").unwrap_or(param))
+            .find_map(passport);
+        if let Some(name) = name {
+            let contact = Activity::new(what::CONTACT).by(Party::Own).to(name);
+            out.done(contact.with("change", "listed"));
+        }
+    }
+
+    #[allow(clippy::unused_self, reason = "beside the other facts of a session")]
+    fn shows(&self, ticket: &str, out: &mut Events) {
+        if let Some(token) = token(ticket) {
+            out.push(Event::Shows(token));
         }
     }
 
@@ -297,11 +436,38 @@ impl Session {
         }
     }
 
-    fn redirect(&mut self, endpoint: &str, format: &Format, out: &mut Events) {
+    fn redirect(
+        &mut self,
+        endpoint: &str,
+        format: &Format,
+        ticket: Option<Token>,
+        out: &mut Events,
+    ) {
         if let Some(target) = Target::parse(endpoint) {
-            self.notes.redirect(target, format.clone(), false, out);
+            self.notes
+                .redirect(target, format.clone(), (false, false), ticket, out);
         }
     }
+}
+
+/// An error of the server that ends a sign-on.
+fn error(code: &str, out: &mut Events) {
+    let reason = match code {
+        "911" => "bad password",
+        "928" => "bad ticket",
+        "910" | "921" => "server busy",
+        "601" => "server down",
+        "800" => "too many attempts",
+        _ => return,
+    };
+    let failed = Activity::new(what::SIGN_ON_FAILED).by(Party::Own);
+    let code = code.parse::<u64>().ok();
+    out.done(failed.with("reason", reason).maybe("code", code));
+}
+
+/// The ticket for a switchboard, from the server that gave it to the one that takes it.
+fn token(ticket: &str) -> Option<Token> {
+    Token::of("msn-ticket", ticket.as_bytes())
 }
 
 /// Whether a text begins with a valid command line. For bodies of HTTP messages.

@@ -4,8 +4,12 @@ use super::P2P;
 use super::line::passport;
 use super::mime::{self, Fields};
 use super::notes::Notes;
+use super::transfer::{Sessions, Use, answered, described};
 use crate::classify::Events;
-use crate::model::{Target, feature, risk};
+use crate::classify::file::File;
+use crate::model::{Activity, Event, Target, Token, feature, risk, what};
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 /// How many addresses of one answer are believed.
@@ -53,32 +57,71 @@ impl<'a> Request<'a> {
     }
 
     /// Tells what is set up, and where the sender listens. `from_client`: whether this flow's client sent it.
-    pub fn tell(&self, from_client: bool, notes: &mut Notes, out: &mut Events) {
-        if self.head.first_line().starts_with("INVITE ") {
-            let guid = self
-                .body
-                .get("EUF-GUID")
-                .unwrap_or_default()
-                .trim_matches(['{', '}'])
-                .to_ascii_uppercase();
-            match guid.as_str() {
-                "5D3E02AB-6190-11D3-BBBB-00C04F795683" => notes.file_transfer(out),
-                // A user's picture or emoticon; photo sharing.
-                "A4268EEC-FEC5-49E5-95C3-F126696BDBF6" | "41D3E74E-04A2-4B37-96F8-08ACDB610874" => {
-                    notes.feature(feature::IMAGES, out);
-                }
-                // A webcam is shown; a webcam is asked for.
-                "4BD96FC0-AB17-4425-A14A-439185962DC8" | "1C9AA97E-9C05-4583-A3BD-908A196F1E92" => {
-                    notes.feature(feature::VIDEO, out);
-                }
-                "6A13AF9C-5308-4F35-923A-67E8DDA40C2F" => notes.feature(feature::GAMES, out),
-                _ => {}
-            }
+    pub fn tell(
+        &self,
+        from_client: bool,
+        sessions: &mut Sessions,
+        notes: &mut Notes,
+        out: &mut Events,
+    ) {
+        let first = self.head.first_line();
+        let call = hash(self.head.get("Call-ID").unwrap_or_default());
+        if first.starts_with("INVITE ") {
+            self.invitation(call, from_client, sessions, notes, out);
+        } else if let Some(status) = first.strip_prefix("MSNSLP/1.0 ")
+            && let Some(answer) =
+                answered(status.get(..3).unwrap_or_default(), sessions.purpose(call))
+        {
+            let between = notes.done(answer.what, from_client);
+            out.done(Activity {
+                from: between.from,
+                to: between.to,
+                ..answer
+            });
         }
+        self.addresses(from_client, notes, out);
+    }
+
+    fn invitation(
+        &self,
+        call: u64,
+        from_client: bool,
+        sessions: &mut Sessions,
+        notes: &mut Notes,
+        out: &mut Events,
+    ) {
+        let Some(purpose) = self.body.get("EUF-GUID").and_then(Use::of) else {
+            return;
+        };
+        let file = match purpose {
+            Use::File => self.body.get("Context").map(described).unwrap_or_default(),
+            _ => File::default(),
+        };
+        match purpose {
+            Use::File => {
+                let offer = notes.done(what::FILE_OFFER, from_client);
+                file.tell(offer, out);
+            }
+            Use::Picture => notes.feature(feature::IMAGES, out),
+            Use::Webcam => notes.feature(feature::VIDEO, out),
+            Use::Game => notes.feature(feature::GAMES, out),
+        }
+        if !matches!(purpose, Use::File) {
+            let invitation = notes.done(what::INVITATION, from_client);
+            out.done(invitation.with("kind", purpose.name()));
+        }
+        let session = self.body.get("SessionID").and_then(|id| id.parse().ok());
+        if let Some(session) = session {
+            sessions.invited(call, session, purpose, from_client, file);
+        }
+    }
+
+    fn addresses(&self, from_client: bool, notes: &mut Notes, out: &mut Events) {
         let listening = self
             .body
             .get("Listening")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let nonce = self.body.get("Nonce").and_then(nonce);
         for (addresses, port) in ADDRESSES {
             let port = self
                 .body
@@ -94,13 +137,38 @@ impl<'a> Request<'a> {
                 .filter_map(|text| text.parse::<IpAddr>().ok())
                 .take(MAX_ADDRESSES)
             {
-                notes.risk(risk::ADDRESS_REVEALED, out);
+                let target = Target::Address(address, port);
+                out.push(Event::Exposed(risk::ADDRESS_REVEALED, target.to_string()));
                 if port.is_some() && listening && !address.is_unspecified() {
-                    notes.redirect(Target::Address(address, port), P2P, from_client, out);
+                    notes.redirect(target, P2P, (true, from_client), nonce, out);
+                } else {
+                    let revealed = notes.done(what::ADDRESS, from_client);
+                    out.done(revealed.with("address", target.to_string()));
                 }
             }
         }
     }
+}
+
+/// What links the answer to the connection: the number in `{...}` as the connection's bytes have it, its first three
+/// groups in little-endian order.
+fn nonce(text: &str) -> Option<Token> {
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let value = (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok())??;
+    let mut bytes = value.to_be_bytes();
+    for group in [0..4, 4..6, 6..8] {
+        bytes.get_mut(group)?.reverse();
+    }
+    token(&bytes)
+}
+
+/// The nonce of a direct connection.
+pub(super) fn token(nonce: &[u8]) -> Option<Token> {
+    Token::of("msn-nonce", nonce)
+}
+
+fn hash(text: &str) -> u64 {
+    FixedState::default().hash_one(text)
 }
 
 /// Whether a request begins so.

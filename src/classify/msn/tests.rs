@@ -99,7 +99,7 @@ fn follow(claim: (usize, &Claim), turns: &[(Direction, Vec<u8>)], step: usize) -
         }
     }
     dissector.end(&mut out);
-    out.drain().collect()
+    crate::classify::testing::facts(out.drain())
 }
 
 /// Verdict on the first turn and all events, the same for every cut.
@@ -242,6 +242,8 @@ fn a_switchboard_session_is_told_in_full() {
         target: Target::Address([192, 0, 2, 10].into(), Some(6891)),
         format: super::FTP,
         opener: Some("bob@example.com".to_owned()),
+        with: None,
+        token: None,
     };
     assert!(events.contains(&redirect));
     let text = format!("{events:?}");
@@ -342,6 +344,7 @@ fn a_notification_session_is_told_in_full() {
                 target,
                 format,
                 opener: None,
+                ..
             } => Some((target.clone(), format.role.unwrap())),
             _ => None,
         })
@@ -475,7 +478,9 @@ fn session_requests_name_the_feature_and_the_listener() {
         assert!(events.contains(&Event::Redirect {
             target,
             format: super::P2P,
-            opener: None
+            opener: None,
+            with: None,
+            token: None,
         }));
     }
 }
@@ -660,7 +665,7 @@ fn after_a_gap_the_dissector_finds_its_place() {
         b"xt of a lost message\r\nMSG to bob 12\r\nlast wordCAL 99 dave@example.com\r\n",
         &mut out,
     );
-    let events: Vec<_> = out.drain().collect();
+    let events: Vec<_> = crate::classify::testing::facts(out.drain());
     assert_eq!(peers(&events), ["dave@example.com"]);
 }
 
@@ -1043,7 +1048,7 @@ fn the_gateway_carries_several_commands_or_none() {
                     dissector.response(&response, &mut out);
                 }
             }
-            let events: Vec<_> = out.drain().collect();
+            let events: Vec<_> = crate::classify::testing::facts(out.drain());
             assert_eq!(
                 whole.get_or_insert_with(|| events.clone()),
                 &events,
@@ -1063,6 +1068,8 @@ fn the_gateway_carries_several_commands_or_none() {
             target,
             format: super::GATEWAY,
             opener: None,
+            with: None,
+            token: None,
         };
         assert_eq!(events.contains(&next), side.1);
     }

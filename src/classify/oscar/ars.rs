@@ -29,6 +29,7 @@ enum Kind {
     /// 2 and 4: the client, its name, and what the meeting is for.
     Client {
         name: String,
+        cookie: [u8; 8],
         capability: Option<Capability>,
     },
     /// 3: where the other one is to go; 5: both are there.
@@ -81,11 +82,12 @@ fn client(joins: bool, body: &[u8]) -> Option<Kind> {
     if joins {
         cursor.be16()?;
     }
-    cursor.take(8)?;
+    let cookie = cursor.take(8)?.try_into().ok()?;
     let uuid = tlv::tiles(cursor.rest()).then(|| tlv::find(cursor.rest(), 1))??;
     let uuid = <&[u8; 16]>::try_from(uuid).ok()?;
     Some(Kind::Client {
         name,
+        cookie,
         capability: Capability::of(uuid),
     })
 }
@@ -177,12 +179,18 @@ impl Dissector for ArsDissector {
                     if self.units == 2 {
                         out.identified(format(), Confidence::Confirmed, evidence());
                     }
-                    if let Kind::Client { name, capability } = unit.kind {
+                    if let Kind::Client {
+                        name,
+                        cookie,
+                        capability,
+                    } = unit.kind
+                    {
                         let mut tell = Teller::new(&mut self.told, out);
                         tell.client_is(direction);
                         tell.account(name);
+                        tell.shows(rendezvous::token(&cookie));
                         if let Some(capability) = capability {
-                            rendezvous::offer(capability, &[], None, None, &mut tell);
+                            capability.tell(&mut tell);
                         }
                     }
                     bytes = bytes.get(unit.len..).unwrap_or_default();

@@ -6,7 +6,7 @@ use super::tell::{Teller, Told};
 use super::toc::{self, Side};
 use super::{generic, signon};
 use crate::classify::{Dissector, Events};
-use crate::model::{Confidence, Direction, Evidence, Format, Service};
+use crate::model::{Confidence, Direction, Evidence, Format, Service, Unit};
 
 /// The part that an OSCAR connection plays, in the order in which facts overrule each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +113,7 @@ struct Facts {
 
 impl Facts {
     fn frame(&mut self, direction: Direction, frame: Frame<'_>, out: &mut Events) {
+        out.at(frame.start);
         let told = &mut self.told;
         let mut tell = Teller::new(told, out);
         match frame.channel {
@@ -148,7 +149,8 @@ impl Facts {
                 }
                 _ => {
                     if let Some(snac) = Snac::read(frame.payload) {
-                        self.snac(direction, &snac, out);
+                        let whole = frame.whole;
+                        self.snac(direction, &Snac { whole, ..snac }, out);
                     }
                 }
             },
@@ -163,7 +165,8 @@ impl Facts {
                     out,
                 );
             }
-            Channel::Close | Channel::KeepAlive | Channel::Error => {}
+            Channel::Close => signon::goodbye(frame.payload, direction, &mut tell),
+            Channel::KeepAlive | Channel::Error => {}
         }
     }
 
@@ -175,7 +178,9 @@ impl Facts {
             Some(false) => tell.client_is(direction.reverse()),
             None => {}
         }
-        generic::unit(snac, &mut tell);
+        tell.unit(Unit::Snac(snac.header.family, snac.header.subtype));
+        let from_client = tell.from_client(direction);
+        generic::unit(snac, from_client, &mut tell);
         let role = generic::hosted_families(snac).map_or_else(
             || Role::of_family(snac.header.family),
             |mut families| {

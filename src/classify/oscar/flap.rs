@@ -158,6 +158,10 @@ pub struct Frame<'a> {
     pub channel: Channel,
     /// The payload, or its first bytes if it is long or a part was lost.
     pub payload: &'a [u8],
+    /// That is all of it.
+    pub whole: bool,
+    /// Where its header begins, seen from the first byte fed last; before it, if negative.
+    pub start: isize,
 }
 
 /// Payload bytes kept of one frame. Whoever needs more than the head of a unit is after content, and
@@ -170,6 +174,8 @@ pub struct FrameReader {
     state: State,
     /// Less than a frame's start while no payload is being read, else the payload so far.
     held: Vec<u8>,
+    /// Bytes between the header of the frame that is being read and the next byte to come.
+    behind: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,11 +204,12 @@ impl FrameReader {
     /// Takes the next bytes of the stream and hands on every frame that they complete.
     pub fn feed(&mut self, bytes: &[u8], mut on_frame: impl FnMut(Frame<'_>)) {
         if matches!(self.state, State::Payload { .. }) || self.held.is_empty() {
-            self.run(bytes, &mut on_frame);
+            self.run(bytes, 0, &mut on_frame);
         } else {
             let mut joined = std::mem::take(&mut self.held);
+            let held = joined.len();
             joined.extend_from_slice(bytes);
-            self.run(&joined, &mut on_frame);
+            self.run(&joined, held, &mut on_frame);
         }
     }
 
@@ -217,10 +224,11 @@ impl FrameReader {
             .ok()
             .and_then(|missing| left.checked_sub(missing));
         match over {
-            Some(left) if left > 0 => {
+            Some(now) if now > 0 => {
+                self.behind = self.behind.saturating_add(left.saturating_sub(now));
                 self.state = State::Payload {
                     channel,
-                    left,
+                    left: now,
                     keep: false,
                 }
             }
@@ -228,6 +236,8 @@ impl FrameReader {
                 on_frame(Frame {
                     channel,
                     payload: &self.held,
+                    whole: false,
+                    start: 0_isize.saturating_sub_unsigned(self.behind),
                 });
                 self.held.clear();
                 self.state = if over.is_some() {
@@ -239,17 +249,25 @@ impl FrameReader {
         }
     }
 
-    fn run(&mut self, mut bytes: &[u8], on_frame: &mut impl FnMut(Frame<'_>)) {
+    /// Reads what was held before and what came now; the first `held` bytes are from before.
+    fn run(&mut self, all: &[u8], held: usize, on_frame: &mut impl FnMut(Frame<'_>)) {
+        let mut bytes = all;
+        // Where in what came now the next byte stands.
+        let at = |bytes: &[u8]| {
+            isize::try_from(all.len().saturating_sub(bytes.len()))
+                .unwrap_or(isize::MAX)
+                .saturating_sub_unsigned(held)
+        };
         while !bytes.is_empty() {
             bytes = match self.state {
                 State::Beginning => self.greeting(bytes),
-                State::Aligned => self.frame(bytes, on_frame),
+                State::Aligned => self.frame(bytes, at(bytes), on_frame),
                 State::Lost => self.hunt(bytes),
                 State::Payload {
                     channel,
                     left,
                     keep,
-                } => self.payload(bytes, channel, left, keep, on_frame),
+                } => self.payload(bytes, at(bytes), (channel, left, keep), on_frame),
             };
         }
     }
@@ -273,7 +291,12 @@ impl FrameReader {
         }
     }
 
-    fn frame<'a>(&mut self, bytes: &'a [u8], on_frame: &mut impl FnMut(Frame<'_>)) -> &'a [u8] {
+    fn frame<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        start: isize,
+        on_frame: &mut impl FnMut(Frame<'_>),
+    ) -> &'a [u8] {
         let header = match Header::read(bytes) {
             Start::Yes(header) => header,
             Start::Short(_) => return self.hold(bytes),
@@ -288,9 +311,12 @@ impl FrameReader {
             on_frame(Frame {
                 channel: header.channel,
                 payload: kept,
+                whole: kept.len() == payload.len(),
+                start,
             });
             return next;
         }
+        self.behind = HEADER;
         self.state = State::Payload {
             channel: header.channel,
             left: header.len,
@@ -302,9 +328,8 @@ impl FrameReader {
     fn payload<'a>(
         &mut self,
         bytes: &'a [u8],
-        channel: Channel,
-        left: usize,
-        keep: bool,
+        at: isize,
+        (channel, left, keep): (Channel, usize, bool),
         on_frame: &mut impl FnMut(Frame<'_>),
     ) -> &'a [u8] {
         let (part, next) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
@@ -314,10 +339,14 @@ impl FrameReader {
                 .extend_from_slice(part.get(..room).unwrap_or(part));
         }
         let left = left.saturating_sub(part.len());
+        let start = at.saturating_sub_unsigned(self.behind);
+        self.behind = self.behind.saturating_add(part.len());
         if left == 0 {
             on_frame(Frame {
                 channel,
                 payload: &self.held,
+                whole: keep && self.behind == HEADER.saturating_add(self.held.len()),
+                start,
             });
             self.held.clear();
             self.state = State::Aligned;
@@ -375,6 +404,25 @@ mod tests {
             });
         }
         got
+    }
+
+    #[test]
+    fn a_frame_says_where_it_begins() {
+        let stream = [
+            frame(1, &[0, 0, 0, 1]),
+            frame(5, &[]),
+            frame(2, &SNAC),
+            frame(4, &[]),
+        ]
+        .concat();
+        for cut in [1, 2, 3, 7, 13, stream.len()] {
+            let (mut reader, mut starts, mut fed) = (FrameReader::default(), Vec::new(), 0_isize);
+            for chunk in stream.chunks(cut) {
+                reader.feed(chunk, |frame| starts.push(fed + frame.start));
+                fed += isize::try_from(chunk.len()).unwrap_or(0);
+            }
+            assert_eq!(starts, [0, 10, 16, 34], "cut {cut}");
+        }
     }
 
     const SNAC: [u8; 12] = [0, 4, 0, 7, 0, 0, 0, 0, 0, 1, 0xAA, 0xBB];

@@ -4,9 +4,12 @@ use super::bytes::Bytes;
 use super::flap::{Start as Found, prefix};
 use super::hunt::hunt;
 use super::names;
+use super::rendezvous;
 use super::tell::{Teller, Told};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
-use crate::model::{Direction, Evidence, Format, Service, Transport, feature, risk};
+use crate::model::{
+    Activity, Direction, Evidence, Format, Service, Transport, feature, risk, what,
+};
 
 /// Length of the header.
 const HEADER: usize = 76;
@@ -19,6 +22,8 @@ const IMAGES: &[u8] = b"<BINARY>";
 struct Header {
     /// Bytes behind the header; none in a typing notice.
     payload: u32,
+    /// Of the offer.
+    cookie: [u8; 8],
     /// Who sends it.
     sender: String,
 }
@@ -29,13 +34,22 @@ impl Header {
             return Found::No;
         }
         let mut cursor = Bytes::new(bytes);
-        let payload = cursor.take(28).and_then(|_| cursor.be32());
+        let cookie = cursor.take(12).and_then(|_| cursor.take(8));
+        let payload = cursor.take(8).and_then(|_| cursor.be32());
         let name = cursor.take(12).and_then(|_| cursor.take(32));
-        let (Some(payload), Some(name)) = (payload, name) else {
+        let (Some(payload), Some(name), Some(Ok(cookie))) =
+            (payload, name, cookie.map(<[u8; 8]>::try_from))
+        else {
             return Found::Short(HEADER);
         };
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-        names::account(name).map_or(Found::No, |sender| Found::Yes(Self { payload, sender }))
+        names::account(name).map_or(Found::No, |sender| {
+            Found::Yes(Self {
+                payload,
+                cookie,
+                sender,
+            })
+        })
     }
 }
 
@@ -160,10 +174,16 @@ impl Side {
             Direction::ToClient => tell.peer(header.sender),
         }
         tell.feature(feature::DIRECT_CONNECTION);
+        let by_client = direction == Direction::ToServer;
+        let between = |what| Activity::between_peers(what, by_client);
         if header.payload > 0 {
             tell.feature(feature::MESSAGE);
             tell.risk(risk::CLEARTEXT_MESSAGES);
+            tell.done(between(what::MESSAGE).with("length", u64::from(header.payload)));
+        } else {
+            tell.done(between(what::TYPING));
         }
+        tell.shows(rendezvous::token(&header.cookie));
     }
 
     fn payload(&mut self, payload: &[u8], tell: &mut Teller<'_>) {

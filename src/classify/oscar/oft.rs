@@ -6,9 +6,11 @@
 use super::bytes::Bytes;
 use super::flap::{Start as Found, prefix};
 use super::hunt::hunt;
+use super::rendezvous;
 use super::tell::{Teller, Told};
+use crate::classify::file::{File, Passing};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
-use crate::model::{Direction, Evidence, Format, Service, Transport, feature, risk};
+use crate::model::{Direction, Evidence, Format, Service, Transport, feature, risk, what};
 
 /// The fixed part, behind which the file's name stands.
 const SHORTEST: usize = 192;
@@ -28,7 +30,7 @@ mod kind {
 }
 
 /// A header's facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Header {
     len: usize,
     kind: u16,
@@ -36,6 +38,11 @@ struct Header {
     size: u32,
     /// How much of it was there before.
     received: u32,
+    /// Of the offer; zeros in the first header.
+    cookie: [u8; 8],
+    /// Files of this connection.
+    files: u16,
+    file: File,
 }
 
 impl Header {
@@ -74,12 +81,13 @@ impl Header {
             return Some(Found::No);
         }
         // Cookie, then encryption and compression, which nobody implemented.
-        cursor.take(8)?;
+        let cookie = cursor.take(8)?.try_into().ok()?;
         if cursor.be32()? != 0 {
             return Some(Found::No);
         }
         // Files, files left, parts, parts left, total size.
-        cursor.take(12)?;
+        let files = cursor.be16()?;
+        cursor.take(10)?;
         let size = cursor.be32()?;
         // Times and checksums.
         cursor.take(24)?;
@@ -95,14 +103,18 @@ impl Header {
         {
             return Some(Found::No);
         }
-        if bytes.len() < len {
+        let Some(name) = bytes.get(SHORTEST..len) else {
             return Some(Found::Short(len));
-        }
+        };
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         Some(Found::Yes(Self {
             len,
             kind,
             size,
             received,
+            cookie,
+            files,
+            file: File::new(name, Some(u64::from(size))),
         }))
     }
 }
@@ -157,6 +169,8 @@ struct Side {
     file: Option<u64>,
     /// The other side asked for it.
     due: bool,
+    /// What is sent, and its hash as far as it has come.
+    passing: Option<(File, Passing)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -189,6 +203,9 @@ impl Dissector for OftDissector {
         };
         side.held.clear();
         side.begin_file();
+        if let Some((_, passing)) = &mut side.passing {
+            passing.skip(missing);
+        }
         side.state = match side.state {
             State::File(left) if missing < left => State::File(left - missing),
             State::File(left) if missing == left => State::Unit,
@@ -234,12 +251,22 @@ impl OftDissector {
                 State::File(left) => {
                     let part = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                     let left = left.saturating_sub(part as u64);
+                    if let Some((_, passing)) = &mut side.passing {
+                        passing.take(bytes.get(..part).unwrap_or_default());
+                    }
                     side.state = if left == 0 {
                         State::Unit
                     } else {
                         State::File(left)
                     };
                     bytes = bytes.get(part..).unwrap_or_default();
+                    if left == 0
+                        && let Some((file, passing)) = side.passing.take()
+                    {
+                        let sha256 = passing.sha256();
+                        let sent = File { sha256, ..file };
+                        sent.between(what::FILE_SENT, direction == Direction::ToServer, None, out);
+                    }
                 }
                 State::Unit => match Header::read(bytes) {
                     Found::Yes(header) => {
@@ -271,13 +298,30 @@ impl OftDissector {
         } else {
             feature::FILE_TRANSFER
         });
-        tell.risk(risk::FILE_TRANSFER);
+        if kind::SHARING.contains(&header.kind) {
+            tell.risk(risk::FILE_SHARE);
+        }
+        tell.shows(rendezvous::token(&header.cookie));
         let [mine, other] = [direction, direction.reverse()];
         match header.kind {
             kind::PROMPT | kind::RESUME_ACCEPT => {
                 if let Some(side) = self.side(mine) {
-                    side.file = Some(u64::from(header.size.saturating_sub(header.received)));
+                    let size = u64::from(header.size.saturating_sub(header.received));
+                    side.file = Some(size);
                     side.due = false;
+                    let mut passing = Passing::new(size);
+                    if header.received > 0 {
+                        passing.skip(0);
+                    }
+                    let files = u64::from(header.files);
+                    let file = File {
+                        count: (files > 1).then_some(files),
+                        ..header.file
+                    };
+                    let offered = file.clone();
+                    side.passing = Some((file, passing));
+                    let by_client = direction == Direction::ToServer;
+                    offered.between(what::FILE_OFFER, by_client, None, out);
                 }
             }
             kind::ACK | kind::RESUME_ACK => {

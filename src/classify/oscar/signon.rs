@@ -3,7 +3,9 @@
 use super::snac::Snac;
 use super::tell::Teller;
 use super::{flap, names, tlv};
-use crate::model::{Format, Service, ServiceHint, Target, feature, risk};
+use crate::model::{
+    Activity, Direction, Format, Party, Service, ServiceHint, Target, Token, feature, risk, what,
+};
 
 /// TLVs of a sign-on and of its answer.
 mod kind {
@@ -15,6 +17,8 @@ mod kind {
     pub const SERVER: u16 = 0x05;
     pub const COOKIE: u16 = 0x06;
     pub const ERROR: u16 = 0x08;
+    /// Why the server ends the connection.
+    pub const DISCONNECTED: u16 = 0x09;
     /// The same password by older clients.
     pub const OLD_ROAST: u16 = 0x12;
     pub const MD5: u16 = 0x25;
@@ -86,6 +90,7 @@ pub fn hello_facts(payload: &[u8], tell: &mut Teller<'_>) {
         Some(Hello::Cookie) => {
             tell.sign_on("cookie");
             tell.risk(risk::CLEARTEXT_COOKIE);
+            tell.shows(tlv::find(tlvs, kind::COOKIE).and_then(cookie));
         }
         // TOC signs on twice; its second way says how.
         Some(Hello::Name) => {}
@@ -128,7 +133,53 @@ pub fn answer_facts(tlvs: &[u8], tell: &mut Teller<'_>) {
     if tlv::find(tlvs, kind::COOKIE).is_some_and(|cookie| !cookie.is_empty()) {
         tell.feature(feature::SIGN_ON);
         redirect(tlvs, "bos", tell);
+    } else if let Some(code) = tlv::find_be16(tlvs, kind::ERROR) {
+        let failed = Activity::new(what::SIGN_ON_FAILED).by(Party::Own);
+        tell.done(
+            failed
+                .with("reason", reason(code))
+                .with("code", u64::from(code)),
+        );
     }
+}
+
+/// What the error codes of a sign-on mean.
+const fn reason(code: u16) -> &'static str {
+    match code {
+        0x01 => "bad name or password",
+        0x05 => "bad password",
+        0x07 => "no such account",
+        0x08 => "deleted account",
+        0x09 => "expired account",
+        0x11 => "suspended account",
+        0x19 => "warned too often",
+        0x1D => "too many attempts",
+        0x20 => "SecurID wanted",
+        0x22 => "too young",
+        _ => "refused",
+    }
+}
+
+/// Tells of a channel 4 frame that answers no sign-on: the end, with a reason when the server sends the client away.
+pub fn goodbye(payload: &[u8], direction: Direction, tell: &mut Teller<'_>) {
+    let reason = tlv::find_be16(payload, kind::DISCONNECTED);
+    if reason.is_none() && direction == Direction::ToClient {
+        return;
+    }
+    let reason = reason.map(|code| match code {
+        1 => "signed on elsewhere",
+        _ => "sent away by the server",
+    });
+    tell.done(
+        Activity::new(what::SIGN_OFF)
+            .by(Party::Own)
+            .maybe("reason", reason),
+    );
+}
+
+/// What links a sign-on to the connection that it leads to.
+pub fn cookie(bytes: &[u8]) -> Option<Token> {
+    Token::of("oscar-cookie", bytes)
 }
 
 /// Tells where the client is sent, and that the cookie for it crossed in clear.
@@ -147,7 +198,8 @@ pub fn redirect(tlvs: &[u8], role: &'static str, tell: &mut Teller<'_>) {
         tell.redirect(
             target,
             Format::messenger(Service::OSCAR, "oscar", role),
-            None,
+            (None, None),
+            tlv::find(tlvs, kind::COOKIE).and_then(cookie),
         );
     }
 }

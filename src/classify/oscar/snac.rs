@@ -219,6 +219,8 @@ pub struct Snac<'a> {
     pub header: Header,
     /// The documented body, behind the version block if there is one.
     pub body: &'a [u8],
+    /// The body is all there: the frame was neither cut nor longer than what is kept.
+    pub whole: bool,
 }
 
 impl<'a> Snac<'a> {
@@ -240,6 +242,7 @@ impl<'a> Snac<'a> {
         Some(Self {
             header,
             body: bytes.rest(),
+            whole: true,
         })
     }
 

@@ -1,7 +1,9 @@
 //! Tells each fact about a stream once, and no more facts than a finding can use.
 
 use crate::classify::Events;
-use crate::model::{Direction, Event, Format, Service, ServiceHint, Target};
+use crate::model::{
+    Activity, Direction, Event, Format, Service, ServiceHint, Target, Token, Unit, risk,
+};
 use std::collections::BTreeSet;
 
 use super::names;
@@ -19,12 +21,12 @@ pub struct Told {
     accounts: BTreeSet<String>,
     peers: BTreeSet<String>,
     features: BTreeSet<&'static str>,
-    risks: BTreeSet<&'static str>,
     methods: BTreeSet<&'static str>,
     hints: Vec<(Service, ServiceHint)>,
     redirects: Vec<(Target, &'static str)>,
     client: bool,
-    side: bool,
+    /// The direction that the client sends.
+    side: Option<Direction>,
 }
 
 /// Tells what was not told before.
@@ -76,10 +78,45 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Something it exposes.
+    /// Something it exposes, each time.
     pub fn risk(&mut self, risk: &'static str) {
-        if self.told.risks.insert(risk) {
-            self.out.push(Event::Risk(risk));
+        self.out.push(Event::Risk(risk));
+    }
+
+    /// The same, and what exactly was seen.
+    pub fn exposes(&mut self, risk: &'static str, detail: impl Into<String>) {
+        self.out.push(Event::Exposed(risk, detail.into()));
+    }
+
+    /// A unit contradicts itself.
+    pub fn malformed(&mut self, wrong: String) {
+        self.exposes(risk::MALFORMED, wrong);
+    }
+
+    /// Whether what goes this way is said by the client, as far as known by now.
+    pub fn from_client(&self, direction: Direction) -> bool {
+        direction == self.told.side.unwrap_or(Direction::ToServer)
+    }
+
+    /// Where others tell directly.
+    pub const fn out(&mut self) -> &mut Events {
+        self.out
+    }
+
+    /// A unit of the protocol went by.
+    pub fn unit(&mut self, unit: Unit) {
+        self.out.push(Event::Unit(unit));
+    }
+
+    /// Somebody did something.
+    pub fn done(&mut self, activity: Activity) {
+        self.out.done(activity);
+    }
+
+    /// The flow shows what another one gave out.
+    pub fn shows(&mut self, token: Option<Token>) {
+        if let Some(token) = token {
+            self.out.push(Event::Shows(token));
         }
     }
 
@@ -99,13 +136,20 @@ impl<'a> Teller<'a> {
 
     /// The sender of `direction` is the client.
     pub fn client_is(&mut self, direction: Direction) {
-        if !std::mem::replace(&mut self.told.side, true) {
+        if self.told.side.is_none() {
+            self.told.side = Some(direction);
             self.out.push(Event::ClientIs(direction));
         }
     }
 
-    /// A connection to come.
-    pub fn redirect(&mut self, target: Target, format: Format, opener: Option<String>) {
+    /// A connection to come: to a server, or to the user `with` whom it is agreed; what it will show.
+    pub fn redirect(
+        &mut self,
+        target: Target,
+        format: Format,
+        (opener, with): (Option<String>, Option<String>),
+        token: Option<Token>,
+    ) {
         let key = (target, format.app_proto);
         if self.told.redirects.len() < MAX_REDIRECTS && !self.told.redirects.contains(&key) {
             self.told.redirects.push(key.clone());
@@ -113,6 +157,8 @@ impl<'a> Teller<'a> {
                 target: key.0,
                 format,
                 opener,
+                with,
+                token,
             });
         }
     }

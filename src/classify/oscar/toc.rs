@@ -6,9 +6,10 @@
 use super::bytes::Bytes;
 use super::flap::{Start, prefix};
 use super::names;
-use super::rendezvous::{self, Capability};
+use super::rendezvous::{self, Capability, Offer, Parties};
 use super::tell::Teller;
-use crate::model::{feature, risk};
+use crate::classify::exploit;
+use crate::model::{Activity, Party, feature, risk, what};
 use std::net::IpAddr;
 
 /// What a TOC client says before its first frame; both line ends are in use.
@@ -145,22 +146,66 @@ fn client_line(payload: &[u8], tell: &mut Teller<'_>) {
         }
         b"toc_send_im" | b"toc2_send_im" | b"toc2_send_im_enc" => {
             if let Some(peer) = words.next().and_then(|name| names::account(&name)) {
-                tell.peer(peer);
-                message(tell);
+                tell.peer(peer.clone());
+                let text = words.next().unwrap_or_default();
+                message(&text, true, peer, tell);
             }
         }
         b"toc_add_buddy" | b"toc_remove_buddy" | b"toc_set_config" | b"toc2_set_config"
         | b"toc2_new_group" | b"toc2_del_group" | b"toc2_new_buddies" | b"toc2_remove_buddy" => {
             tell.feature(feature::CONTACT_LIST);
         }
-        b"toc_set_away" | b"toc_set_idle" => tell.feature(feature::PRESENCE),
-        b"toc_chat_join" | b"toc_chat_send" | b"toc_chat_send_enc" | b"toc_chat_accept"
-        | b"toc_chat_invite" => {
+        b"toc_set_away" => {
+            let status = if words.next().is_some() {
+                "away"
+            } else {
+                "back"
+            };
+            own_status(status, tell);
+        }
+        b"toc_set_idle" => {
+            let status = match words.next().as_deref() {
+                Some(b"0") => "active",
+                _ => "idle",
+            };
+            own_status(status, tell);
+        }
+        b"toc_chat_send" | b"toc_chat_send_enc" => {
+            tell.feature(feature::CHAT_ROOM);
+            tell.risk(risk::CLEARTEXT_MESSAGES);
+            let text = words.nth(1).unwrap_or_default();
+            let said = Activity::new(what::CHAT_MESSAGE).by(Party::Own);
+            tell.done(said.with("length", text.len()));
+        }
+        b"toc_chat_leave" => tell.done(Activity::new(what::CHAT_LEAVE).by(Party::Own)),
+        b"toc_get_info" | b"toc_get_dir" | b"toc_get_status" => {
+            let whom = words.next().and_then(|name| names::account(&name));
+            tell.done(
+                Activity::new(what::QUERY)
+                    .by(Party::Own)
+                    .with("kind", "user-info")
+                    .maybe_to(whom),
+            );
+        }
+        b"toc_chat_join" | b"toc_chat_accept" | b"toc_chat_invite" => {
             tell.feature(feature::CHAT_ROOM);
         }
-        b"toc_rvous_accept" => tell.feature(feature::FILE_TRANSFER),
+        // Whose offer, its cookie, what it was for.
+        b"toc_rvous_accept" | b"toc_rvous_cancel" => {
+            tell.feature(feature::FILE_TRANSFER);
+            let what = if verb == b"toc_rvous_accept" {
+                what::ACCEPTED
+            } else {
+                what::CANCELLED
+            };
+            let whom = words.next().and_then(|name| names::account(&name));
+            tell.done(Activity::new(what).by(Party::Own).maybe_to(whom));
+        }
         // toc_change_passwd old new, both as they are.
-        b"toc_change_passwd" => tell.risk(risk::REVERSIBLE_PASSWORD),
+        b"toc_change_passwd" => {
+            tell.risk(risk::CLEARTEXT_PASSWORD);
+            tell.done(Activity::new(what::PASSWORD_CHANGE).by(Party::Own));
+        }
         _ => {}
     }
 }
@@ -176,15 +221,51 @@ fn server_line(payload: &[u8], tell: &mut Teller<'_>) {
         }
         b"IM_IN" | b"IM_IN2" | b"IM_IN_ENC" | b"IM_IN_ENC2" => {
             if let Some(peer) = fields.next().and_then(names::account) {
-                tell.peer(peer);
-                message(tell);
+                tell.peer(peer.clone());
+                // Automatic or not, then in the newer forms more of that, then the text to the line's end, which may
+                // hold colons of its own.
+                let skipped = match word {
+                    b"IM_IN" => 1,
+                    b"IM_IN2" => 2,
+                    _ => 7,
+                };
+                let rest: Vec<&[u8]> = fields.skip(skipped).collect();
+                message(&rest.join(&b':'), false, peer, tell);
             }
         }
-        b"UPDATE_BUDDY" | b"UPDATE_BUDDY2" => tell.feature(feature::PRESENCE),
-        b"CONFIG2" => tell.feature(feature::CONTACT_LIST),
-        b"CHAT_JOIN" | b"CHAT_IN" | b"CHAT_IN_ENC" | b"CHAT_INVITE" => {
-            tell.feature(feature::CHAT_ROOM);
+        // Name, T or F, and more.
+        b"UPDATE_BUDDY" | b"UPDATE_BUDDY2" => {
+            tell.feature(feature::PRESENCE);
+            let name = fields.next().and_then(names::account);
+            let status = match fields.next() {
+                Some(b"T") => "online",
+                _ => "offline",
+            };
+            if let Some(name) = name {
+                tell.done(Activity::new(what::STATUS).by(name).with("status", status));
+            }
         }
+        b"ERROR" => {
+            if let Some(code @ 980..=989) = fields.next().and_then(number::<u16>) {
+                let failed = Activity::new(what::SIGN_ON_FAILED).by(Party::Own);
+                tell.done(failed.with("code", u64::from(code)));
+            }
+        }
+        // Room, who, whispered or not, text.
+        b"CHAT_IN" | b"CHAT_IN_ENC" => {
+            tell.feature(feature::CHAT_ROOM);
+            tell.risk(risk::CLEARTEXT_MESSAGES);
+            let who = fields.nth(1).and_then(names::account);
+            let mut said = Activity::new(what::CHAT_MESSAGE);
+            said.from = who.map(Party::Account);
+            tell.done(said);
+        }
+        b"CONFIG2" => tell.feature(feature::CONTACT_LIST),
+        b"CHAT_JOIN" => {
+            tell.feature(feature::CHAT_ROOM);
+            tell.done(Activity::new(what::CHAT_JOIN).by(Party::Own));
+        }
+        b"CHAT_INVITE" => tell.feature(feature::CHAT_ROOM),
         b"RVOUS_PROPOSE" => proposal(fields, tell),
         _ => {}
     }
@@ -200,15 +281,41 @@ fn proposal<'a>(mut fields: impl Iterator<Item = &'a [u8]>, tell: &mut Teller<'_
     let (Some(peer), Some(kind)) = (peer, kind) else {
         return;
     };
-    tell.peer(peer);
-    let addresses: Vec<_> = fields
+    tell.peer(peer.clone());
+    let addresses = fields
         .by_ref()
         .skip(2)
         .take(3)
         .filter_map(number::<IpAddr>)
         .collect();
-    let port = fields.next().and_then(number::<u16>);
-    rendezvous::offer(kind, &addresses, port, None, tell);
+    let offer = Offer {
+        addresses,
+        port: fields.next().and_then(number::<u16>),
+        ..Offer::default()
+    };
+    let parties = Parties {
+        from_client: false,
+        peer: peer.clone(),
+    };
+    // What is offered stands in TLVs under base64, which nobody wrote down.
+    let offered = match kind {
+        Capability::SendFile => what::FILE_OFFER,
+        _ => what::INVITATION,
+    };
+    tell.done(Activity::between(offered, false, Some(peer)).with("kind", kind.name()));
+    if kind == Capability::SendFile {
+        tell.risk(risk::FILE_TRANSFER);
+    }
+    rendezvous::leads_to(kind, &offer, &parties, tell);
+}
+
+fn own_status(status: &'static str, tell: &mut Teller<'_>) {
+    tell.feature(feature::PRESENCE);
+    tell.done(
+        Activity::new(what::STATUS)
+            .by(Party::Own)
+            .with("status", status),
+    );
 }
 
 fn number<T: std::str::FromStr>(field: &[u8]) -> Option<T> {
@@ -223,17 +330,21 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(value.to_be_bytes())
 }
 
-fn message(tell: &mut Teller<'_>) {
+fn message(text: &[u8], by_client: bool, peer: String, tell: &mut Teller<'_>) {
     tell.feature(feature::MESSAGE);
     tell.risk(risk::CLEARTEXT_MESSAGES);
+    exploit::aim_urls(text, tell.out());
+    let message = Activity::between(what::MESSAGE, by_client, Some(peer));
+    tell.done(message.with("length", text.len()));
 }
 
 /// The words of a client's line: separated by spaces, `"` around words with spaces, `\` before a special
 /// character, the end at NUL.
 struct Words<'a>(&'a [u8]);
 
-/// No word that is looked at is longer; what is beyond belongs to message text.
-const MAX_WORD: usize = 256;
+/// The longest word: a message, which TOC limits to 2 KiB.
+
+const MAX_WORD: usize = 8 * 1024;
 
 impl Iterator for Words<'_> {
     type Item = Vec<u8>;

@@ -1,12 +1,21 @@
 //! Addresses as Yahoo clients write them.
 
 use crate::model::Target;
+use base64::Engine as _;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// Clients pad it or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The address in key 12 of a peer-to-peer invitation: base64 of a decimal number, the address read in
 /// little-endian order and printed as a signed integer, so it may be negative.
 pub fn peer_address(value: &str) -> Option<Ipv4Addr> {
-    let decoded = base64(value)?;
+    let decoded = BASE64.decode(value.get(..64).unwrap_or(value)).ok()?;
     let number: i64 = std::str::from_utf8(&decoded).ok()?.trim().parse().ok()?;
     let bits = i32::try_from(number)
         .map(i32::cast_unsigned)
@@ -40,33 +49,6 @@ pub fn http_target(value: &str) -> Option<Target> {
         Target::Address(ip, port) => Some(Target::Address(ip, port.or(Some(80)))),
         Target::Host(name, port) => Some(Target::Host(name, port.or(Some(80)))),
     }
-}
-
-/// Standard base64, at most 64 characters. A dependency for this one field would be too much.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    if text.len() > 64 || text.len() % 4 == 1 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(48);
-    let (mut bits, mut have) = (0_u32, 0_u32);
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xFFFF;
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push((bits >> have) as u8);
-        }
-    }
-    Some(out)
 }
 
 #[cfg(test)]

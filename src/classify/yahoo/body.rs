@@ -20,9 +20,13 @@ struct Field {
 const fn keep(key: u16) -> usize {
     match key {
         // Accounts, roles, counters, client version, peers, transfer modes.
-        0 | 1 | 3 | 4 | 5 | 7 | 10 | 13 | 49 | 50 | 52 | 53 | 89 | 135 | 222 | 249 => 128,
-        // An address, a URL.
-        12 | 20 | 250 => 512,
+        0 | 1 | 3..=5 | 7 | 10 | 13 | 49 | 50 | 52..=54 | 56 | 89 | 109 | 135 | 222 | 249 => 128,
+        // A file's length, how many files.
+        28 | 266 => 20,
+        // An address, a URL, a file's name; the id of a transfer and a relay's token, which are hashed and go no further.
+        12 | 20 | 27 | 250 | 251 | 265 => 512,
+        // Errors of a sign-on.
+        66 => 8,
         // "Y<tab>...": the first letter says which cookie it is; the cookie itself is never kept.
         59 => 1,
         _ => 0,
@@ -31,8 +35,8 @@ const fn keep(key: u16) -> usize {
 
 /// Whether the mere presence of the field is worth remembering.
 const fn noted(key: u16) -> bool {
-    // 6, 96: responses to the challenge 94. 277, 278, 307: token sign-on. 14: text. 27, 28: file.
-    keep(key) > 0 || matches!(key, 6 | 14 | 27 | 28 | 61 | 94 | 96 | 277 | 278 | 307)
+    // 6, 96: responses to the challenge 94. 277, 278, 307: token sign-on. 14: text. 63: its environment. 65: a group.
+    keep(key) > 0 || matches!(key, 6 | 14 | 61 | 63 | 65 | 94 | 96 | 277 | 278 | 307)
 }
 
 /// What a body said.
@@ -78,6 +82,13 @@ impl Fields {
         self.all(key).next()
     }
 
+    /// Length of the first field with this key, on the wire.
+    pub fn length(&self, key: u16) -> Option<usize> {
+        self.list
+            .iter()
+            .find_map(|field| (field.key == key).then_some(field.len))
+    }
+
     /// Whether one of the cookies (key 59) is the session's: `Y` or `T`. `B` and `C` are harmless.
     pub fn session_cookie(&self) -> bool {
         self.list.iter().any(|field| {
@@ -102,6 +113,7 @@ enum State {
 #[derive(Debug)]
 pub struct Body {
     remaining: usize,
+    holed: bool,
     state: State,
     /// The last byte was the first of a separator.
     half: bool,
@@ -121,6 +133,7 @@ impl Body {
     pub fn new(length: u16) -> Self {
         Self {
             remaining: usize::from(length),
+            holed: false,
             state: State::Start,
             half: false,
             key: 0,
@@ -135,6 +148,11 @@ impl Body {
         self.remaining
     }
 
+    /// Whether bytes of it are missing.
+    pub const fn is_holed(&self) -> bool {
+        self.holed
+    }
+
     /// Reads on, and returns the bytes behind the body.
     pub fn feed<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (mine, rest) = bytes.split_at(bytes.len().min(self.remaining));
@@ -146,6 +164,7 @@ impl Body {
     /// Passes over bytes that were not captured; at most [`Body::remaining`].
     pub fn skip(&mut self, missing: usize) {
         self.remaining = self.remaining.saturating_sub(missing);
+        self.holed = true;
         self.half = false;
         self.state = State::Value(None);
     }

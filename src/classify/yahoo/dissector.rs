@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use super::stream::Stream;
+use super::ymsg::HEADER;
 use crate::classify::{Dissector, Events};
 use crate::model::Direction;
 
@@ -33,9 +34,13 @@ impl YmsgDissector {
 }
 
 impl Dissector for YmsgDissector {
-    fn feed(&mut self, direction: Direction, mut bytes: &[u8], out: &mut Events) {
+    fn feed(&mut self, direction: Direction, all: &[u8], out: &mut Events) {
+        let mut bytes = all;
         let (stream, session) = self.stream(direction);
         while let Some((packet, rest)) = stream.next(bytes) {
+            let end = (all.len() - rest.len()).cast_signed();
+            let length = HEADER + usize::from(packet.header.length);
+            out.at(end.saturating_sub_unsigned(length));
             session.packet(direction, &packet, out);
             bytes = rest;
         }

@@ -1,12 +1,14 @@
 //! Follows the HTTP exchanges of Yahoo! Messenger.
 
 use super::http::{Kind, counted_packets, is_capacity_answer, parameter};
-use super::session::{Session, account};
+use super::session::{self, Session, account, relay_token};
 use super::stream::Stream;
 use crate::classify::Events;
 use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead};
+use crate::classify::file::{File, Passing};
 use crate::model::{
-    Confidence, Direction, Event, Evidence, Format, Service, SessionId, Target, feature, risk,
+    Activity, Confidence, Direction, Event, Evidence, Format, Service, SessionId, Target, feature,
+    risk, what,
 };
 
 /// Where the pager answers that the capacity host sends the client to.
@@ -24,6 +26,8 @@ enum Body {
     Unknown(Vec<u8>),
     /// Packets; `once`: one packet, then a file.
     Packets { stream: Stream, once: bool },
+    /// The file.
+    File(Box<(File, Passing)>),
     /// An answer to the capacity question.
     Capacity(Vec<u8>),
 }
@@ -97,6 +101,9 @@ fn relay(head: &RequestHead<'_>, out: &mut Events) {
     if let Some(name) = parameter(query, "sender").and_then(decoded) {
         out.push(Event::Account(name));
     }
+    if let Some(token) = parameter(query, "token").and_then(relay_token) {
+        out.push(Event::Shows(token));
+    }
     if let Some(name) = parameter(query, "recver").and_then(decoded) {
         out.push(Event::Peer(name));
     }
@@ -161,9 +168,13 @@ fn read(
                     out.session_told(&key, before);
                 }
                 if *once {
-                    // The packet's length ends with key 29; the file behind it is none of our business.
-                    *body = Body::Opaque;
-                    return;
+                    // The packet's length ends with key 29, which opens the file.
+                    let file = session::file(&packet);
+                    *body = match file.size {
+                        Some(size) => Body::File(Box::new((file, Passing::new(size)))),
+                        None => Body::Opaque,
+                    };
+                    return read(body, (direction, client), rest, session, out);
                 }
                 bytes = rest;
             }
@@ -171,6 +182,18 @@ fn read(
         Body::Capacity(text) => {
             let room = MAX_ANSWER.saturating_sub(text.len());
             text.extend(bytes.iter().take(room));
+        }
+        Body::File(sent) => {
+            let (file, passing) = sent.as_mut();
+            passing.take(bytes);
+            if let Some(sha256) = passing.sha256() {
+                let file = File {
+                    sha256: Some(sha256),
+                    ..file.clone()
+                };
+                file.tell(Activity::between_peers(what::FILE_SENT, true), out);
+                *body = Body::Opaque;
+            }
         }
         Body::Opaque | Body::Unknown(_) => {}
     }
@@ -208,6 +231,8 @@ fn capacity(body: &mut Body, complete: bool, out: &mut Events) {
             target,
             format,
             opener: None,
+            with: None,
+            token: None,
         });
     }
     *body = Body::Opaque;
@@ -220,6 +245,7 @@ impl Body {
             Self::Opaque => 0,
             Self::Unknown(bytes) | Self::Capacity(bytes) => bytes.capacity(),
             Self::Packets { stream, .. } => stream.memory(),
+            Self::File(_) => size_of::<(File, Passing)>(),
         }
     }
 }
@@ -328,7 +354,7 @@ mod tests {
             answered
                 .chunks(step)
                 .for_each(|piece| dissector.response_body(piece, &mut out));
-            out.drain().collect::<Vec<_>>()
+            crate::classify::testing::facts(out.drain())
         };
         let whole = cut(usize::MAX);
         for step in [1, 3, 100] {
@@ -399,6 +425,8 @@ mod tests {
             target: Target::Address(Ipv4Addr::new(192, 0, 2, 9).into(), Some(5050)),
             format: Format::messenger(Service::YAHOO, "ymsg", "session"),
             opener: None,
+            with: None,
+            token: None,
         };
         let told = run(
             &head,

@@ -243,6 +243,8 @@ fn an_invitation_reveals_an_address_and_the_next_flow() {
                 target: Target::Address(Ipv4Addr::new(1, 2, 3, 4).into(), Some(5101)),
                 format: Format::messenger(Service::YAHOO, "ymsg", "peer"),
                 opener: Some("alice".into()),
+                with: None,
+                token: None,
             },
         ],
     );
@@ -272,6 +274,8 @@ fn file_transfers_old_and_new() {
         target: Target::Address(Ipv4Addr::from(ip).into(), Some(port)),
         format: Format::messenger(Service::YAHOO, "ymsg-http", role),
         opener: opener.map(str::to_owned),
+        with: None,
+        token: None,
     };
     has(
         &told,

@@ -11,6 +11,8 @@ pub struct Packet {
     pub header: Header,
     /// What its body said.
     pub fields: Fields,
+    /// All of it was captured.
+    pub whole: bool,
 }
 
 /// Cuts a direction into packets. Holds at most a header and the fields of one packet.
@@ -63,14 +65,17 @@ impl Stream {
         self.body.take().map(|(header, body)| Packet {
             header,
             fields: body.finish(),
+            whole: false,
         })
     }
 
     fn take_finished(&mut self) -> Option<Packet> {
         let (header, body) = self.body.take_if(|(_, body)| body.remaining() == 0)?;
+        let whole = !body.is_holed();
         Some(Packet {
             header,
             fields: body.finish(),
+            whole,
         })
     }
 

@@ -118,7 +118,7 @@ impl WebcamDissector {
                 Some(("u", name)) => out.extend_account(name, Event::Account),
                 Some(("g", name)) => out.extend_account(name, Event::Peer),
                 Some(("i", ip)) if ip.trim().parse::<IpAddr>().is_ok() => {
-                    out.push(Event::Risk(risk::ADDRESS_REVEALED));
+                    out.push(Event::Exposed(risk::ADDRESS_REVEALED, ip.trim().to_owned()));
                 }
                 _ => {}
             }
@@ -153,6 +153,8 @@ impl WebcamDissector {
                     target,
                     format: format("viewer"),
                     opener: None,
+                    with: None,
+                    token: None,
                 });
             }
         }
@@ -239,6 +241,8 @@ mod tests {
             target: Target::Address(Ipv4Addr::new(192, 0, 2, 9).into(), Some(5100)),
             format: format("viewer"),
             opener: None,
+            with: None,
+            token: None,
         }));
         // Status 6: the camera is off.
         let told = events(

@@ -16,6 +16,8 @@ pub fn redirect(target: &str, role: &'static str) -> Event {
         target: Target::parse(target).unwrap(),
         format: Format::messenger(Service::OSCAR, "oscar", role),
         opener: None,
+        with: None,
+        token: None,
     }
 }
 pub fn redirects(events: &[Event]) -> Vec<&Event> {
@@ -51,5 +53,5 @@ pub fn unit(direction: Direction, family: u16, subtype: u16, body: &[u8]) -> Vec
     let mut dissector = FlapDissector::default();
     let mut out = Events::default();
     dissector.feed(direction, &data(1, family, subtype, body), &mut out);
-    out.drain().collect()
+    crate::classify::testing::facts(out.drain())
 }

@@ -24,6 +24,8 @@ fn a_file_offer_tells_where_the_other_will_connect() {
         target: Target::parse(target).unwrap(),
         format: Format::messenger(Service::OSCAR, proto, "peer"),
         opener: opener.map(str::to_owned),
+        with: None,
+        token: None,
     };
     assert_eq!(
         redirects(&events),
@@ -154,7 +156,7 @@ fn icq_shows_in_its_own_units() {
     );
     has(
         &unit(UP, 0x15, 2, &tlv(1, &password[4..])),
-        &[Event::Risk(risk::REVERSIBLE_PASSWORD)],
+        &[Event::Risk(risk::CLEARTEXT_PASSWORD)],
     );
 }
 
