@@ -3,7 +3,7 @@
 
 use assert_cmd::Command;
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 fn imwarden() -> Command {
@@ -45,15 +45,18 @@ fn the_table_names_all_four_messengers() {
         );
     }
     assert!(
-        table.lines().all(|line| line.chars().count() <= 120),
-        "wider than 120 columns:\n{table}"
+        table.lines().all(|line| line.chars().count() <= 100),
+        "wider than 100 columns:\n{table}"
     );
 }
 
 #[test]
 fn the_flow_record_has_exactly_its_fields() {
     let lines = analyze(&["--format", "ndjson"], &sample(OFFICE));
-    let first = lines.lines().next().unwrap();
+    let first = lines
+        .lines()
+        .find(|line| line.contains("\"event_type\":\"flow\""))
+        .unwrap();
     let fields = [
         "schema",
         "event_type",
@@ -95,13 +98,13 @@ fn the_flow_record_has_exactly_its_fields() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let (summary, flows) = records.split_last().unwrap();
+    let (summary, rest) = records.split_last().unwrap();
     assert_eq!(summary["event_type"], "summary");
-    assert!(
-        flows
-            .iter()
-            .all(|flow| flow["event_type"] == "flow" && flow["service"].is_string())
-    );
+    let flows: Vec<&Value> = rest
+        .iter()
+        .filter(|record| record["event_type"] == "flow")
+        .collect();
+    assert!(flows.iter().all(|flow| flow["service"].is_string()));
     let ids: Vec<u64> = flows
         .iter()
         .map(|flow| flow["flow_id"].as_u64().unwrap())
@@ -117,17 +120,37 @@ fn json_holds_the_same_records_as_ndjson_and_all_adds_the_rest() {
     let ndjson = analyze(&["--format", "ndjson"], &sample(OFFICE));
     let document: Value =
         serde_json::from_str(&analyze(&["--format", "json"], &sample(OFFICE))).unwrap();
-    let flows = document["flows"].as_array().unwrap();
     let lines: Vec<Value> = ndjson
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(flows[..], lines[..lines.len() - 1]);
+    for (list, kind) in [
+        ("flows", "flow"),
+        ("events", "event"),
+        ("risks", "risk"),
+        ("sessions", "session"),
+        ("users", "user"),
+    ] {
+        let mut told: Vec<&Value> = lines
+            .iter()
+            .filter(|line| line["event_type"] == kind)
+            .collect();
+        // A long flow is told behind those that it would have held back.
+        if kind == "risk" {
+            told.sort_by_key(|line| line["flow_id"].as_u64());
+        }
+        let kept: Vec<&Value> = document[list].as_array().unwrap().iter().collect();
+        assert!(!kept.is_empty(), "no {kind}");
+        assert_eq!(kept, told, "{kind}");
+    }
     assert_eq!(document["summary"], lines[lines.len() - 1]);
     let all = analyze(&["--format", "ndjson", "--all"], &sample(OFFICE));
+    let flows = all
+        .lines()
+        .filter(|line| line.contains("\"event_type\":\"flow\""));
     assert_eq!(
-        all.lines().count() as u64,
-        document["summary"]["flows"].as_u64().unwrap() + 1
+        flows.count() as u64,
+        document["summary"]["flows"].as_u64().unwrap()
     );
     assert!(all.contains("\"service\":null"));
 }
@@ -180,11 +203,17 @@ fn a_folder_is_read_whole_and_several_files_are_one_answer() {
     .unwrap();
     let both = analyze(&["--format", "ndjson"], folder.path());
     let one = analyze(&["--format", "ndjson"], &sample(OFFICE));
-    assert_eq!(both.lines().count() - 1, 2 * (one.lines().count() - 1));
-    let ids: Vec<u64> = both
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["flow_id"].as_u64())
-        .collect();
+    // Users and sessions are of all captures together; flows are of one.
+    let flows = |lines: &str| -> Vec<u64> {
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|record| record["event_type"] == "flow")
+            .map(|record| record["flow_id"].as_u64().unwrap())
+            .collect()
+    };
+    let ids = flows(&both);
+    assert_eq!(ids.len(), 2 * flows(&one).len());
     assert!(
         ids.is_sorted() && ids.windows(2).all(|pair| pair[0] != pair[1]),
         "flow ids stay unique: {ids:?}"
@@ -400,9 +429,9 @@ fn texts_passwords_and_tickets_never_leave_the_program() {
             .any(|bytes| bytes == secret.as_bytes())
     };
     assert!(crosses("lunch at noon") && crosses("not-a-real"));
-    for format in ["table", "ndjson", "json"] {
+    for format in ["table", "ndjson", "json", "csv", "eve", "zeek"] {
         let run = imwarden()
-            .args(["analyze", "--all", "--format", format])
+            .args(["analyze", "--all", "-vv", "--format", format])
             .arg(sample(""))
             .env("IMWARDEN_LOG", "trace")
             .assert()
@@ -422,7 +451,11 @@ fn texts_passwords_and_tickets_never_leave_the_program() {
 #[test]
 fn what_ran_inside_a_proxy_says_so_in_its_path() {
     let lines = analyze(&["--format", "ndjson"], &sample("msn-http-connect.pcap"));
-    let record: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let record: Value = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|record| record["event_type"] == "flow")
+        .unwrap();
     assert_eq!(record["service"], "msn");
     assert_eq!(record["path"], serde_json::json!(["http-connect"]));
 }
@@ -439,6 +472,13 @@ fn the_first_interrupt_ends_reading_and_writes_what_was_found() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    // Its output is read meanwhile, for a full pipe would hold it up.
+    let mut stdout = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut lines = String::new();
+        stdout.read_to_string(&mut lines).unwrap();
+        lines
+    });
     let mut input = child.stdin.take().unwrap();
     input.write_all(before).unwrap();
     // The pipe holds 64 KiB: most of it was read when the write returned, so the program listens by now.
@@ -458,7 +498,7 @@ fn the_first_interrupt_ends_reading_and_writes_what_was_found() {
         "{}",
         text(&output.stderr)
     );
-    let lines = text(&output.stdout);
+    let lines = reader.join().unwrap();
     let summary: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!(summary["event_type"], "summary");
     let (found, packets) = (

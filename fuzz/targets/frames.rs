@@ -7,7 +7,7 @@ use imwarden::flow::{Timeouts, Tracker};
 use imwarden::model::{LinkType, Timestamp};
 use imwarden::packet::{self, Decoded, Defragmenter, FrameMeta};
 use imwarden::pipeline::{self, Settings};
-use imwarden::report;
+use imwarden::report::{self, Csv, Eve, Json, Report, Table, Zeek};
 use imwarden::ruleset::RuleSet;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -108,8 +108,24 @@ pub fn frames(data: &[u8]) {
     let ignored: u64 = summary.ignored.values().sum();
     assert!(packets + ignored <= summary.packets + summary.overlaps.max(summary.packets));
     let mut out = Vec::new();
-    report::write_table(&findings, summary, &mut out).expect("memory to write to");
-    report::write_json(&findings, summary, &mut out).expect("memory to write to");
+    let risks = builtin().risks();
+    let reports: [Box<dyn Report>; 5] = [
+        Box::new(Table::new(risks, report::Detail::Events)),
+        Box::new(Json::new(risks)),
+        Box::new(Csv::default()),
+        Box::new(Eve::new(risks)),
+        Box::new(Zeek::default()),
+    ];
+    for mut report in reports {
+        for finding in findings.clone() {
+            report
+                .finding(finding, &mut out)
+                .expect("memory to write to");
+        }
+        report
+            .finish(summary, &mut out)
+            .expect("memory to write to");
+    }
 }
 
 fn split(mut data: &[u8]) -> Vec<&[u8]> {

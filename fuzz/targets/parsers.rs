@@ -255,6 +255,7 @@ fn exercise(parser: &Parser, control: Control, steps: &[Step]) {
                 what: "forced",
                 detail: String::new(),
                 packet: 0,
+                offset: 0,
             },
         },
         None => return,

@@ -167,7 +167,7 @@ impl FlowHandler for Recorder {
 
     fn close(&mut self, info: &FlowInfo, _: Known) {
         assert!(self.open.remove(&info.id), "a flow is closed once");
-        assert!(info.first_seen <= info.last_seen && info.counts.packets > 0);
+        assert!(info.first_seen <= info.last_seen && info.counts().packets > 0);
     }
 }
 

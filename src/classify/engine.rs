@@ -132,7 +132,9 @@ impl<'r> Engine<'r> {
                     let client = facts.tuple(info).client.ip;
                     let client = opener.is_none().then_some(client);
                     let (account, peer) = match opener {
-                        Some(opener) => (Some(opener).filter(|name| !name.is_empty()), own),
+                        Some(opener) => {
+                            (Some(opener).filter(|name| !name.is_empty()), with.or(own))
+                        }
                         None => (own, with),
                     };
                     let expectation = Expectation {
@@ -491,7 +493,10 @@ fn activity(event: &Event) -> Option<Activity> {
             let role = format.role.unwrap_or(format.app_proto);
             let activity = match (opener, with) {
                 // Between users: one of them listens there.
-                (Some(opener), _) => Activity::new(what::ADDRESS)
+                (Some(opener), Some(with)) => Activity::new(what::ADDRESS)
+                    .by(with.clone())
+                    .to(opener.clone()),
+                (Some(opener), None) => Activity::new(what::ADDRESS)
                     .by(Party::Own)
                     .maybe_to((!opener.is_empty()).then(|| opener.clone())),
                 (None, Some(with)) => Activity::new(what::ADDRESS).by(with.clone()).to(Party::Own),

@@ -258,7 +258,7 @@ impl Facts {
 
     /// DNS said that the server's address belongs to a messenger's host.
     pub fn resolved_host(&mut self, service: &Service, name: &str, from_flow: u64, packet: u64) {
-        let detail = format!("{name}, as flow {from_flow} resolved it");
+        let detail = format!("{name}, as DNS resolved it");
         self.add_evidence(Evidence {
             kind: EvidenceKind::Host,
             what: "dns",
@@ -279,12 +279,9 @@ impl Facts {
         let role = format.role.unwrap_or("connection");
         let what = if proven { "token" } else { "announced" };
         let detail = if proven {
-            format!("shows what flow {from_flow} had given out for it")
+            "shows what an earlier flow had given out for it".to_owned()
         } else {
-            format!(
-                "flow {from_flow} announced this {} {role}",
-                format.app_proto
-            )
+            format!("an earlier flow announced this {} {role}", format.app_proto)
         };
         self.add_evidence(Evidence {
             kind: EvidenceKind::Learned,
@@ -371,7 +368,7 @@ impl Facts {
             self.add_evidence(Evidence {
                 kind: EvidenceKind::Learned,
                 what: "session",
-                detail: format!("the same session as flow {}", known.first_flow),
+                detail: "the same session as an earlier flow".to_owned(),
                 packet,
                 offset: 0,
             });
@@ -442,7 +439,8 @@ impl Facts {
             features: self.features,
             risks: self.risks,
             units: self.units,
-            counts: info.counts,
+            counts: info.counts(),
+            to_server: info.sides[usize::from(self.swapped)],
             evidence,
             learned_from: self.learned_from,
         }

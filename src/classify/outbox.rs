@@ -150,7 +150,7 @@ mod tests {
             opening_seen: true,
             first_seen: Timestamp::default(),
             last_seen: Timestamp::default(),
-            counts: Counts::default(),
+            sides: [Counts::default(); 2],
             path: LayerPath::default(),
             first_packet: 1,
             packet: 1,

@@ -6,9 +6,9 @@ use super::size::Size;
 use super::{CliError, DONE, UNREADABLE, output};
 use crate::capture::{self, CaptureError};
 use crate::flow::Timeouts;
-use crate::model::{Finding, Summary};
+use crate::model::{Finding, Occurrence, Risk, Summary};
 use crate::pipeline::Settings;
-use crate::report;
+use crate::report::{self, Csv, Detail, Eve, Json, Ndjson, Report, Table, Zeek};
 use crate::ruleset::RuleSet;
 use clap::ValueEnum;
 use signal_hook::{consts::SIGINT, flag};
@@ -32,7 +32,11 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     format: Format,
 
-    /// Also write the flows that are no messenger's, with service null (ndjson and json)
+    /// Tell more in the table: -v flows, -vv events
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Also write the flows that are no messenger's, with service null (not in the table)
     #[arg(long)]
     all: bool,
 
@@ -72,12 +76,38 @@ fn seconds() -> clap::builder::RangedU64ValueParser<u64> {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// For people: users, possible flows, totals
+    /// For people: users and risks (-v adds flows, -vv events), possible flows, totals
     Table,
-    /// One flow record a line, then a summary record
+    /// One record a line as it becomes known: events, flows, risks; then sessions, users and totals
     Ndjson,
     /// One document with all records
     Json,
+    /// For spreadsheets: a line a flow
+    Csv,
+    /// Suricata's EVE: flows and alerts
+    Eve,
+    /// A tab-separated log as Zeek writes them
+    Zeek,
+}
+
+impl Args {
+    fn report<'r>(&self, risks: &'r [Risk]) -> Box<dyn Report + 'r> {
+        match self.format {
+            Format::Table => Box::new(Table::new(
+                risks,
+                match self.verbose {
+                    0 => Detail::Users,
+                    1 => Detail::Flows,
+                    _ => Detail::Events,
+                },
+            )),
+            Format::Ndjson => Box::new(Ndjson::new(risks)),
+            Format::Json => Box::new(Json::new(risks)),
+            Format::Csv => Box::new(Csv::default()),
+            Format::Eve => Box::new(Eve::new(risks)),
+            Format::Zeek => Box::new(Zeek::default()),
+        }
+    }
 }
 
 /// Runs it.
@@ -88,8 +118,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     // Opened before the work: an hour of reading must not end in "permission denied".
     let out = open_output(args.output.as_deref())?;
+    let report = args.report(rules.risks());
     let settings = Settings {
         keep_all: args.all,
+        activities: report.wants_occurrences(),
         memory: args.max_memory.bytes(),
         timeouts: Timeouts {
             half_open: args.half_open_timeout,
@@ -102,9 +134,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let (inputs, missing) = inputs(&args.files);
     let mut reading = Reading {
         inputs: &inputs,
-        streams: matches!(args.format, Format::Ndjson),
+        report,
         out,
-        findings: Vec::new(),
         total: Summary::default(),
         unreadable: false,
         failed: None,
@@ -126,17 +157,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     }
     let Reading {
         mut out,
-        mut findings,
+        mut report,
         total,
         unreadable,
         ..
     } = reading;
-    findings.sort_by_key(|finding| finding.flow_id);
-    match args.format {
-        Format::Table => report::write_table(&findings, &total, &mut out)?,
-        Format::Ndjson => report::write_summary(&total, &mut out)?,
-        Format::Json => report::write_json(&findings, &total, &mut out)?,
-    }
+    report.finish(&total, &mut out)?;
     out.flush()?;
     if !matches!(args.format, Format::Table) || args.output.is_some() {
         output::complain(&report::totals(&total));
@@ -188,10 +214,8 @@ fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, CliError> {
 /// The captures read so far.
 struct Reading<'a> {
     inputs: &'a [Input],
-    /// Findings are written as they come.
-    streams: bool,
+    report: Box<dyn Report + 'a>,
     out: Box<dyn Write>,
-    findings: Vec<Finding>,
     total: Summary,
     unreadable: bool,
     /// Writing failed: nobody reads on.
@@ -204,6 +228,7 @@ impl Reading<'_> {
     fn hear(&mut self, number: usize, news: News) -> bool {
         match news {
             News::Found(finding) => return self.found(*finding),
+            News::Done(occurrence) => return self.done(*occurrence),
             News::Progress(at, total) => {
                 let name = || self.inputs.get(number).map(Input::name).unwrap_or_default();
                 self.progress
@@ -233,12 +258,21 @@ impl Reading<'_> {
         if let Some(teacher) = &mut finding.learned_from {
             *teacher += self.total.flows;
         }
-        if !self.streams {
-            self.findings.push(finding);
-            return true;
-        }
-        let out = &mut self.out;
-        let mut write = || report::write_flow(&finding, out).and_then(|()| out.flush());
+        self.write(|report, out| report.finding(finding, out))
+    }
+
+    fn done(&mut self, mut occurrence: Occurrence) -> bool {
+        occurrence.flow_id += self.total.flows;
+        self.write(|report, out| report.occurrence(&occurrence, out))
+    }
+
+    /// Writes, so that it is seen at once; `false` when nobody reads any more.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut dyn Report, &mut dyn Write) -> io::Result<()>,
+    ) -> bool {
+        let (report, out) = (self.report.as_mut(), &mut self.out);
+        let write = || write(report, out).and_then(|()| out.flush());
         let written = match &self.progress {
             Some(progress) => progress.aside(write),
             None => write(),

@@ -5,8 +5,8 @@
 //! waits when that is full. Captures are begun in order, so the one whose turn it is always is being read.
 
 use crate::capture::{self, CaptureError, FrameSource};
-use crate::model::{Finding, Summary};
-use crate::pipeline::{self, Settings};
+use crate::model::{Finding, Occurrence, Summary};
+use crate::pipeline::{self, Settings, Sink};
 use crate::ruleset::RuleSet;
 use std::io;
 use std::path::PathBuf;
@@ -51,6 +51,8 @@ impl Input {
 pub enum News {
     /// The next finding; flows are numbered from 1 in each capture.
     Found(Box<Finding>),
+    /// Somebody did something.
+    Done(Box<Occurrence>),
     /// So many bytes of so many were read.
     Progress(u64, Option<u64>),
     /// It was read; an error says why not to its end.
@@ -149,6 +151,19 @@ fn listen(
     }
 }
 
+/// Passes on what is found.
+struct Sender<'a>(&'a SyncSender<News>);
+
+impl Sink for Sender<'_> {
+    fn finding(&mut self, finding: Finding) {
+        let _ = self.0.send(News::Found(Box::new(finding)));
+    }
+
+    fn occurrence(&mut self, occurrence: Occurrence) {
+        let _ = self.0.send(News::Done(Box::new(occurrence)));
+    }
+}
+
 fn read(
     input: &Input,
     sender: &SyncSender<News>,
@@ -170,9 +185,7 @@ fn read(
                 settings,
                 stop,
                 &mut |at| position.at.store(at, Ordering::Relaxed),
-                &mut |finding| {
-                    let _ = sender.send(News::Found(Box::new(finding)));
-                },
+                &mut Sender(sender),
             );
             (analysis.summary, analysis.error)
         }

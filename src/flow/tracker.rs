@@ -30,14 +30,25 @@ pub struct FlowInfo {
     pub first_seen: Timestamp,
     /// Time of the last packet.
     pub last_seen: Timestamp,
-    /// Packets and bytes, both directions.
-    pub counts: Counts,
+    /// Packets and bytes, to the server and to the client.
+    pub sides: [Counts; 2],
     /// What the first packet was wrapped in.
     pub path: LayerPath,
     /// Number of the first packet.
     pub first_packet: u64,
     /// Number of the packet being handled.
     pub packet: u64,
+}
+
+impl FlowInfo {
+    /// Packets and bytes, both directions.
+    pub const fn counts(&self) -> Counts {
+        let [there, back] = &self.sides;
+        Counts {
+            packets: there.packets + back.packets,
+            bytes: there.bytes + back.bytes,
+        }
+    }
 }
 
 /// How much the handler wants to keep a flow when memory runs short. Lower goes first.
@@ -198,7 +209,7 @@ impl<H: FlowHandler> Tracker<H> {
         let hash = self.table.hash(&key);
         let mut slot = self.table.find(hash, &key);
         if let Some(known) = slot
-            && self.passes_by(known, packet)
+            && self.passes_by(known, packet, sent_by_low)
         {
             return;
         }
@@ -220,7 +231,7 @@ impl<H: FlowHandler> Tracker<H> {
         let Some(flow) = table.get_mut(slot) else {
             return;
         };
-        flow.count(packet);
+        flow.count(packet, sent_by_low);
         let direction = if sent_by_low == flow.client_is_low {
             Direction::ToServer
         } else {
@@ -254,13 +265,13 @@ impl<H: FlowHandler> Tracker<H> {
 
     /// Most packets: of a flow that nobody listens to any more, and nothing about it changes. They are counted.
     #[inline]
-    fn passes_by(&mut self, slot: Slot, packet: &Packet<'_>) -> bool {
+    fn passes_by(&mut self, slot: Slot, packet: &Packet<'_>, sent_by_low: bool) -> bool {
         let Some(flow) = self.table.get_mut(slot) else {
             return false;
         };
         let passes = !self.handler.wants_bytes(&flow.state) && !flow.is_changed_by(packet);
         if passes {
-            flow.count(packet);
+            flow.count(packet, sent_by_low);
             self.table.used(slot, self.now);
         }
         passes
@@ -345,7 +356,7 @@ impl<H: FlowHandler> Tracker<H> {
         let side = usize::from(packet.src != flow.info.tuple.client);
         let behind = |at: u32| at.wrapping_sub(syn.seq.wrapping_add(1)) < LATE_SYN_BYTES;
         let late = tcp.isn.is_none()
-            && flow.info.counts.packets < LATE_SYN_PACKETS
+            && flow.info.counts().packets < LATE_SYN_PACKETS
             && tcp.sides[side].position().is_none_or(behind);
         !late && (tcp.isn.is_some() || tcp.payload || tcp.reset)
     }
@@ -386,7 +397,7 @@ impl<H: FlowHandler> Tracker<H> {
             opening_seen: flags.syn,
             first_seen: packet.timestamp,
             last_seen: packet.timestamp,
-            counts: Counts::default(),
+            sides: [Counts::default(); 2],
             path: packet.path,
             first_packet: packet.number,
             packet: packet.number,
@@ -432,12 +443,14 @@ impl<H: FlowHandler> Tracker<H> {
 
 impl<S> Flow<S> {
     #[inline]
-    fn count(&mut self, packet: &Packet<'_>) {
+    fn count(&mut self, packet: &Packet<'_>, sent_by_low: bool) {
+        let side = usize::from(sent_by_low != self.client_is_low);
         let info = &mut self.info;
         info.packet = packet.number;
         info.last_seen = info.last_seen.max(packet.timestamp);
-        info.counts.packets += 1;
-        info.counts.bytes += u64::from(packet.wire_len);
+        let counts = &mut info.sides[side];
+        counts.packets += 1;
+        counts.bytes += u64::from(packet.wire_len);
     }
 
     /// Whether the packet opens, ends or resets the flow, or brings the first payload since.

@@ -67,7 +67,8 @@ impl FlowHandler for Log {
         let (client, server) = (info.tuple.client.port, info.tuple.server.port);
         self.0.push(format!(
             "{} {client}>{server} [{said}] {}",
-            info.id, info.counts.packets
+            info.id,
+            info.counts().packets
         ));
     }
 }

@@ -13,6 +13,16 @@ pub enum Party {
     Account(String),
 }
 
+impl Party {
+    /// The account, where it is known.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Account(name) => Some(name),
+            Self::Own | Self::Other => None,
+        }
+    }
+}
+
 impl From<String> for Party {
     fn from(name: String) -> Self {
         Self::Account(name)

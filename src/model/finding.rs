@@ -49,6 +49,8 @@ pub struct Finding {
     pub units: BTreeMap<Unit, u64>,
     /// Packets and bytes.
     pub counts: Counts,
+    /// Those of them that went to the server.
+    pub to_server: Counts,
     /// Why.
     pub evidence: Vec<Evidence>,
     /// The flow that announced this one.

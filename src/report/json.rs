@@ -1,38 +1,127 @@
 //! NDJSON (one record a line) and JSON (one document).
 
-use super::{FlowRecord, SummaryRecord};
-use crate::model::{Finding, Summary};
+use super::{EventRecord, FlowRecord, People, PeopleRecord, Report, RiskRecord, SummaryRecord};
+use crate::model::{Finding, Occurrence, Risk, Summary};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// One flow record, on a line.
-pub fn write_flow(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
-    write_line(&FlowRecord::from(finding), out)
+/// One record a line, as soon as it is known: events, flows with their risks, then sessions, users and totals.
+#[derive(Debug)]
+pub struct Ndjson<'r> {
+    risks: &'r [Risk],
+    people: People,
 }
 
-/// The summary record, on the last line.
-pub fn write_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
-    write_line(&SummaryRecord::new(summary), out)
+impl<'r> Ndjson<'r> {
+    /// Describes risks by these words.
+    pub fn new(risks: &'r [Risk]) -> Self {
+        Self {
+            risks,
+            people: People::default(),
+        }
+    }
 }
 
-fn write_line(record: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+impl Report for Ndjson<'_> {
+    fn wants_occurrences(&self) -> bool {
+        true
+    }
+
+    fn occurrence(&mut self, occurrence: &Occurrence, out: &mut dyn Write) -> io::Result<()> {
+        write_line(&EventRecord::from(occurrence), out)
+    }
+
+    fn finding(&mut self, finding: Finding, out: &mut dyn Write) -> io::Result<()> {
+        write_line(&FlowRecord::from(&finding), out)?;
+        for risk in RiskRecord::of(&finding, self.risks) {
+            write_line(&risk, out)?;
+        }
+        self.people.add(&finding);
+        Ok(())
+    }
+
+    fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+        let (sessions, users) = std::mem::take(&mut self.people).finish();
+        for session in &sessions {
+            write_line(&PeopleRecord::session(session), out)?;
+        }
+        for user in &users {
+            write_line(&PeopleRecord::user(user), out)?;
+        }
+        write_line(&SummaryRecord::new(summary), out)
+    }
+}
+
+/// Writes a record and ends its line.
+pub(super) fn write_line(record: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, record)?;
     out.write_all(b"\n")
 }
 
-/// One document: `{"schema":..., "flows":[...], "summary":{...}}`.
-pub fn write_json(findings: &[Finding], summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Document<'a> {
-        schema: &'static str,
-        flows: Vec<FlowRecord<'a>>,
-        summary: SummaryRecord<'a>,
+/// One document: `{"schema":..., "flows":[...], "events":[...], "risks":[...], "sessions":[...], "users":[...],
+/// "summary":{...}}`.
+#[derive(Debug)]
+pub struct Json<'r> {
+    risks: &'r [Risk],
+    findings: Vec<Finding>,
+    occurrences: Vec<Occurrence>,
+}
+
+impl<'r> Json<'r> {
+    /// Describes risks by these words.
+    pub const fn new(risks: &'r [Risk]) -> Self {
+        Self {
+            risks,
+            findings: Vec::new(),
+            occurrences: Vec::new(),
+        }
     }
-    let document = Document {
-        schema: super::SCHEMA,
-        flows: findings.iter().map(FlowRecord::from).collect(),
-        summary: SummaryRecord::new(summary),
-    };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    out.write_all(b"\n")
+}
+
+impl Report for Json<'_> {
+    fn wants_occurrences(&self) -> bool {
+        true
+    }
+
+    fn occurrence(&mut self, occurrence: &Occurrence, _: &mut dyn Write) -> io::Result<()> {
+        self.occurrences.push(occurrence.clone());
+        Ok(())
+    }
+
+    fn finding(&mut self, finding: Finding, _: &mut dyn Write) -> io::Result<()> {
+        self.findings.push(finding);
+        Ok(())
+    }
+
+    fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            schema: &'static str,
+            flows: Vec<FlowRecord<'a>>,
+            events: Vec<EventRecord<'a>>,
+            risks: Vec<RiskRecord<'a>>,
+            sessions: Vec<PeopleRecord<'a>>,
+            users: Vec<PeopleRecord<'a>>,
+            summary: SummaryRecord<'a>,
+        }
+        self.findings.sort_by_key(|finding| finding.flow_id);
+        let mut people = People::default();
+        self.findings.iter().for_each(|finding| people.add(finding));
+        let (sessions, users) = people.finish();
+        let risks = self
+            .findings
+            .iter()
+            .flat_map(|finding| RiskRecord::of(finding, self.risks));
+        let document = Document {
+            schema: super::SCHEMA,
+            flows: self.findings.iter().map(FlowRecord::from).collect(),
+            events: self.occurrences.iter().map(EventRecord::from).collect(),
+            risks: risks.collect(),
+            sessions: sessions.iter().map(PeopleRecord::session).collect(),
+            users: users.iter().map(PeopleRecord::user).collect(),
+            summary: SummaryRecord::new(summary),
+        };
+        serde_json::to_writer_pretty(&mut *out, &document)?;
+        out.write_all(b"\n")
+    }
 }

@@ -1,14 +1,46 @@
 //! How people and machines read the findings.
 //!
-//! [`FlowRecord`] and [`SummaryRecord`] are the machine's view, the same fields in every format; [`write_table`]
-//! is the one-screen answer for people.
+//! Each format is a [`Report`]: it is told of events and flows as they come and writes at once what it can;
+//! [`FlowRecord`], [`EventRecord`], [`RiskRecord`], [`PeopleRecord`] and [`SummaryRecord`] are the machine's view, the
+//! same fields in every format. The table is the one-screen answer for people.
 
 mod clean;
+mod csv;
+mod eve;
 mod json;
+mod people;
 mod record;
 mod table;
+mod zeek;
 
 pub use clean::clean;
-pub use json::{write_flow, write_json, write_summary};
-pub use record::{FlowRecord, SCHEMA, SummaryRecord};
-pub use table::{totals, write_table};
+pub use csv::Csv;
+pub use eve::Eve;
+pub use json::{Json, Ndjson};
+pub use people::{People, Session, User};
+pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};
+pub use table::{Detail, Table, totals};
+pub use zeek::Zeek;
+
+use crate::model::{Finding, Occurrence, Summary};
+use std::io::{self, Write};
+
+/// A way to write what was found.
+pub trait Report {
+    /// Whether it wants to hear of what people did. Asked before reading begins.
+    fn wants_occurrences(&self) -> bool {
+        false
+    }
+
+    /// Somebody did something.
+    fn occurrence(&mut self, occurrence: &Occurrence, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (occurrence, out);
+        Ok(())
+    }
+
+    /// A flow is over.
+    fn finding(&mut self, finding: Finding, out: &mut dyn Write) -> io::Result<()>;
+
+    /// All was read.
+    fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()>;
+}

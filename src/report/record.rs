@@ -1,7 +1,12 @@
 //! The records that machines read: `docs` for every field are in README.md.
 
-use crate::model::{Confidence, Evidence, Finding, Summary, Transport};
-use serde::Serialize;
+use super::people::{Session, Together, User};
+use crate::model::{
+    Confidence, Detail, Direction, Evidence, Finding, Occurrence, Party, Risk, Service, Severity,
+    Sighting, Summary, Transport,
+};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -37,7 +42,6 @@ pub struct FlowRecord<'a> {
     pub features: &'a BTreeSet<String>,
     pub packets: u64,
     pub bytes: u64,
-    pub units: BTreeMap<String, u64>,
     pub evidence: &'a [Evidence],
     pub risks: Vec<&'static str>,
     pub learned_from: Option<u64>,
@@ -71,11 +75,6 @@ impl<'a> From<&'a Finding> for FlowRecord<'a> {
             features: &finding.features,
             packets: finding.counts.packets,
             bytes: finding.counts.bytes,
-            units: finding
-                .units
-                .iter()
-                .map(|(unit, count)| (unit.to_string(), *count))
-                .collect(),
             evidence: &finding.evidence,
             risks: finding.risks.keys().copied().collect(),
             learned_from: finding.learned_from,
@@ -84,7 +83,7 @@ impl<'a> From<&'a Finding> for FlowRecord<'a> {
 }
 
 /// Corelight's flow hash, so that records join with those of Zeek and Suricata.
-fn community_id(finding: &Finding) -> Option<String> {
+pub fn community_id(finding: &Finding) -> Option<String> {
     let tuple = &finding.tuple;
     let protocol = match tuple.transport {
         Transport::Tcp => 6,
@@ -135,6 +134,221 @@ impl<'a> SummaryRecord<'a> {
             overlaps: summary.overlaps,
             ignored: &summary.ignored,
             elapsed: summary.elapsed_seconds(),
+        }
+    }
+}
+
+/// One thing that somebody did.
+#[derive(Debug, Serialize)]
+#[allow(
+    missing_docs,
+    reason = "the fields of the event record, described in docs/schema"
+)]
+pub struct EventRecord<'a> {
+    pub schema: &'static str,
+    pub event_type: &'static str,
+    pub timestamp: String,
+    pub flow_id: u64,
+    pub src_ip: IpAddr,
+    pub src_port: u16,
+    pub dest_ip: IpAddr,
+    pub dest_port: u16,
+    pub proto: &'static str,
+    pub service: Option<&'a str>,
+    pub app_proto: Option<&'static str>,
+    pub packet: u64,
+    pub offset: u64,
+    pub direction: &'static str,
+    pub event: &'static str,
+    pub from: Option<&'a str>,
+    pub to: Option<&'a str>,
+    #[serde(flatten)]
+    pub details: Details<'a>,
+}
+
+/// Further facts, each a field of its own.
+#[derive(Debug)]
+pub struct Details<'a>(&'a [(&'static str, Detail)]);
+
+impl Serialize for Details<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, detail) in self.0 {
+            match detail {
+                Detail::Word(word) => map.serialize_entry(key, word)?,
+                Detail::Text(text) => map.serialize_entry(key, text)?,
+                Detail::Number(number) => map.serialize_entry(key, number)?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'a> From<&'a Occurrence> for EventRecord<'a> {
+    fn from(occurrence: &'a Occurrence) -> Self {
+        let tuple = &occurrence.tuple;
+        Self {
+            schema: SCHEMA,
+            event_type: "event",
+            timestamp: occurrence.timestamp.to_string(),
+            flow_id: occurrence.flow_id,
+            src_ip: tuple.client.ip,
+            src_port: tuple.client.port,
+            dest_ip: tuple.server.ip,
+            dest_port: tuple.server.port,
+            proto: tuple.transport.name(),
+            service: occurrence.service.as_ref().map(Service::id),
+            app_proto: occurrence.app_proto,
+            packet: occurrence.packet,
+            offset: occurrence.offset,
+            direction: match occurrence.direction {
+                Direction::ToServer => "to_server",
+                Direction::ToClient => "to_client",
+            },
+            event: occurrence.activity.what,
+            from: occurrence.activity.from.as_ref().and_then(Party::name),
+            to: occurrence.activity.to.as_ref().and_then(Party::name),
+            details: Details(&occurrence.activity.details),
+        }
+    }
+}
+
+/// One risk of one flow.
+#[derive(Debug, Serialize)]
+#[allow(
+    missing_docs,
+    reason = "the fields of the risk record, described in docs/schema"
+)]
+pub struct RiskRecord<'a> {
+    pub schema: &'static str,
+    pub event_type: &'static str,
+    pub timestamp: String,
+    pub end: String,
+    pub flow_id: u64,
+    pub src_ip: IpAddr,
+    pub src_port: u16,
+    pub dest_ip: IpAddr,
+    pub dest_port: u16,
+    pub proto: &'static str,
+    pub service: Option<&'a str>,
+    pub accounts: &'a BTreeSet<String>,
+    pub peers: &'a BTreeSet<String>,
+    pub risk: &'a str,
+    pub severity: Severity,
+    pub title: &'a str,
+    pub about: &'a str,
+    pub advice: &'a str,
+    pub count: u64,
+    pub evidence: &'a [Sighting],
+}
+
+impl<'a> RiskRecord<'a> {
+    /// The risks of a finding, the worst first.
+    pub fn of(finding: &'a Finding, risks: &'a [Risk]) -> Vec<Self> {
+        let tuple = &finding.tuple;
+        let mut records: Vec<Self> = finding
+            .risks
+            .iter()
+            .filter_map(|(id, exposure)| {
+                let risk = risks.iter().find(|risk| risk.id == *id)?;
+                Some(Self {
+                    schema: SCHEMA,
+                    event_type: "risk",
+                    timestamp: exposure.first_seen.to_string(),
+                    end: exposure.last_seen.to_string(),
+                    flow_id: finding.flow_id,
+                    src_ip: tuple.client.ip,
+                    src_port: tuple.client.port,
+                    dest_ip: tuple.server.ip,
+                    dest_port: tuple.server.port,
+                    proto: tuple.transport.name(),
+                    service: finding.service.as_ref().map(Service::id),
+                    accounts: &finding.accounts,
+                    peers: &finding.peers,
+                    risk: &risk.id,
+                    severity: risk.severity,
+                    title: &risk.title,
+                    about: &risk.about,
+                    advice: &risk.advice,
+                    count: exposure.count,
+                    evidence: &exposure.sightings,
+                })
+            })
+            .collect();
+        records.sort_by_key(|record| std::cmp::Reverse(record.severity));
+        records
+    }
+}
+
+/// Flows of one sign-on, or what one account did from one host.
+#[derive(Debug, Serialize)]
+#[allow(
+    missing_docs,
+    reason = "the fields of session and user records, described in docs/schema"
+)]
+pub struct PeopleRecord<'a> {
+    pub schema: &'static str,
+    pub event_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<u64>,
+    pub host: IpAddr,
+    pub service: &'a str,
+    pub confidence: Confidence,
+    pub accounts: &'a BTreeSet<String>,
+    pub clients: &'a BTreeSet<String>,
+    pub features: &'a BTreeSet<String>,
+    pub contacts: &'a BTreeSet<String>,
+    pub first_seen: String,
+    pub last_seen: String,
+    pub packets: u64,
+    pub bytes: u64,
+    pub risks: &'a BTreeMap<&'static str, u64>,
+    pub flows: &'a BTreeSet<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<&'a BTreeSet<u64>>,
+}
+
+impl<'a> PeopleRecord<'a> {
+    fn new(
+        event_type: &'static str,
+        host: IpAddr,
+        service: &'a Service,
+        all: &'a Together,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            event_type,
+            session_id: None,
+            host,
+            service: service.id(),
+            confidence: all.confidence,
+            accounts: &all.accounts,
+            clients: &all.clients,
+            features: &all.features,
+            contacts: &all.contacts,
+            first_seen: all.first_seen.to_string(),
+            last_seen: all.last_seen.to_string(),
+            packets: all.counts.packets,
+            bytes: all.counts.bytes,
+            risks: &all.risks,
+            flows: &all.flows,
+            sessions: None,
+        }
+    }
+
+    /// A session.
+    pub fn session(session: &'a Session) -> Self {
+        Self {
+            session_id: Some(session.id),
+            ..Self::new("session", session.host, &session.service, &session.all)
+        }
+    }
+
+    /// A user.
+    pub fn user(user: &'a User) -> Self {
+        Self {
+            sessions: Some(&user.sessions),
+            ..Self::new("user", user.host, &user.service, &user.all)
         }
     }
 }

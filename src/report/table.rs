@@ -1,145 +1,278 @@
-//! The one-screen answer: who uses which messenger, then what may be one, then totals.
+//! The one-screen answer: who uses which messenger and what that exposes, then what may be one, then totals.
 
-use super::clean;
-use crate::model::{Confidence, Finding, Service, Summary, Timestamp, feature};
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
+use super::people::{People, User};
+use super::{Report, RiskRecord, clean};
+use crate::model::{
+    Detail as Fact, Finding, Occurrence, Party, Risk, Service, Summary, Timestamp, feature,
+};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-use std::net::IpAddr;
 
-/// Longer lists of accounts and of features are wrapped, so that the usual line fits 120 columns.
-const MAX_ACCOUNTS: u16 = 40;
-const MAX_FEATURES: u16 = 22;
+/// What a terminal of these days shows, and a page of paper.
+const WIDTH: u16 = 100;
 /// Possible flows listed one by one; more are counted.
 const MAX_POSSIBLE: usize = 20;
+/// Users listed under one risk; more are counted.
+const MAX_EXPOSED: usize = 10;
 
-/// One line of the answer: everything one user did with one messenger from one host.
-struct UserRow<'a> {
-    clients: BTreeSet<&'a str>,
-    features: BTreeSet<&'a str>,
-    first: Timestamp,
-    last: Timestamp,
-    packets: u64,
-    bytes: u64,
-    confidence: Confidence,
+/// How much is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Users and risks.
+    #[default]
+    Users,
+    /// Their flows as well.
+    Flows,
+    /// And what they did in them.
+    Events,
 }
 
-type UserKey<'a> = (IpAddr, &'a Service, Vec<&'a str>);
+/// Gathers everything and writes it at the end.
+#[derive(Debug)]
+pub struct Table<'r> {
+    risks: &'r [Risk],
+    detail: Detail,
+    findings: Vec<Finding>,
+    occurrences: Vec<Occurrence>,
+}
 
-/// Writes users, possible flows and totals.
-pub fn write_table(findings: &[Finding], summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
-    let users = users(findings);
-    if users.is_empty() {
-        writeln!(out, "No messenger found.")?;
-    } else {
-        match only_day(users.values()) {
-            Some(day) => writeln!(out, "{day}, times in UTC\n")?,
-            None => writeln!(out, "Times in UTC\n")?,
+impl<'r> Table<'r> {
+    /// Describes risks by these words.
+    pub const fn new(risks: &'r [Risk], detail: Detail) -> Self {
+        Self {
+            risks,
+            detail,
+            findings: Vec::new(),
+            occurrences: Vec::new(),
         }
-        writeln!(out, "{}", user_table(&users).trim_fmt())?;
     }
-    let possible: Vec<&Finding> = findings
-        .iter()
-        .filter(|finding| finding.is_possible())
-        .collect();
-    if !possible.is_empty() {
-        write_possible(&possible, out)?;
-    }
-    writeln!(out, "\n{}", totals(summary))
 }
 
-/// Groups detections by client host, messenger and account. A flow that names no account (a file transfer, a
-/// second connection) belongs to the host's only account of that messenger, if there is just one.
-fn users(findings: &[Finding]) -> BTreeMap<UserKey<'_>, UserRow<'_>> {
-    let mut known: BTreeMap<(IpAddr, &Service), BTreeSet<Vec<&str>>> = BTreeMap::new();
-    let detections = || {
-        findings
+impl Report for Table<'_> {
+    fn wants_occurrences(&self) -> bool {
+        self.detail >= Detail::Events
+    }
+
+    fn occurrence(&mut self, occurrence: &Occurrence, _: &mut dyn Write) -> io::Result<()> {
+        self.occurrences.push(occurrence.clone());
+        Ok(())
+    }
+
+    fn finding(&mut self, finding: Finding, _: &mut dyn Write) -> io::Result<()> {
+        self.findings.push(finding);
+        Ok(())
+    }
+
+    fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+        self.findings.sort_by_key(|finding| finding.flow_id);
+        let mut people = People::default();
+        self.findings.iter().for_each(|finding| people.add(finding));
+        let (_, users) = people.finish();
+        if users.is_empty() {
+            writeln!(out, "No messenger found.")?;
+        } else {
+            let day = only_day(&users);
+            match &day {
+                Some(day) => writeln!(out, "{day}, times in UTC\n")?,
+                None => writeln!(out, "Times in UTC\n")?,
+            }
+            print(&user_table(&users, day.is_some()), out)?;
+            write_risks(&self.findings, self.risks, out)?;
+        }
+        let found: Vec<&Finding> = self
+            .findings
             .iter()
-            .filter(|finding| finding.is_detection())
-            .filter_map(|finding| Some((finding, finding.service.as_ref()?, finding.confidence?)))
-    };
-    for (finding, service, _) in detections() {
-        if !finding.accounts.is_empty() {
-            let accounts = finding.accounts.iter().map(String::as_str).collect();
-            known
-                .entry((finding.tuple.client.ip, service))
-                .or_default()
-                .insert(accounts);
+            .filter(|it| it.is_detection())
+            .collect();
+        if self.detail >= Detail::Flows && !found.is_empty() {
+            writeln!(out, "\nFlows:")?;
+            print(&flow_table(&found), out)?;
         }
-    }
-    let mut users: BTreeMap<UserKey<'_>, UserRow<'_>> = BTreeMap::new();
-    for (finding, service, confidence) in detections() {
-        let host = finding.tuple.client.ip;
-        let mut accounts: Vec<&str> = finding.accounts.iter().map(String::as_str).collect();
-        if accounts.is_empty()
-            && let Some(only) = known.get(&(host, service)).filter(|all| all.len() == 1)
-        {
-            accounts = only.first().cloned().unwrap_or_default();
+        if self.detail >= Detail::Events && !self.occurrences.is_empty() {
+            writeln!(out, "\nEvents:")?;
+            self.occurrences
+                .iter()
+                .try_for_each(|occurrence| writeln!(out, "{}", event_line(occurrence)))?;
         }
-        let row = users.entry((host, service, accounts)).or_insert(UserRow {
-            clients: BTreeSet::new(),
-            features: BTreeSet::new(),
-            first: finding.first_seen,
-            last: finding.last_seen,
-            packets: 0,
-            bytes: 0,
-            confidence,
-        });
-        row.clients.extend(finding.client.as_deref());
-        row.features
-            .extend(finding.features.iter().map(String::as_str));
-        row.first = row.first.min(finding.first_seen);
-        row.last = row.last.max(finding.last_seen);
-        row.packets += finding.counts.packets;
-        row.bytes += finding.counts.bytes;
-        row.confidence = row.confidence.max(confidence);
+        let possible: Vec<&Finding> = self.findings.iter().filter(|it| it.is_possible()).collect();
+        if !possible.is_empty() {
+            write_possible(&possible, out)?;
+        }
+        writeln!(out, "\n{}", totals(summary))
     }
-    users
 }
 
-fn user_table(users: &BTreeMap<UserKey<'_>, UserRow<'_>>) -> Table {
+fn print(table: &comfy_table::Table, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", table.trim_fmt())
+}
+
+fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
     let mut table = plain_table(&[
         "host",
         "messenger",
         "account",
         "used for",
-        "first seen",
-        "last seen",
-        "packets",
+        "seen",
         "bytes",
-        "confidence",
+        "how sure",
     ]);
-    let day = only_day(users.values());
-    for ((host, service, accounts), row) in users {
-        let account = if accounts.is_empty() {
-            "-".to_owned()
-        } else {
-            clean(&accounts.join(", ")).into_owned()
-        };
+    for user in users {
+        let all = &user.all;
         table.add_row([
-            host.to_string(),
-            title(service).into(),
-            account,
-            used_for(&row.features),
-            time(row.first, day.is_some()),
-            time(row.last, day.is_some()),
-            row.packets.to_string(),
-            row.bytes.to_string(),
-            row.confidence.to_string(),
+            user.host.to_string(),
+            title(&user.service).to_owned(),
+            names(&all.accounts),
+            used_for(&all.features),
+            span(all.first_seen, all.last_seen, same_day),
+            all.counts.bytes.to_string(),
+            all.confidence.to_string(),
         ]);
     }
-    for number in [6, 7] {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    // A line a user: only what would push the rest off the screen is wrapped.
-    for (number, most) in [(2, MAX_ACCOUNTS), (3, MAX_FEATURES)] {
-        if let Some(column) = table.column_mut(number) {
-            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(most)));
-        }
-    }
+    whole(&mut table, &[0, 1, 4, 5, 6]);
+    right(&mut table, &[5]);
     table
+}
+
+/// Each risk with the users it concerns, the worst first.
+fn write_risks(findings: &[Finding], risks: &[Risk], out: &mut dyn Write) -> io::Result<()> {
+    let mut sorted: Vec<&Risk> = risks.iter().collect();
+    sorted.sort_by_key(|risk| std::cmp::Reverse(risk.severity));
+    let records: Vec<RiskRecord<'_>> = findings
+        .iter()
+        .filter(|finding| finding.is_detection())
+        .flat_map(|finding| RiskRecord::of(finding, risks))
+        .collect();
+    let mut table = plain_table(&["risk", "what, whose and where", "times"]);
+    let mut any = false;
+    for risk in sorted {
+        let mine: Vec<&RiskRecord<'_>> = records.iter().filter(|it| it.risk == risk.id).collect();
+        if mine.is_empty() {
+            continue;
+        }
+        any = true;
+        let mut exposed: BTreeMap<String, (u64, BTreeSet<String>)> = BTreeMap::new();
+        for record in &mine {
+            let service = record.service.map_or("-", short_title);
+            let who = match record.accounts.is_empty() {
+                true => format!("{} ({service})", record.src_ip),
+                false => format!("{} {} ({service})", record.src_ip, names(record.accounts)),
+            };
+            let (count, places) = exposed.entry(who).or_default();
+            *count += record.count;
+            let details = record.evidence.iter().filter_map(|it| it.detail.as_deref());
+            places.extend(details.map(|detail| clean(detail).into_owned()));
+            if places.is_empty()
+                && let Some(first) = record.evidence.first()
+            {
+                places.insert(format!("flow {}, packet {}", record.flow_id, first.packet));
+            }
+        }
+        let times: u64 = mine.iter().map(|record| record.count).sum();
+        table.add_row([
+            risk.severity.to_string(),
+            risk.title.clone(),
+            times.to_string(),
+        ]);
+        for (who, (count, places)) in exposed.iter().take(MAX_EXPOSED) {
+            let mut shown: Vec<&str> = places.iter().take(3).map(String::as_str).collect();
+            if places.len() > shown.len() {
+                shown.push("...");
+            }
+            let line = format!("  {who}: {}", shown.join("; "));
+            table.add_row([String::new(), line, count.to_string()]);
+        }
+        if let more @ 1.. = exposed.len().saturating_sub(MAX_EXPOSED) {
+            table.add_row([String::new(), format!("  and {more} more"), String::new()]);
+        }
+        table.add_row([String::new(), format!("  > {}", risk.advice), String::new()]);
+    }
+    if !any {
+        return Ok(());
+    }
+    writeln!(out)?;
+    whole(&mut table, &[0, 2]);
+    right(&mut table, &[2]);
+    print(&table, out)
+}
+
+fn flow_table(findings: &[&Finding]) -> comfy_table::Table {
+    let mut table = plain_table(&[
+        "flow",
+        "from",
+        "to",
+        "what",
+        "account",
+        "bytes",
+        "led to by",
+    ]);
+    for finding in findings {
+        let tuple = &finding.tuple;
+        let what = [finding.app_proto, finding.role]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ");
+        table.add_row([
+            finding.flow_id.to_string(),
+            tuple.client.to_string(),
+            format!("{} {}", tuple.server, tuple.transport.name().to_lowercase()),
+            what,
+            names(&finding.accounts),
+            finding.counts.bytes.to_string(),
+            finding
+                .learned_from
+                .map_or_else(|| "-".to_owned(), |teacher| format!("flow {teacher}")),
+        ]);
+    }
+    whole(&mut table, &[0, 1, 2, 5, 6]);
+    right(&mut table, &[0, 5]);
+    table
+}
+
+/// `03:04:05.000006  flow 3  alice77 -> bob42  message  length 12`
+fn event_line(occurrence: &Occurrence) -> String {
+    let activity = &occurrence.activity;
+    let name = |party: &Option<Party>| match party {
+        Some(Party::Account(name)) => clean(name).into_owned(),
+        Some(Party::Own) => occurrence.tuple.client.ip.to_string(),
+        Some(Party::Other) | None => "-".to_owned(),
+    };
+    let who = match (&activity.from, &activity.to) {
+        (None, None) => "-".to_owned(),
+        (from, None) => name(from),
+        (from, to) => format!("{} -> {}", name(from), name(to)),
+    };
+    let details: Vec<String> = activity
+        .details
+        .iter()
+        .map(|(key, fact)| match fact {
+            Fact::Word(word) => format!("{key} {word}"),
+            Fact::Text(text) => format!("{key} {}", clean(text)),
+            Fact::Number(number) => format!("{key} {number}"),
+        })
+        .collect();
+    let line = format!(
+        "{}  flow {}  packet {}  {who}  {}  {}",
+        time(occurrence.timestamp, true),
+        occurrence.flow_id,
+        occurrence.packet,
+        activity.what,
+        details.join(", ")
+    );
+    line.trim_end().to_owned()
+}
+
+fn names(names: &BTreeSet<String>) -> String {
+    if names.is_empty() {
+        return "-".to_owned();
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    clean(&names.join(", ")).into_owned()
+}
+
+fn span(first: Timestamp, last: Timestamp, same_day: bool) -> String {
+    format!("{}-{}", time(first, same_day), time(last, same_day))
 }
 
 fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> {
@@ -216,11 +349,12 @@ pub fn totals(summary: &Summary) -> String {
     parts.join("; ")
 }
 
-fn plain_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
+fn plain_table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
         .set_header(header.iter().map(|name| name.to_uppercase()));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -228,13 +362,33 @@ fn plain_table(header: &[&str]) -> Table {
     table
 }
 
+/// These columns are not wrapped.
+fn whole(table: &mut comfy_table::Table, columns: &[usize]) {
+    let widths = table.column_max_content_widths();
+    for number in columns {
+        if let (Some(column), Some(width)) = (table.column_mut(*number), widths.get(*number)) {
+            column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(
+                width.saturating_add(2),
+            )));
+        }
+    }
+}
+
+fn right(table: &mut comfy_table::Table, columns: &[usize]) {
+    for number in columns {
+        if let Some(column) = table.column_mut(*number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
 /// What every session has goes without saying, unless there is nothing else.
 const ROUTINE: [&str; 3] = [feature::SIGN_ON, feature::PRESENCE, feature::CONTACT_LIST];
 
-fn used_for(features: &BTreeSet<&str>) -> String {
+fn used_for(features: &BTreeSet<String>) -> String {
     let telling: Vec<&str> = features
         .iter()
-        .copied()
+        .map(String::as_str)
         .filter(|feature| !ROUTINE.contains(feature))
         .collect();
     match (telling.is_empty(), features.is_empty()) {
@@ -246,7 +400,11 @@ fn used_for(features: &BTreeSet<&str>) -> String {
 
 /// How people write the messenger's name.
 fn title(service: &Service) -> &str {
-    match service.id() {
+    short_title(service.id())
+}
+
+fn short_title(id: &str) -> &str {
+    match id {
         "aim" => "AIM",
         "icq" => "ICQ",
         "oscar" => "AIM or ICQ",
@@ -268,12 +426,14 @@ fn time(time: Timestamp, same_day: bool) -> String {
 }
 
 /// The day on which everything happened, if it was one.
-fn only_day<'a>(rows: impl Iterator<Item = &'a UserRow<'a>>) -> Option<String> {
-    let mut days: Vec<String> = rows
-        .flat_map(|row| [row.first, row.last])
+fn only_day(users: &[User]) -> Option<String> {
+    let days: BTreeSet<String> = users
+        .iter()
+        .flat_map(|user| [user.all.first_seen, user.all.last_seen])
         .map(|time| time.to_string().chars().take(10).collect())
         .collect();
-    days.dedup();
-    let day = days.pop();
-    day.filter(|_| days.is_empty())
+    match days.len() {
+        1 => days.into_iter().next(),
+        _ => None,
+    }
 }

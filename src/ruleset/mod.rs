@@ -28,12 +28,24 @@
 //! source = "site"
 //! note = "..."                     # optional
 //! ```
+//!
+//! `risks.toml` beside them says of each risk that a flow can show how bad it is and what to do:
+//!
+//! ```toml
+//! [[risk]]
+//! id = "cleartext-messages"        # one of those that are looked for; each must be described
+//! title = "Messages crossed in clear text"
+//! severity = "medium"              # info, low, medium, high, critical
+//! about = "What it means."
+//! advice = "What to do about it."
+//! ```
 
 mod error;
 mod fact;
 mod feature;
 mod index;
 mod parse;
+mod risks;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -44,9 +56,11 @@ pub use fact::{
 };
 pub use feature::Feature;
 
-use crate::model::{Service, Transport};
+use crate::model::{Risk, Service, Transport};
 use error::SourceFile;
 use std::path::{Path, PathBuf};
+
+const BUILTIN_RISKS: &str = include_str!("../../rules/risks.toml");
 
 const BUILTIN: [(&str, &str); 4] = [
     ("rules/aim.toml", include_str!("../../rules/aim.toml")),
@@ -60,6 +74,7 @@ const BUILTIN: [(&str, &str); 4] = [
 pub struct RuleSet {
     messengers: Vec<Messenger>,
     index: index::Index,
+    risks: Vec<Risk>,
 }
 
 /// A messenger that usually listens on the port asked about.
@@ -142,11 +157,29 @@ impl RuleSet {
     }
 
     fn from_texts(files: impl IntoIterator<Item = SourceFile>) -> Result<Self, RulesError> {
+        let is_risks = |file: &SourceFile| {
+            Path::new(&*file.name)
+                .file_name()
+                .is_some_and(|name| name == risks::FILE)
+        };
+        let (described, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_risks);
+        // A folder without that file has its messengers judged as usual.
+        let described = described.into_iter().next_back().unwrap_or(SourceFile {
+            name: "rules/risks.toml".into(),
+            text: BUILTIN_RISKS.into(),
+        });
+        let risks = risks::parse(&described).map_err(RulesError::Invalid)?;
         let messengers = validate::messengers(files).map_err(RulesError::Invalid)?;
         Ok(Self {
             index: index::Index::new(&messengers),
             messengers,
+            risks,
         })
+    }
+
+    /// What is to be said of the risks that flows show.
+    pub fn risks(&self) -> &[Risk] {
+        &self.risks
     }
 
     /// All messengers, in the order of their files.

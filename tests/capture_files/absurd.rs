@@ -6,7 +6,7 @@ use super::{Outcome, drain, read};
 use imwarden::capture::{CaptureError, FrameSource, open, open_reader};
 use imwarden::model::{Finding, Summary};
 use imwarden::pipeline::{self, Settings};
-use imwarden::report;
+use imwarden::report::{self, Csv, Eve, Json, Ndjson, Report, Table, Zeek};
 use imwarden::ruleset::RuleSet;
 use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::sync::OnceLock;
@@ -84,7 +84,7 @@ fn analyse(source: Result<Box<dyn FrameSource>, CaptureError>) -> Analysis {
         Settings::default(),
         &never,
         &mut |_| {},
-        &mut |finding| findings.push(finding),
+        &mut |finding: Finding| findings.push(finding),
     );
     let analysis = Analysis {
         findings,
@@ -92,8 +92,20 @@ fn analyse(source: Result<Box<dyn FrameSource>, CaptureError>) -> Analysis {
         error: analysis.error,
     };
     let mut out = Vec::new();
-    report::write_table(&analysis.findings, &analysis.summary, &mut out).unwrap();
-    report::write_json(&analysis.findings, &analysis.summary, &mut out).unwrap();
+    let reports: [Box<dyn Report>; 6] = [
+        Box::new(Table::new(rules.risks(), report::Detail::Events)),
+        Box::new(Ndjson::new(rules.risks())),
+        Box::new(Json::new(rules.risks())),
+        Box::new(Csv::default()),
+        Box::new(Eve::new(rules.risks())),
+        Box::new(Zeek::default()),
+    ];
+    for mut report in reports {
+        for finding in analysis.findings.clone() {
+            report.finding(finding, &mut out).unwrap();
+        }
+        report.finish(&analysis.summary, &mut out).unwrap();
+    }
     assert!(!out.is_empty());
     analysis
 }

@@ -189,7 +189,7 @@ impl UdpDissector {
                 target: Target::Address(address.into(), Some(port)),
                 format: Format::messenger(Service::ICQ, "icq-direct", "peer"),
                 opener: Some(self.uin.unwrap_or(uin).to_string()),
-                with: None,
+                with: Some(uin.to_string()),
                 token: None,
             });
         }

@@ -1,0 +1,227 @@
+//! Whose flows they are: flows of one sign-on are a session, sessions of one host and account are a user.
+
+use crate::model::{Confidence, Counts, Finding, Service, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// What is gathered of several flows.
+#[derive(Clone, Debug)]
+pub struct Together {
+    /// Accounts of the client's user.
+    pub accounts: BTreeSet<String>,
+    /// Whom they talked to.
+    pub contacts: BTreeSet<String>,
+    /// Client programs.
+    pub clients: BTreeSet<String>,
+    /// What it was used for.
+    pub features: BTreeSet<String>,
+    /// What it exposed, and how often.
+    pub risks: BTreeMap<&'static str, u64>,
+    /// The flows, in order.
+    pub flows: BTreeSet<u64>,
+    /// First packet.
+    pub first_seen: Timestamp,
+    /// Last packet.
+    pub last_seen: Timestamp,
+    /// Packets and bytes.
+    pub counts: Counts,
+    /// How sure, at best.
+    pub confidence: Confidence,
+}
+
+impl Together {
+    fn of(finding: &Finding, confidence: Confidence) -> Self {
+        let mut together = Self {
+            accounts: BTreeSet::new(),
+            contacts: BTreeSet::new(),
+            clients: BTreeSet::new(),
+            features: BTreeSet::new(),
+            risks: BTreeMap::new(),
+            flows: BTreeSet::new(),
+            first_seen: finding.first_seen,
+            last_seen: finding.last_seen,
+            counts: Counts::default(),
+            confidence,
+        };
+        together.add(finding, confidence);
+        together
+    }
+
+    fn add(&mut self, finding: &Finding, confidence: Confidence) {
+        self.accounts.extend(finding.accounts.iter().cloned());
+        self.contacts.extend(finding.peers.iter().cloned());
+        self.clients.extend(finding.client.clone());
+        self.features.extend(finding.features.iter().cloned());
+        for (risk, exposure) in &finding.risks {
+            *self.risks.entry(risk).or_default() += exposure.count;
+        }
+        self.flows.insert(finding.flow_id);
+        self.first_seen = self.first_seen.min(finding.first_seen);
+        self.last_seen = self.last_seen.max(finding.last_seen);
+        self.counts.packets += finding.counts.packets;
+        self.counts.bytes += finding.counts.bytes;
+        self.confidence = self.confidence.max(confidence);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.accounts.extend(other.accounts);
+        self.contacts.extend(other.contacts);
+        self.clients.extend(other.clients);
+        self.features.extend(other.features);
+        for (risk, count) in other.risks {
+            *self.risks.entry(risk).or_default() += count;
+        }
+        self.flows.extend(other.flows);
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        self.counts.packets += other.counts.packets;
+        self.counts.bytes += other.counts.bytes;
+        self.confidence = self.confidence.max(other.confidence);
+    }
+}
+
+/// Flows of one sign-on: the one that began it, and those that it led to.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The flow that began it.
+    pub id: u64,
+    /// The client's host.
+    pub host: IpAddr,
+    /// The messenger.
+    pub service: Service,
+    /// What its flows say.
+    pub all: Together,
+}
+
+/// What one account did from one host with one messenger.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The host.
+    pub host: IpAddr,
+    /// The messenger.
+    pub service: Service,
+    /// What the sessions say.
+    pub all: Together,
+    /// The sessions.
+    pub sessions: BTreeSet<u64>,
+}
+
+/// Gathers findings in any order of their flows.
+#[derive(Debug, Default)]
+pub struct People {
+    /// By the flow that began them.
+    sessions: BTreeMap<u64, Session>,
+    /// The session of each flow.
+    belongs: BTreeMap<u64, u64>,
+    /// Flows whose teacher has not been heard of yet: a long flow is handed out behind those it announced.
+    orphans: BTreeMap<u64, Vec<u64>>,
+}
+
+impl People {
+    /// Takes a finding; only detections count.
+    pub fn add(&mut self, finding: &Finding) {
+        let (Some(service), Some(confidence), true) =
+            (&finding.service, finding.confidence, finding.is_detection())
+        else {
+            return;
+        };
+        let host = finding.tuple.client.ip;
+        let fits = |session: &Session| {
+            session.host == host
+                && (session.service == *service
+                    || session.service.is_oscar_family() && service.is_oscar_family())
+        };
+        let teacher = finding.learned_from;
+        let known = teacher
+            .and_then(|teacher| self.belongs.get(&teacher))
+            .filter(|id| self.sessions.get(id).is_some_and(fits))
+            .copied();
+        let id = known.unwrap_or(finding.flow_id);
+        if let (None, Some(teacher)) = (known, teacher) {
+            self.orphans.entry(teacher).or_default().push(id);
+        }
+        self.belongs.insert(finding.flow_id, id);
+        match self.sessions.get_mut(&id) {
+            Some(session) => session.all.add(finding, confidence),
+            None => {
+                self.sessions.insert(
+                    id,
+                    Session {
+                        id,
+                        host,
+                        service: service.clone(),
+                        all: Together::of(finding, confidence),
+                    },
+                );
+            }
+        }
+        for orphan in self.orphans.remove(&finding.flow_id).unwrap_or_default() {
+            self.adopt(orphan, id);
+        }
+    }
+
+    /// A session turns out to be a part of another.
+    fn adopt(&mut self, orphan: u64, id: u64) {
+        let same = match (self.sessions.get(&orphan), self.sessions.get(&id)) {
+            (Some(orphan), Some(session)) => {
+                orphan.host == session.host
+                    && (orphan.service == session.service
+                        || orphan.service.is_oscar_family() && session.service.is_oscar_family())
+            }
+            _ => false,
+        };
+        if !same || orphan == id {
+            return;
+        }
+        if let Some(part) = self.sessions.remove(&orphan) {
+            for flow in &part.all.flows {
+                self.belongs.insert(*flow, id);
+            }
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.all.merge(part.all);
+            }
+        }
+    }
+
+    /// Sessions in the order of their first flows, and users by host, messenger and account.
+    pub fn finish(self) -> (Vec<Session>, Vec<User>) {
+        let sessions: Vec<Session> = self.sessions.into_values().collect();
+        // What a host and messenger are used by: a session that names nobody (a file, a second connection) is the
+        // only user's, if there is just one.
+        let mut known: BTreeMap<(IpAddr, &Service), BTreeSet<&BTreeSet<String>>> = BTreeMap::new();
+        for session in sessions.iter().filter(|it| !it.all.accounts.is_empty()) {
+            known
+                .entry((session.host, &session.service))
+                .or_default()
+                .insert(&session.all.accounts);
+        }
+        let mut users: BTreeMap<(IpAddr, &Service, BTreeSet<String>), User> = BTreeMap::new();
+        for session in &sessions {
+            let mut accounts = session.all.accounts.clone();
+            if accounts.is_empty()
+                && let Some(all) = known.get(&(session.host, &session.service))
+                && let (Some(only), 1) = (all.first(), all.len())
+            {
+                accounts = (*only).clone();
+            }
+            let key = (session.host, &session.service, accounts);
+            match users.get_mut(&key) {
+                Some(user) => {
+                    user.all.merge(session.all.clone());
+                    user.sessions.insert(session.id);
+                }
+                None => {
+                    let user = User {
+                        host: session.host,
+                        service: session.service.clone(),
+                        all: session.all.clone(),
+                        sessions: [session.id].into(),
+                    };
+                    users.insert(key, user);
+                }
+            }
+        }
+        let users = users.into_values().collect();
+        (sessions, users)
+    }
+}
