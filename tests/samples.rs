@@ -34,6 +34,8 @@ struct Flow {
     peers: Vec<String>,
     client_software: Option<String>,
     features: Vec<String>,
+    #[serde(default)]
+    risks: Vec<String>,
 }
 
 fn folder() -> PathBuf {
@@ -157,6 +159,10 @@ fn differences(truth: &Flow, record: &Value) -> Vec<String> {
         .filter(|feature| !features.contains(feature))
     {
         found.push(format!("feature {feature} is missing in {features:?}"));
+    }
+    let risks = texts(&record["risks"]);
+    for risk in truth.risks.iter().filter(|risk| !risks.contains(risk)) {
+        found.push(format!("risk {risk} is missing in {risks:?}"));
     }
     let confidence = record["confidence"].as_str().unwrap();
     if rank(confidence) < rank(&truth.confidence) {

@@ -9,10 +9,13 @@ use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
     Activity, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Occurrence,
-    Packet, Party, Service, Target, Transport, what,
+    Packet, Party, Service, Target, Token, Transport, what,
 };
 use crate::ruleset::RuleSet;
 use std::collections::VecDeque;
+
+/// Tokens of a flow that are looked up once more at its end.
+const MAX_SHOWN: usize = 4;
 
 /// Turns flows into findings.
 pub struct Engine<'r> {
@@ -176,11 +179,9 @@ impl<'r> Engine<'r> {
                     }
                 }
                 Event::Shows(token) => {
-                    let given = self.learned.given_out(token, info.last_seen);
-                    if let Some(expectation) =
-                        given.filter(|expectation| expectation.from_flow != info.id)
-                    {
-                        state.facts().announced(expectation, true, info.packet);
+                    let facts = state.facts();
+                    if !self.proves(info, facts, token) && facts.shown.len() < MAX_SHOWN {
+                        facts.shown.push(token);
                     }
                 }
                 Event::PartOf(session) => {
@@ -224,6 +225,25 @@ impl<'r> Engine<'r> {
         if let Some((service, evidence)) = self.port_hint(transport, server.port) {
             let packet = info.first_packet;
             state.facts().port = Some((service, Evidence { packet, ..evidence }));
+        }
+    }
+
+    /// Whether the flow shows what another gave out; then it is the one that was announced.
+    fn proves(&self, info: &FlowInfo, facts: &mut Facts, token: Token) -> bool {
+        let given = self.learned.given_out(token, info.last_seen);
+        let given = given.filter(|expectation| expectation.from_flow != info.id);
+        if let Some(expectation) = given {
+            facts.announced(expectation, true, info.packet);
+        }
+        given.is_some()
+    }
+
+    /// What was shown before it was given out, as far as the capture tells: packets cross.
+    fn prove_late(&self, info: &FlowInfo, state: &mut FlowState) {
+        if let Some(facts) = state.facts.as_deref_mut() {
+            for token in std::mem::take(&mut facts.shown) {
+                self.proves(info, facts, token);
+            }
         }
     }
 
@@ -458,6 +478,7 @@ impl FlowHandler for Engine<'_> {
         self.take_events(info, &mut state, Direction::ToServer);
         // A poll says nothing else, and its session may be known by now.
         self.share_session(info, &mut state);
+        self.prove_late(info, &mut state);
         self.name_user(info, &mut state);
         self.name_port(info, &mut state);
         self.name_server(info, &mut state);

@@ -5,7 +5,8 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, Finding, FiveTuple,
-    Format, Service, ServiceHint, SessionKey, Sighting, Timestamp, Unit, feature, risk, what,
+    Format, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature, risk,
+    what,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -59,6 +60,8 @@ pub struct Facts {
     pub through: Option<IpAddr>,
     /// Another flow announced this one.
     announced: Option<Announced>,
+    /// What this flow showed that nobody had given out by then.
+    pub shown: Vec<Token>,
     learned_from: Option<u64>,
     /// The session that this flow carries a part of; of several, the first.
     pub session: Option<SessionKey>,

@@ -161,7 +161,7 @@ fn on_443() -> Scenario {
         )
         .answer(0x10, 5, &reply)
         .sign_off()
-        .is(Truth::confirmed("aim", "oscar", "service"));
+        .is(Truth::confirmed("aim", "oscar", "service").account("carol9"));
     Scenario {
         name: "aim-port-443",
         about: "AIM in clear on port 443: authoriser, basic service, and a third server for buddy icons.",

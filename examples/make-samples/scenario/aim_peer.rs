@@ -94,7 +94,10 @@ pub fn file_between(
             file,
             &content,
         )
-        .is(Truth::confirmed(service, "oft", "peer").uses(&["file-transfer"])),
+        .is(Truth::confirmed(service, "oft", "peer")
+            .account(receiver.1)
+            .peer(sender.1)
+            .uses(&["file-transfer"])),
     ]
 }
 

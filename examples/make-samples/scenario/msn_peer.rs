@@ -82,6 +82,7 @@ pub fn file_between(sender: &str, receiver: &str, start_ms: u64, file: (&str, us
         .client("BYE 16777989\r\n")
         .is(Truth::confirmed("msn", "msnftp", "peer")
             .account(BOB.passport)
+            .peer(ALICE.passport)
             .uses(&["file-transfer"]));
     vec![talk, transfer]
 }
@@ -304,7 +305,10 @@ fn direct() -> Scenario {
         .server(handshake(904))
         .client(data)
         .server(framed(&received.bytes()))
-        .is(Truth::confirmed("msn", "msn-p2p", "peer").uses(&["direct-connection"]));
+        .is(Truth::confirmed("msn", "msn-p2p", "peer")
+            .account(ALICE.passport)
+            .peer(BOB.passport)
+            .uses(&["direct-connection"]));
     Scenario {
         name: "msn-p2p-direct",
         about: "alice@example.com sends bob@example.org a picture the newer way: MSNSLP on the switchboard, then a direct \

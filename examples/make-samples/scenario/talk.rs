@@ -67,6 +67,9 @@ pub struct Truth {
     pub client_software: Option<&'static str>,
     /// Features that must be reported; more may be.
     pub features: Vec<&'static str>,
+    /// Risks that must be reported; more may be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub risks: Vec<&'static str>,
 }
 
 impl Truth {
@@ -111,6 +114,12 @@ impl Truth {
     /// What the flow is used for.
     pub fn uses(mut self, features: &[&'static str]) -> Self {
         self.features.extend(features);
+        self
+    }
+
+    /// What the flow exposes.
+    pub fn exposes(mut self, risks: &[&'static str]) -> Self {
+        self.risks.extend(risks);
         self
     }
 }
