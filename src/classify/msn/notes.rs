@@ -16,7 +16,7 @@ pub(super) struct Notes {
     methods: Vec<&'static str>,
     clients: Vec<String>,
     peers: Vec<String>,
-    redirects: Vec<(Target, Format)>,
+    redirects: Vec<(Target, Format, Option<Token>)>,
     own: Option<String>,
 }
 
@@ -111,12 +111,12 @@ impl Notes {
         if let Target::Address(_, Some(0)) | Target::Host(_, Some(0)) = target {
             return;
         }
-        let seen = (target, format);
+        let seen = (target, format, token);
         if self.redirects.len() >= MAX_REDIRECTS || self.redirects.contains(&seen) {
             return;
         }
         self.redirects.push(seen.clone());
-        let (target, format) = seen;
+        let (target, format, token) = seen;
         let peer = self.peers.last().cloned();
         let opener = by_peer.then(|| peer.clone().unwrap_or_default());
         let with = peer.filter(|_| between_users && !by_peer);

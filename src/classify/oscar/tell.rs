@@ -23,7 +23,7 @@ pub struct Told {
     features: BTreeSet<&'static str>,
     methods: BTreeSet<&'static str>,
     hints: Vec<(Service, ServiceHint)>,
-    redirects: Vec<(Target, &'static str)>,
+    redirects: Vec<(Target, &'static str, Option<Token>)>,
     client: bool,
     /// The direction that the client sends.
     side: Option<Direction>,
@@ -150,7 +150,8 @@ impl<'a> Teller<'a> {
         (opener, with): (Option<String>, Option<String>),
         token: Option<Token>,
     ) {
-        let key = (target, format.app_proto);
+        // Each service of one host is asked for by a cookie of its own.
+        let key = (target, format.app_proto, token);
         if self.told.redirects.len() < MAX_REDIRECTS && !self.told.redirects.contains(&key) {
             self.told.redirects.push(key.clone());
             self.out.push(Event::Redirect {

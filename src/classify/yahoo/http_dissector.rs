@@ -2,7 +2,7 @@
 
 use super::http::{Kind, counted_packets, is_capacity_answer, parameter};
 use super::session::{self, Session, account, relay_token};
-use super::stream::Stream;
+use super::stream::{Packet, Stream};
 use crate::classify::Events;
 use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead};
 use crate::classify::file::{File, Passing};
@@ -11,8 +11,12 @@ use crate::model::{
     risk, what,
 };
 
+use memchr::memmem;
+
 /// Where the pager answers that the capacity host sends the client to.
 const PAGER_PORT: u16 = 5050;
+/// What comes before an uploaded file: names and a few words.
+const MAX_UPLOAD_HEAD: usize = 4096;
 /// An answer to the capacity question is two short lines.
 const MAX_ANSWER: usize = 1024;
 
@@ -24,8 +28,10 @@ enum Body {
     Opaque,
     /// Too few bytes yet to tell.
     Unknown(Vec<u8>),
-    /// Packets; `once`: one packet, then a file.
-    Packets { stream: Stream, once: bool },
+    /// Packets.
+    Packets(Stream),
+    /// A packet that says whose file follows it, as far as it has come.
+    Upload(Vec<u8>),
     /// The file.
     File(Box<(File, Passing)>),
     /// An answer to the capacity question.
@@ -116,6 +122,21 @@ fn session_id(id: [u8; 4]) -> Option<SessionId> {
         .flatten()
 }
 
+/// Takes a packet in. Packets are whole in their bodies, but not every one says whose it is.
+fn take(
+    packet: &Packet,
+    (direction, client): (Direction, Direction),
+    session: &mut Session,
+    out: &mut Events,
+) {
+    let before = out.count();
+    session.packet(direction, packet, out);
+    if let Some(id) = session_id(packet.header.session) {
+        let key = out.sessions().key(&id, client);
+        out.session_told(&key, before);
+    }
+}
+
 fn read(
     body: &mut Body,
     (direction, client): (Direction, Direction),
@@ -135,13 +156,7 @@ fn read(
             Direction::ToClient => counted_packets(&held),
         };
         let (next, first) = match packets {
-            Some(first) if first.starts_with(b"YMSG") => (
-                Body::Packets {
-                    stream: Stream::default(),
-                    once: false,
-                },
-                first,
-            ),
+            Some(first) if first.starts_with(b"YMSG") => (Body::Packets(Stream::default()), first),
             _ if direction == Direction::ToClient && held.starts_with(b"COLO_") => {
                 (Body::Capacity(Vec::new()), &held[..])
             }
@@ -157,31 +172,46 @@ fn read(
         return;
     }
     match body {
-        Body::Packets { stream, once } => {
+        Body::Packets(stream) => {
             let mut bytes = bytes;
             while let Some((packet, rest)) = stream.next(bytes) {
-                let before = out.count();
-                session.packet(direction, &packet, out);
-                // Packets are whole in their bodies, but not every one says whose it is.
-                if let Some(id) = session_id(packet.header.session) {
-                    let key = out.sessions().key(&id, client);
-                    out.session_told(&key, before);
-                }
-                if *once {
-                    // The packet's length ends with key 29, which opens the file.
-                    let file = session::file(&packet);
-                    *body = match file.size {
-                        Some(size) => Body::File(Box::new((file, Passing::new(size)))),
-                        None => Body::Opaque,
-                    };
-                    return read(body, (direction, client), rest, session, out);
-                }
+                take(&packet, (direction, client), session, out);
                 bytes = rest;
             }
         }
         Body::Capacity(text) => {
             let room = MAX_ANSWER.saturating_sub(text.len());
             text.extend(bytes.iter().take(room));
+        }
+        Body::Upload(head) => {
+            let before = head.len();
+            head.extend(
+                bytes
+                    .iter()
+                    .take(MAX_UPLOAD_HEAD - before.min(MAX_UPLOAD_HEAD)),
+            );
+            // Key 29 opens the file. Clients count its separator wrongly, so the packet's length does not tell.
+            let Some(at) = memmem::find(head, b"\xC0\x8029\xC0\x80") else {
+                if head.len() >= MAX_UPLOAD_HEAD {
+                    *body = Body::Opaque;
+                }
+                return;
+            };
+            let end = at + 6;
+            let mut stream = Stream::default();
+            let fed = stream.next(head.get(..end).unwrap_or(head));
+            let packet = fed
+                .map(|(packet, _)| packet)
+                .or_else(|| stream.gap(u64::MAX));
+            *body = Body::Opaque;
+            let Some(packet) = packet else { return };
+            take(&packet, (direction, client), session, out);
+            let file = session::file(&packet);
+            if let Some(size) = file.size {
+                *body = Body::File(Box::new((file, Passing::new(size))));
+                let rest = bytes.get(end.saturating_sub(before)..).unwrap_or_default();
+                read(body, (direction, client), rest, session, out);
+            }
         }
         Body::File(sent) => {
             let (file, passing) = sent.as_mut();
@@ -244,7 +274,8 @@ impl Body {
         match self {
             Self::Opaque => 0,
             Self::Unknown(bytes) | Self::Capacity(bytes) => bytes.capacity(),
-            Self::Packets { stream, .. } => stream.memory(),
+            Self::Packets(stream) => stream.memory(),
+            Self::Upload(bytes) => bytes.capacity(),
             Self::File(_) => size_of::<(File, Passing)>(),
         }
     }
@@ -262,10 +293,7 @@ impl HttpDissector for YahooHttpDissector {
             self.session = Session::http(kind.role());
         }
         self.request = match kind {
-            Some(Kind::Upload) => Body::Packets {
-                stream: Stream::default(),
-                once: true,
-            },
+            Some(Kind::Upload) => Body::Upload(Vec::new()),
             _ if head.method == "POST" => Body::Unknown(Vec::new()),
             _ => Body::Opaque,
         };
