@@ -240,3 +240,80 @@ fn the_maker_makes_the_same_bytes_again() {
         );
     }
 }
+
+/// Everything that the program tells of a capture.
+fn records(capture: &Path) -> Vec<Value> {
+    let run = Command::cargo_bin("imwarden")
+        .unwrap()
+        .args(["analyze", "--all", "--format", "ndjson"])
+        .arg(capture)
+        .assert()
+        .success();
+    String::from_utf8(run.get_output().stdout.clone())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn every_risk_is_raised_by_a_sample_and_none_by_a_bait() {
+    let mut raised = std::collections::BTreeSet::new();
+    for capture in captures() {
+        let name = capture.file_name().unwrap().to_string_lossy().into_owned();
+        let bait = name.starts_with("bait");
+        for record in records(&capture) {
+            match record["event_type"].as_str().unwrap() {
+                "risk" => {
+                    assert!(!bait, "{name}: {record}");
+                    let evidence = record["evidence"].as_array().unwrap();
+                    assert!(
+                        !evidence.is_empty() && evidence.iter().all(|it| it["packet"] != 0),
+                        "{name}: {record}"
+                    );
+                    assert!(record["advice"].as_str().unwrap().len() > 20);
+                    raised.insert(record["risk"].as_str().unwrap().to_owned());
+                }
+                "event" | "session" | "user" => assert!(!bait, "{name}: {record}"),
+                _ => {}
+            }
+        }
+    }
+    let known: std::collections::BTreeSet<String> = imwarden::model::risk::ALL
+        .iter()
+        .map(|id| (*id).to_owned())
+        .collect();
+    let missing: Vec<&String> = known.difference(&raised).collect();
+    assert!(missing.is_empty(), "no sample shows {missing:?}");
+}
+
+#[test]
+fn every_record_is_of_its_schema() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/imwarden-1.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut seen = BTreeMap::new();
+    for capture in captures() {
+        for record in records(&capture) {
+            let wrong: Vec<String> = validator
+                .iter_errors(&record)
+                .map(|error| format!("{}: {error}", error.instance_path))
+                .collect();
+            assert!(wrong.is_empty(), "{record}\n{}", wrong.join("\n"));
+            let kind = record["event_type"].as_str().unwrap().to_owned();
+            *seen.entry(kind).or_insert(0) += 1;
+        }
+    }
+    let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
+    assert_eq!(
+        kinds,
+        ["event", "flow", "risk", "session", "summary", "user"]
+    );
+    // It would notice: a record with a field too many, and one with a wrong word.
+    for broken in [
+        r#"{"schema":"imwarden/1","event_type":"flow"}"#,
+        r#"{"schema":"imwarden/1","event_type":"shrug"}"#,
+    ] {
+        assert!(!validator.is_valid(&serde_json::from_str(broken).unwrap()));
+    }
+}

@@ -9,7 +9,7 @@ use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
     Activity, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Occurrence,
-    Packet, Party, Service, Target, Token, Transport, what,
+    Packet, Party, Service, Target, Token, Transport, risk, what,
 };
 use crate::ruleset::RuleSet;
 use std::collections::VecDeque;
@@ -158,7 +158,7 @@ impl<'r> Engine<'r> {
                         &name,
                         &addresses,
                         service.as_ref(),
-                        (info.id, info.packet),
+                        (info.tuple.client.ip, info.id, info.packet),
                         info.last_seen,
                     );
                 }
@@ -317,6 +317,38 @@ impl<'r> Engine<'r> {
             state
                 .facts()
                 .resolved_host(service, name, names.from_flow, names.packet);
+        }
+    }
+
+    /// A messenger's server that no name led to, though its client asks DNS before it connects: the server of a
+    /// revival service, of one's own, or of malware. What another flow announced is as good or bad as that one.
+    fn judge_server(&self, info: &FlowInfo, state: &mut FlowState) {
+        let Some(facts) = state.facts.as_deref_mut() else {
+            return;
+        };
+        let tuple = facts.tuple(info);
+        let between_users = facts.role() == Some("peer");
+        if facts.recognised().is_none()
+            || facts.was_announced()
+            || between_users
+            || facts.through.is_some()
+            || !info.opening_seen
+            || !self.learned.asked_before(tuple.client.ip, info.first_seen)
+        {
+            return;
+        }
+        let named = self
+            .learned
+            .names(tuple.server.ip, info.last_seen)
+            .is_some_and(|names| names.messenger.is_some());
+        if !named {
+            let event = Event::Exposed(risk::UNEXPECTED_SERVER, tuple.server.to_string());
+            let at = At {
+                time: info.first_seen,
+                packet: info.first_packet,
+                offset: 0,
+            };
+            facts.take(event, at);
         }
     }
 
@@ -482,6 +514,7 @@ impl FlowHandler for Engine<'_> {
         self.name_user(info, &mut state);
         self.name_port(info, &mut state);
         self.name_server(info, &mut state);
+        self.judge_server(info, &mut state);
         if let Some(facts) = &mut state.facts {
             facts.client_heard = state.heard == Heard::Beginning;
         }

@@ -229,6 +229,16 @@ impl Facts {
         }
     }
 
+    /// The part that this connection plays, as far as known.
+    pub fn role(&self) -> Option<&'static str> {
+        self.format.as_ref()?.role
+    }
+
+    /// Whether another flow said that this one would come.
+    pub const fn was_announced(&self) -> bool {
+        self.learned_from.is_some()
+    }
+
     /// The wire format, as far as known.
     pub fn app_proto(&self) -> Option<&'static str> {
         self.format.as_ref().map(|format| format.app_proto)

@@ -57,6 +57,8 @@ pub struct Learned {
     /// Redirects to a host name that is not resolved yet, with their port.
     awaited: Expiring<String, (u16, Expectation)>,
     names: Expiring<IpAddr, Names>,
+    /// Hosts that were seen to ask DNS, and since when.
+    askers: Expiring<IpAddr, Timestamp>,
     /// Addresses of a messenger's host name, for a redirect that comes after the answer.
     addresses: Expiring<String, Vec<IpAddr>>,
 }
@@ -70,7 +72,8 @@ impl Learned {
             tokens: Expiring::new(EXPECTATION_SECONDS, share),
             awaited: Expiring::new(EXPECTATION_SECONDS, share),
             // Every answer is remembered, whoever's name it is: most of what is learned.
-            names: Expiring::new(NAME_SECONDS, 4 * share),
+            names: Expiring::new(NAME_SECONDS, 7 * share / 2),
+            askers: Expiring::new(NAME_SECONDS, share / 2),
             addresses: Expiring::new(NAME_SECONDS, share),
         }
     }
@@ -119,9 +122,12 @@ impl Learned {
         name: &str,
         addresses: &[IpAddr],
         service: Option<&Service>,
-        (from_flow, packet): (u64, u64),
+        (asker, from_flow, packet): (IpAddr, u64, u64),
         now: Timestamp,
     ) {
+        if self.askers.get(&asker, now).is_none() {
+            self.askers.insert(asker, now, 0, now);
+        }
         let awaited = self.awaited.get(name, now).cloned();
         if service.is_some() || awaited.is_some() {
             let heap = name.len() + size_of_val(addresses);
@@ -195,6 +201,13 @@ impl Learned {
         }
     }
 
+    /// Whether this host asked DNS before that time, where the capture shows it.
+    pub fn asked_before(&self, host: IpAddr, time: Timestamp) -> bool {
+        self.askers
+            .get(&host, time)
+            .is_some_and(|since| since.nanos_since(time) == 0 && time.nanos_since(*since) > 0)
+    }
+
     /// What DNS said about an address.
     pub fn names(&self, ip: IpAddr, now: Timestamp) -> Option<&Names> {
         self.names.get(&ip, now)
@@ -255,7 +268,7 @@ mod tests {
         let target = Target::parse("bos.example.net:443").unwrap();
         let mut learned = Learned::new(1 << 20);
         learned.expect(&target, 5190, &bos(None), at(1));
-        learned.resolved("bos.example.net", &[ip(5)], None, (3, 0), at(2));
+        learned.resolved("bos.example.net", &[ip(5)], None, (ip(1), 3, 0), at(2));
         assert!(
             learned
                 .expected(ip(1), Endpoint::new(ip(5), 443), at(3))
@@ -267,7 +280,7 @@ mod tests {
             "bos.example.net",
             &[ip(6)],
             Some(&Service::AIM),
-            (3, 0),
+            (ip(1), 3, 0),
             at(1),
         );
         learned.expect(&target, 5190, &bos(None), at(2));
@@ -285,10 +298,10 @@ mod tests {
             "scs.msg.yahoo.com",
             &[ip(1), ip(2)],
             Some(&Service::YAHOO),
-            (1, 0),
+            (ip(1), 1, 0),
             at(0),
         );
-        learned.resolved("www.example.com", &[ip(2)], None, (2, 0), at(0));
+        learned.resolved("www.example.com", &[ip(2)], None, (ip(1), 2, 0), at(0));
         assert!(!learned.names(ip(1), at(1)).unwrap().shared);
         assert!(learned.names(ip(2), at(1)).unwrap().shared);
         assert!(learned.names(ip(3), at(1)).is_none());

@@ -185,7 +185,7 @@ fn write_risks(findings: &[Finding], risks: &[Risk], out: &mut dyn Write) -> io:
         if let more @ 1.. = exposed.len().saturating_sub(MAX_EXPOSED) {
             table.add_row([String::new(), format!("  and {more} more"), String::new()]);
         }
-        table.add_row([String::new(), format!("  > {}", risk.advice), String::new()]);
+        table.add_row([String::new(), format!("> {}", risk.advice), String::new()]);
     }
     if !any {
         return Ok(());

@@ -13,7 +13,7 @@ pub fn scenarios() -> Vec<Scenario> {
 }
 
 /// A short session around one more exchange.
-fn around(
+pub fn around(
     client: &str,
     start_ms: u64,
     name: &'static str,

@@ -23,6 +23,7 @@ mod oscar_http;
 mod oscar_session;
 mod peer;
 mod png;
+mod risks;
 pub mod socks;
 pub mod talk;
 pub mod wire;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(oscar_http::scenarios());
     all.extend(socks::scenarios());
     all.extend(named::scenarios());
+    all.extend(risks::scenarios());
     all.extend(baits::scenarios());
     all.extend(office::scenarios());
     all

@@ -8,6 +8,10 @@ use std::net::Ipv4Addr;
 pub const SEND_FILE: u16 = 0x1343;
 /// Capability "direct IM".
 pub const DIRECT_IM: u16 = 0x1345;
+/// Get file: a folder is opened to the other.
+pub const GET_FILE: u16 = 0x1348;
+/// Games.
+pub const GAMES: u16 = 0x134A;
 
 /// A capability's 16 bytes.
 pub fn capability(short: u16) -> [u8; 16] {
