@@ -6,9 +6,9 @@ use super::size::Size;
 use super::{CliError, DONE, UNREADABLE, output};
 use crate::capture::{self, CaptureError};
 use crate::flow::Timeouts;
-use crate::model::{Finding, Occurrence, Risk, Summary};
+use crate::model::{Finding, Occurrence, Summary};
 use crate::pipeline::Settings;
-use crate::report::{self, Csv, Detail, Eve, Json, Ndjson, Report, Table, Zeek};
+use crate::report::{self, Csv, Detail, Eve, Html, Json, Ndjson, Proposal, Report, Table, Zeek};
 use crate::ruleset::RuleSet;
 use clap::ValueEnum;
 use signal_hook::{consts::SIGINT, flag};
@@ -88,10 +88,13 @@ enum Format {
     Eve,
     /// A tab-separated log as Zeek writes them
     Zeek,
+    /// One page with charts, users, risks and a proposed policy; needs no network
+    Html,
 }
 
 impl Args {
-    fn report<'r>(&self, risks: &'r [Risk]) -> Box<dyn Report + 'r> {
+    fn report<'r>(&self, rules: &'r RuleSet) -> Box<dyn Report + 'r> {
+        let risks = rules.risks();
         match self.format {
             Format::Table => Box::new(Table::new(
                 risks,
@@ -106,6 +109,11 @@ impl Args {
             Format::Csv => Box::new(Csv::default()),
             Format::Eve => Box::new(Eve::new(risks)),
             Format::Zeek => Box::new(Zeek::default()),
+            Format::Html => {
+                let proposal: Proposal<'r> =
+                    Box::new(|services| super::policy::against(rules, services));
+                Box::new(Html::new(risks, proposal))
+            }
         }
     }
 }
@@ -118,7 +126,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     // Opened before the work: an hour of reading must not end in "permission denied".
     let out = open_output(args.output.as_deref())?;
-    let report = args.report(rules.risks());
+    let report = args.report(&rules);
     let settings = Settings {
         keep_all: args.all,
         activities: report.wants_occurrences(),

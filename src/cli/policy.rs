@@ -1,10 +1,12 @@
 //! `imwarden policy`: firewall rules from the rule files.
 
+use crate::model::Service;
 use crate::policy::{
     Action, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target, render,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -160,6 +162,29 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
             Ok(out.flush()?)
         }
     }
+}
+
+/// The usual rules against these messengers, for nftables; `None` when no rule file knows them.
+pub fn against(rules: &RuleSet, services: &BTreeSet<Service>) -> Option<String> {
+    let mut ids: BTreeSet<&str> = services.iter().map(Service::id).collect();
+    // One of the two, and nobody knows which.
+    if ids.remove("oscar") {
+        ids.extend(["aim", "icq"]);
+    }
+    let request = Request {
+        services: ids
+            .into_iter()
+            .filter(|id| rules.messenger(id).is_some())
+            .map(str::to_owned)
+            .collect(),
+        hooks: vec![Hook::Forward, Hook::Output],
+        ..Request::default()
+    };
+    if request.services.is_empty() {
+        return None;
+    }
+    let plan = Plan::new(rules, &request).ok()?;
+    Some(render(&plan, Target::Nftables))
 }
 
 fn request(args: &PolicyArgs) -> Request {

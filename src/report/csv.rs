@@ -65,7 +65,7 @@ fn write<'a>(
     writer.flush()
 }
 
-fn text<'a>(value: Option<&'a str>) -> Cow<'a, str> {
+fn text(value: Option<&str>) -> Cow<'_, str> {
     value.unwrap_or_default().into()
 }
 

@@ -40,7 +40,7 @@ fn time(time: Timestamp) -> String {
     let text = text.trim_end_matches('Z');
     // Microseconds, whatever the capture had.
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    format!("{seconds}.{:0<6.6}+0000", fraction)
+    format!("{seconds}.{fraction:0<6.6}+0000")
 }
 
 /// What every record of a flow begins with.

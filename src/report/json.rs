@@ -106,7 +106,9 @@ impl Report for Json<'_> {
         }
         self.findings.sort_by_key(|finding| finding.flow_id);
         let mut people = People::default();
-        self.findings.iter().for_each(|finding| people.add(finding));
+        for finding in &self.findings {
+            people.add(finding);
+        }
         let (sessions, users) = people.finish();
         let risks = self
             .findings

@@ -7,6 +7,7 @@
 mod clean;
 mod csv;
 mod eve;
+mod html;
 mod json;
 mod people;
 mod record;
@@ -16,6 +17,7 @@ mod zeek;
 pub use clean::clean;
 pub use csv::Csv;
 pub use eve::Eve;
+pub use html::{Html, Proposal};
 pub use json::{Json, Ndjson};
 pub use people::{People, Session, User};
 pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};

@@ -202,23 +202,20 @@ impl People {
                 && let Some(all) = known.get(&(session.host, &session.service))
                 && let (Some(only), 1) = (all.first(), all.len())
             {
-                accounts = (*only).clone();
+                accounts.clone_from(only);
             }
             let key = (session.host, &session.service, accounts);
-            match users.get_mut(&key) {
-                Some(user) => {
-                    user.all.merge(session.all.clone());
-                    user.sessions.insert(session.id);
-                }
-                None => {
-                    let user = User {
-                        host: session.host,
-                        service: session.service.clone(),
-                        all: session.all.clone(),
-                        sessions: [session.id].into(),
-                    };
-                    users.insert(key, user);
-                }
+            if let Some(user) = users.get_mut(&key) {
+                user.all.merge(session.all.clone());
+                user.sessions.insert(session.id);
+            } else {
+                let user = User {
+                    host: session.host,
+                    service: session.service.clone(),
+                    all: session.all.clone(),
+                    sessions: [session.id].into(),
+                };
+                users.insert(key, user);
             }
         }
         let users = users.into_values().collect();

@@ -67,7 +67,9 @@ impl Report for Table<'_> {
     fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         self.findings.sort_by_key(|finding| finding.flow_id);
         let mut people = People::default();
-        self.findings.iter().for_each(|finding| people.add(finding));
+        for finding in &self.findings {
+            people.add(finding);
+        }
         let (_, users) = people.finish();
         if users.is_empty() {
             writeln!(out, "No messenger found.")?;
@@ -154,9 +156,10 @@ fn write_risks(findings: &[Finding], risks: &[Risk], out: &mut dyn Write) -> io:
         let mut exposed: BTreeMap<String, (u64, BTreeSet<String>)> = BTreeMap::new();
         for record in &mine {
             let service = record.service.map_or("-", short_title);
-            let who = match record.accounts.is_empty() {
-                true => format!("{} ({service})", record.src_ip),
-                false => format!("{} {} ({service})", record.src_ip, names(record.accounts)),
+            let who = if record.accounts.is_empty() {
+                format!("{} ({service})", record.src_ip)
+            } else {
+                format!("{} {} ({service})", record.src_ip, names(record.accounts))
             };
             let (count, places) = exposed.entry(who).or_default();
             *count += record.count;
@@ -403,7 +406,8 @@ fn title(service: &Service) -> &str {
     short_title(service.id())
 }
 
-fn short_title(id: &str) -> &str {
+/// The same, of a messenger's id.
+pub(super) fn short_title(id: &str) -> &str {
     match id {
         "aim" => "AIM",
         "icq" => "ICQ",

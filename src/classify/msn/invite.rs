@@ -24,22 +24,6 @@ pub(super) struct Invites {
 }
 
 impl Invites {
-    #[allow(clippy::unused_self, reason = "one of the invitations")]
-    fn application(
-        &self,
-        command: &str,
-        kind: &'static str,
-        feature: &'static str,
-        (from_client, notes): (bool, &mut Notes),
-        out: &mut Events,
-    ) {
-        notes.feature(feature, out);
-        if command == "INVITE" {
-            let invitation = notes.done(what::INVITATION, from_client);
-            out.done(invitation.with("kind", kind));
-        }
-    }
-
     /// Reads an invitation's fields, the body of the message.
     pub fn read(&mut self, body: &[u8], from_client: bool, notes: &mut Notes, out: &mut Events) {
         let fields = mime::fields(body);
@@ -81,15 +65,15 @@ impl Invites {
                 self.files.push(cookie);
             }
         } else if guid.eq_ignore_ascii_case(VOICE) {
-            self.application(command, "voice", feature::VOICE, (from_client, notes), out);
+            application(command, "voice", feature::VOICE, (from_client, notes), out);
         } else if guid.eq_ignore_ascii_case(ASSISTANCE) {
-            notes.risk(risk::REMOTE_ASSISTANCE, out);
+            out.push(Event::Risk(risk::REMOTE_ASSISTANCE));
             let word = feature::REMOTE_ASSISTANCE;
-            self.application(command, word, word, (from_client, notes), out);
+            application(command, word, word, (from_client, notes), out);
         } else if guid.eq_ignore_ascii_case(NETMEETING) {
-            notes.risk(risk::APPLICATION_SHARING, out);
+            out.push(Event::Risk(risk::APPLICATION_SHARING));
             let word = feature::APPLICATION_SHARING;
-            self.application(command, word, word, (from_client, notes), out);
+            application(command, word, word, (from_client, notes), out);
         }
         for name in ["IP-Address", "Private-IP", "Public-IP"] {
             if let Some(address) = fields.get(name).filter(|text| is_address(text)) {
@@ -115,6 +99,21 @@ impl Invites {
             let proof = fields.get("AuthCookie").and_then(token);
             notes.redirect(target, FTP, (true, from_client), proof, out);
         }
+    }
+}
+
+/// An invitation to something that is no file.
+fn application(
+    command: &str,
+    kind: &'static str,
+    feature: &'static str,
+    (from_client, notes): (bool, &mut Notes),
+    out: &mut Events,
+) {
+    notes.feature(feature, out);
+    if command == "INVITE" {
+        let invitation = notes.done(what::INVITATION, from_client);
+        out.done(invitation.with("kind", kind));
     }
 }
 

@@ -9,7 +9,7 @@ use super::slp::Request;
 use super::transfer::{Sessions, picture};
 use crate::classify::Events;
 use crate::classify::exploit::exploit;
-use crate::model::{feature, risk, what};
+use crate::model::{Event, feature, risk, what};
 
 /// The charset of a text, as far as it is one that clients use.
 fn charset(head: &mime::Fields<'_>) -> Option<&'static str> {
@@ -107,7 +107,7 @@ impl Messages {
             // Ink is a drawn message.
             "text/plain" | "application/x-ms-ink" | "image/gif" if from_user => {
                 notes.feature(feature::MESSAGE, out);
-                notes.risk(risk::CLEARTEXT_MESSAGES, out);
+                out.push(Event::Risk(risk::CLEARTEXT_MESSAGES));
                 suspicious(&head, out);
                 let said = notes.done(what::MESSAGE, from_client);
                 out.done(
@@ -154,7 +154,7 @@ impl Messages {
                     .or_else(|| more.get("MSPAuth"))
                     .is_some_and(|cookie| !cookie.is_empty())
                 {
-                    notes.risk(risk::CLEARTEXT_COOKIE, out);
+                    out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
                 }
             }
             _ => {}

@@ -36,12 +36,6 @@ impl Notes {
         }
     }
 
-    /// The flow exposes something, each time.
-    #[allow(clippy::unused_self, reason = "everything is told through the notes")]
-    pub fn risk(&self, word: &'static str, out: &mut Events) {
-        out.push(Event::Risk(word));
-    }
-
     /// The other user, when there is just one.
     pub fn other(&self) -> Option<String> {
         match self.peers.as_slice() {

@@ -217,7 +217,7 @@ impl Session {
             "USR" => self.sign_on(line, out),
             "ANS" => {
                 self.account(p(1), out);
-                self.shows(p(2), out);
+                shows(p(2), out);
                 out.done(Activity::new(what::CHAT_JOIN).by(Party::Own));
             }
             "CAL" => {
@@ -227,7 +227,7 @@ impl Session {
             }
             "CHG" => {
                 self.notes.feature(feature::PRESENCE, out);
-                self.status(Some(Party::Own), p(1), out);
+                has_status(Some(Party::Own), p(1), out);
             }
             "ADC" | "ADD" | "REM" => self.contact(line, out),
             "SYN" | "ADL" | "RML" => self.notes.feature(feature::CONTACT_LIST, out),
@@ -248,7 +248,7 @@ impl Session {
             // At a switchboard.
             name => {
                 self.account(name, out);
-                return self.shows(p(2), out);
+                return shows(p(2), out);
             }
         };
         // MSNP18 on: a ticket for circles, after the sign-on proper.
@@ -258,9 +258,9 @@ impl Session {
         if p(2) == "I" {
             self.account(p(3), out);
         } else if method == "md5" && is_md5(p(3)) {
-            self.notes.risk(risk::WEAK_SIGN_ON, out);
+            out.push(Event::Risk(risk::WEAK_SIGN_ON));
         } else if method != "md5" {
-            self.notes.risk(risk::CLEARTEXT_COOKIE, out);
+            out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
         }
     }
 
@@ -343,7 +343,7 @@ impl Session {
         out: &mut Events,
     ) {
         self.notes.feature(feature::MESSAGE, out);
-        self.notes.risk(risk::CLEARTEXT_MESSAGES, out);
+        out.push(Event::Risk(risk::CLEARTEXT_MESSAGES));
         let head = command.payload.len() - mime::split(command.payload).1.len();
         let length = command.line.payload_len().unwrap_or_default();
         let said = Activity::between(what::MESSAGE, by_client, other);
@@ -361,29 +361,8 @@ impl Session {
     fn presence(&mut self, who: &str, status: &str, out: &mut Events) {
         self.notes.feature(feature::PRESENCE, out);
         if let Some(name) = passport(who) {
-            self.status(Some(Party::Account(name)), status, out);
+            has_status(Some(Party::Account(name)), status, out);
         }
-    }
-
-    #[allow(clippy::unused_self, reason = "beside the other facts of a session")]
-    fn status(&self, from: Option<Party>, status: &str, out: &mut Events) {
-        let status = match status {
-            "NLN" => "online",
-            "FLN" => "offline",
-            "BSY" => "busy",
-            "IDL" => "idle",
-            "BRB" => "back-soon",
-            "AWY" => "away",
-            "PHN" => "on-the-phone",
-            "LUN" => "out-to-lunch",
-            "HDN" => "invisible",
-            _ => return,
-        };
-        let changed = Activity {
-            from,
-            ..Activity::new(what::STATUS)
-        };
-        out.done(changed.with("status", status));
     }
 
     /// `ADD tr list passport nick`, `ADC tr list N=passport ...`, `REM tr list passport`.
@@ -417,13 +396,6 @@ impl Session {
         }
     }
 
-    #[allow(clippy::unused_self, reason = "beside the other facts of a session")]
-    fn shows(&self, ticket: &str, out: &mut Events) {
-        if let Some(token) = token(ticket) {
-            out.push(Event::Shows(token));
-        }
-    }
-
     fn account(&mut self, param: &str, out: &mut Events) {
         if let Some(name) = passport(param) {
             self.notes.account(name, out);
@@ -447,6 +419,34 @@ impl Session {
             self.notes
                 .redirect(target, format.clone(), (false, false), ticket, out);
         }
+    }
+}
+
+/// Somebody's status.
+fn has_status(from: Option<Party>, status: &str, out: &mut Events) {
+    let status = match status {
+        "NLN" => "online",
+        "FLN" => "offline",
+        "BSY" => "busy",
+        "IDL" => "idle",
+        "BRB" => "back-soon",
+        "AWY" => "away",
+        "PHN" => "on-the-phone",
+        "LUN" => "out-to-lunch",
+        "HDN" => "invisible",
+        _ => return,
+    };
+    let changed = Activity {
+        from,
+        ..Activity::new(what::STATUS)
+    };
+    out.done(changed.with("status", status));
+}
+
+/// A ticket is shown.
+fn shows(ticket: &str, out: &mut Events) {
+    if let Some(token) = token(ticket) {
+        out.push(Event::Shows(token));
     }
 }
 

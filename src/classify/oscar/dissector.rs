@@ -179,7 +179,7 @@ impl Facts {
             None => {}
         }
         tell.unit(Unit::Snac(snac.header.family, snac.header.subtype));
-        let from_client = tell.from_client(direction);
+        let from_client = tell.is_client(direction);
         generic::unit(snac, from_client, &mut tell);
         let role = generic::hosted_families(snac).map_or_else(
             || Role::of_family(snac.header.family),

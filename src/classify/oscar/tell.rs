@@ -94,7 +94,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Whether what goes this way is said by the client, as far as known by now.
-    pub fn from_client(&self, direction: Direction) -> bool {
+    pub fn is_client(&self, direction: Direction) -> bool {
         direction == self.told.side.unwrap_or(Direction::ToServer)
     }
 

@@ -343,7 +343,6 @@ fn message(text: &[u8], by_client: bool, peer: String, tell: &mut Teller<'_>) {
 struct Words<'a>(&'a [u8]);
 
 /// The longest word: a message, which TOC limits to 2 KiB.
-
 const MAX_WORD: usize = 8 * 1024;
 
 impl Iterator for Words<'_> {

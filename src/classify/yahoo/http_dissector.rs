@@ -273,9 +273,8 @@ impl Body {
     fn memory(&self) -> usize {
         match self {
             Self::Opaque => 0,
-            Self::Unknown(bytes) | Self::Capacity(bytes) => bytes.capacity(),
+            Self::Unknown(bytes) | Self::Capacity(bytes) | Self::Upload(bytes) => bytes.capacity(),
             Self::Packets(stream) => stream.memory(),
-            Self::Upload(bytes) => bytes.capacity(),
             Self::File(_) => size_of::<(File, Passing)>(),
         }
     }
