@@ -237,6 +237,7 @@ impl Reading<'_> {
         match news {
             News::Found(finding) => return self.found(*finding),
             News::Done(occurrence) => return self.done(*occurrence),
+            News::Idle => return self.write(|_, out| out.flush()),
             News::Progress(at, total) => {
                 let name = || self.inputs.get(number).map(Input::name).unwrap_or_default();
                 self.progress
@@ -274,13 +275,13 @@ impl Reading<'_> {
         self.write(|report, out| report.occurrence(&occurrence, out))
     }
 
-    /// Writes, so that it is seen at once; `false` when nobody reads any more.
+    /// Writes; `false` when nobody reads any more.
     fn write(
         &mut self,
         write: impl FnOnce(&mut dyn Report, &mut dyn Write) -> io::Result<()>,
     ) -> bool {
         let (report, out) = (self.report.as_mut(), &mut self.out);
-        let write = || write(report, out).and_then(|()| out.flush());
+        let write = || write(report, out);
         let written = match &self.progress {
             Some(progress) => progress.aside(write),
             None => write(),

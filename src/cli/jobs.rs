@@ -1,25 +1,24 @@
 //! Several captures read side by side, their findings in the order of the captures.
 //!
 //! Each capture is read by one thread, with a flow table and a memory limit of its own, so what is found in it does
-//! not depend on how many are read at once. Findings pass through a bounded channel: a thread whose turn has not come
+//! not depend on how many are read at once. News pass through a box of bounded room: a thread whose turn has not come
 //! waits when that is full. Captures are begun in order, so the one whose turn it is always is being read.
 
+use super::mailbox::Mailbox;
 use crate::capture::{self, CaptureError, FrameSource};
 use crate::model::{Finding, Occurrence, Summary};
 use crate::pipeline::{self, Settings, Sink};
 use crate::ruleset::RuleSet;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Findings that a capture may have waiting for its turn.
-const WAITING: usize = 1024;
+/// News are looked for that often, and shown then.
+const TICK: Duration = Duration::from_millis(25);
 /// How often progress is looked at.
-const TICK: Duration = Duration::from_millis(125);
+const PROGRESS: Duration = Duration::from_millis(125);
 
 /// Where a capture comes from.
 #[derive(Clone, Debug)]
@@ -55,6 +54,8 @@ pub enum News {
     Done(Box<Occurrence>),
     /// So many bytes of so many were read.
     Progress(u64, Option<u64>),
+    /// Nothing more is known right now: what was found should be seen.
+    Idle,
     /// It was read; an error says why not to its end.
     Read(Box<Summary>, Option<CaptureError>),
 }
@@ -62,9 +63,13 @@ pub enum News {
 /// Unknown length.
 const UNKNOWN: u64 = u64::MAX;
 
+/// Where one capture is read.
 #[derive(Default)]
-struct Position {
+struct Desk {
+    news: Mailbox<News>,
+    /// Bytes read.
     at: AtomicU64,
+    /// Of so many; 0 before it is begun.
     total: AtomicU64,
 }
 
@@ -77,36 +82,27 @@ pub fn run(
     stop: &AtomicBool,
     hear: &mut dyn FnMut(usize, News) -> bool,
 ) {
-    let (senders, receivers): (Vec<_>, Vec<_>) =
-        inputs.iter().map(|_| sync_channel(WAITING)).unzip();
-    // Each is taken by the thread that reads its capture, so that it closes with it.
-    let senders = Mutex::new(senders.into_iter().map(Some).collect::<Vec<_>>());
-    let positions: Vec<Position> = inputs.iter().map(|_| Position::default()).collect();
+    let desks: Vec<Desk> = inputs.iter().map(|_| Desk::default()).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let sender = senders
-                .lock()
-                .ok()
-                .and_then(|mut senders| senders.get_mut(number)?.take());
-            let (Some(input), Some(sender), Some(position)) =
-                (inputs.get(number), sender, positions.get(number))
-            else {
+            let (Some(input), Some(desk)) = (inputs.get(number), desks.get(number)) else {
                 return;
             };
-            read(input, &sender, position, rules, settings, stop);
+            read(input, desk, rules, settings, stop);
         }
     };
     thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, inputs.len().max(1)) {
             scope.spawn(work);
         }
-        // Owned here, so that nobody waits for a reader who has gone.
-        let receivers = receivers;
-        for (number, (receiver, position)) in receivers.iter().zip(&positions).enumerate() {
-            if !listen(number, receiver, position, stop, hear) {
+        for (number, desk) in desks.iter().enumerate() {
+            if !listen(number, desk, stop, hear) {
                 stop.store(true, Ordering::Relaxed);
+                for desk in &desks {
+                    desk.news.abandon();
+                }
                 break;
             }
         }
@@ -116,79 +112,79 @@ pub fn run(
 /// Passes on the news of one capture; `false` when no more are wanted.
 fn listen(
     number: usize,
-    receiver: &Receiver<News>,
-    position: &Position,
+    desk: &Desk,
     stop: &AtomicBool,
     hear: &mut dyn FnMut(usize, News) -> bool,
 ) -> bool {
-    loop {
-        match receiver.recv_timeout(TICK) {
-            Ok(news) => {
-                let last = matches!(news, News::Read(..));
-                if !hear(number, news) {
-                    return false;
-                }
-                if last {
-                    return true;
-                }
+    let mut shown = Instant::now();
+    while let Some(news) = desk.news.take(TICK) {
+        let quiet = news.is_empty();
+        for news in news {
+            if !hear(number, news) {
+                return false;
             }
-            // Not begun, and nobody will any more.
-            Err(RecvTimeoutError::Timeout)
-                if stop.load(Ordering::Relaxed) && position.total.load(Ordering::Relaxed) == 0 =>
-            {
-                return true;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let total = position.total.load(Ordering::Relaxed);
-                let total = (total != UNKNOWN).then_some(total);
-                hear(
-                    number,
-                    News::Progress(position.at.load(Ordering::Relaxed), total),
-                );
-            }
-            Err(RecvTimeoutError::Disconnected) => return true,
         }
+        if !quiet && !hear(number, News::Idle) {
+            return false;
+        }
+        let total = desk.total.load(Ordering::Relaxed);
+        // Not begun, and nobody will any more.
+        if quiet && total == 0 && stop.load(Ordering::Relaxed) {
+            return true;
+        }
+        if shown.elapsed() >= PROGRESS {
+            shown = Instant::now();
+            let total = (total != UNKNOWN).then_some(total);
+            let at = desk.at.load(Ordering::Relaxed);
+            if !hear(number, News::Progress(at, total)) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Closes the box when it goes.
+struct Closing<'a>(&'a Mailbox<News>);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
 /// Passes on what is found.
-struct Sender<'a>(&'a SyncSender<News>);
+struct Sender<'a>(&'a Mailbox<News>);
 
 impl Sink for Sender<'_> {
     fn finding(&mut self, finding: Finding) {
-        let _ = self.0.send(News::Found(Box::new(finding)));
+        self.0.put(News::Found(Box::new(finding)));
     }
 
     fn occurrence(&mut self, occurrence: Occurrence) {
-        let _ = self.0.send(News::Done(Box::new(occurrence)));
+        self.0.put(News::Done(Box::new(occurrence)));
     }
 }
 
-fn read(
-    input: &Input,
-    sender: &SyncSender<News>,
-    position: &Position,
-    rules: &RuleSet,
-    settings: Settings,
-    stop: &AtomicBool,
-) {
-    position.total.store(UNKNOWN, Ordering::Relaxed);
-    // A send fails when nobody listens any more: reading was stopped then.
+fn read(input: &Input, desk: &Desk, rules: &RuleSet, settings: Settings, stop: &AtomicBool) {
+    desk.total.store(UNKNOWN, Ordering::Relaxed);
+    // However this ends, nobody waits for more.
+    let _closing = Closing(&desk.news);
     let (summary, error) = match input.open() {
         Err(error) => (Summary::default(), Some(error)),
         Ok(mut source) => {
             let total = source.stats().total.unwrap_or(UNKNOWN);
-            position.total.store(total.max(1), Ordering::Relaxed);
+            desk.total.store(total.max(1), Ordering::Relaxed);
             let analysis = pipeline::run(
                 source.as_mut(),
                 rules,
                 settings,
                 stop,
-                &mut |at| position.at.store(at, Ordering::Relaxed),
-                &mut Sender(sender),
+                &mut |at| desk.at.store(at, Ordering::Relaxed),
+                &mut Sender(&desk.news),
             );
             (analysis.summary, analysis.error)
         }
     };
-    let _ = sender.send(News::Read(Box::new(summary), error));
+    desk.news.put(News::Read(Box::new(summary), error));
 }

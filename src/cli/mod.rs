@@ -3,6 +3,7 @@
 mod analyze;
 mod devices;
 mod jobs;
+mod mailbox;
 mod output;
 pub mod policy;
 mod progress;

@@ -16,7 +16,7 @@ mod talks;
 use datagrams::Datagrams;
 use files::{Capture, Record};
 use imwarden::capture;
-use imwarden::model::{Endpoint, Finding, Service};
+use imwarden::model::{Endpoint, Finding, Service, risk};
 use imwarden::pipeline::{self, Settings};
 use imwarden::ruleset::RuleSet;
 use scenario::talk::{Scenario, Shown, Side, Talk};
@@ -273,12 +273,20 @@ fn verdicts(findings: &[Finding]) -> Vec<String> {
                 names(&finding.peers),
                 finding.client,
                 names(&finding.features),
-                finding.risks.keys().collect::<Vec<_>>(),
+                risks(finding),
             )
         })
         .collect();
     verdicts.sort();
     verdicts
+}
+
+/// What it exposes, but for what follows from addresses and from time rather than from what was said.
+fn risks(finding: &Finding) -> Vec<&'static str> {
+    let risks = finding.risks.keys().copied();
+    risks
+        .filter(|id| ![risk::UNEXPECTED_SERVER, risk::FLOOD].contains(id))
+        .collect()
 }
 
 /// The path that the record must show: the link layer, then tunnels from the outermost in.
