@@ -446,6 +446,61 @@ fn texts_passwords_and_tickets_never_leave_the_program() {
             }
         }
     }
+    // Nor where bytes are shown.
+    let mut explained = 0;
+    for entry in std::fs::read_dir(sample("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "pcap") {
+            continue;
+        }
+        for line in analyze(&["--format", "ndjson"], &path).lines() {
+            let record: Value = serde_json::from_str(line).unwrap();
+            if record["event_type"] != "flow" {
+                continue;
+            }
+            let run = imwarden()
+                .args(["explain", &record["flow_id"].to_string()])
+                .arg(&path)
+                .assert()
+                .success();
+            let said = text(&run.get_output().stdout);
+            assert!(said.contains("Evidence\n  1. packet"), "{said}");
+            for secret in secrets {
+                // Twelve bytes of each unit are shown, so a part of a secret would give it away as well.
+                let part = &secret[..secret.len().min(6)];
+                assert!(!said.contains(part), "{part:?} of {secret:?}:\n{said}");
+            }
+            explained += 1;
+        }
+    }
+    assert!(explained > 100, "{explained}");
+}
+
+#[test]
+fn explain_says_what_the_flow_is_and_what_it_is_not() {
+    let explain = |flow: &str, capture: &str| {
+        imwarden()
+            .args(["explain", flow])
+            .arg(sample(capture))
+            .assert()
+    };
+    let said = text(
+        &explain("3", "aim-file-transfer.pcap")
+            .success()
+            .get_output()
+            .stdout,
+    );
+    for words in [
+        "aim, oft peer, confirmed",
+        "account bob42; with alice77",
+        "4f 46 54 32",
+        "shows what an earlier flow had given out for it",
+        "not: flap,",
+    ] {
+        assert!(said.contains(words), "{words} is missing:\n{said}");
+    }
+    let run = explain("999", "aim-file-transfer.pcap").code(2);
+    assert!(text(&run.get_output().stderr).contains("no flow 999"));
 }
 
 #[test]
@@ -509,4 +564,113 @@ fn the_first_interrupt_ends_reading_and_writes_what_was_found() {
         found >= 5 && packets > 500,
         "{found} flows found in {packets} packets"
     );
+}
+
+#[test]
+fn packets_of_messengers_are_written_with_their_verdict_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("im.pcapng");
+    let before = analyze(&["--format", "ndjson"], &sample(OFFICE));
+    let run = imwarden()
+        .args(["analyze", "-w"])
+        .arg(&out)
+        .arg(sample(OFFICE))
+        .assert()
+        .success();
+    assert!(text(&run.get_output().stderr).contains("packets written"));
+    let after = analyze(&["--all", "--format", "ndjson"], &out);
+    let flows = |lines: &str| -> Vec<(String, u64, String)> {
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|record| record["event_type"] == "flow" && record["confidence"] != "possible")
+            .map(|record| {
+                (
+                    record["community_id"].to_string(),
+                    record["packets"].as_u64().unwrap(),
+                    record["service"].to_string(),
+                )
+            })
+            .collect()
+    };
+    let (kept, all) = (flows(&after), flows(&before));
+    assert_eq!(
+        kept.len(),
+        all.len(),
+        "the flows of messengers and no others"
+    );
+    assert!(all.len() > 10 && all.iter().all(|flow| kept.contains(flow)));
+    // tshark reads the comments, where it is installed.
+    let tshark = std::process::Command::new("tshark")
+        .args(["-T", "fields", "-e", "frame.comment", "-r"])
+        .arg(&out)
+        .output();
+    if let Ok(tshark) = tshark {
+        let comments = text(&tshark.stdout);
+        assert!(tshark.status.success(), "{}", text(&tshark.stderr));
+        assert!(comments.lines().all(|line| line.starts_with("imwarden: ")));
+        assert!(comments.contains("aim oscar bos, confirmed"));
+        let packets: u64 = all.iter().map(|flow| flow.1).sum();
+        assert_eq!(comments.lines().count() as u64, packets);
+    }
+}
+
+#[test]
+fn redaction_leaves_no_account_address_or_file_and_the_same_shape() {
+    let folder = sample("");
+    let plain = analyze(&["--format", "ndjson"], &folder);
+    let mut secrets = std::collections::BTreeSet::new();
+    for line in plain.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let mut keep = |value: &Value| {
+            if let Some(text) = value.as_str().filter(|text| text.len() > 4) {
+                secrets.insert(text.to_owned());
+            }
+        };
+        for key in ["src_ip", "dest_ip", "host", "from", "to", "file", "sha256"] {
+            keep(&record[key]);
+        }
+        for key in ["accounts", "peers", "contacts"] {
+            record[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .for_each(&mut keep);
+        }
+    }
+    assert!(secrets.len() > 60, "{}", secrets.len());
+    for format in ["table", "ndjson", "json", "csv", "eve", "zeek", "html"] {
+        let run = |key: &str| {
+            let run = imwarden()
+                .args([
+                    "analyze",
+                    "-vv",
+                    "--redact",
+                    "--redact-key",
+                    key,
+                    "--format",
+                    format,
+                ])
+                .arg(&folder)
+                .assert()
+                .success();
+            text(&run.get_output().stdout)
+        };
+        let hidden = run("one");
+        for secret in &secrets {
+            // Not a part of a longer number or word, and not in the rules that a page proposes.
+            let report = hidden.split("Proposed policy").next().unwrap();
+            let shown = report.match_indices(secret.as_str()).any(|(at, _)| {
+                let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '.');
+                edge(report[..at].chars().next_back())
+                    && edge(report[at + secret.len()..].chars().next())
+            });
+            assert!(!shown, "{secret} as {format}");
+        }
+        assert_eq!(hidden, run("one"), "{format}");
+        assert_ne!(hidden, run("two"), "{format}");
+        if format == "ndjson" {
+            assert_eq!(hidden.lines().count(), plain.lines().count());
+        }
+    }
 }

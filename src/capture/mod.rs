@@ -10,9 +10,11 @@
 mod error;
 mod file;
 pub mod live;
+mod writer;
 
 pub use error::{CaptureError, Place};
 pub use file::{expand, open, open_reader};
+pub use writer::Writer;
 
 use crate::model::{LinkType, Timestamp};
 

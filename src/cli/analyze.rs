@@ -1,5 +1,6 @@
 //! `imwarden analyze`: saved captures -> findings.
 
+use super::extract::{self, Extract};
 use super::jobs::{self, Input, News};
 use super::progress::Progress;
 use super::size::Size;
@@ -8,7 +9,9 @@ use crate::capture::{self, CaptureError};
 use crate::flow::Timeouts;
 use crate::model::{Finding, Occurrence, Summary};
 use crate::pipeline::Settings;
-use crate::report::{self, Csv, Detail, Eve, Html, Json, Ndjson, Proposal, Report, Table, Zeek};
+use crate::report::{
+    self, Csv, Detail, Eve, Html, Json, Ndjson, Proposal, Redactor, Report, Table, Zeek,
+};
 use crate::ruleset::RuleSet;
 use clap::ValueEnum;
 use signal_hook::{consts::SIGINT, flag};
@@ -47,6 +50,24 @@ pub struct Args {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Also write the packets of messengers to this pcapng file, each with its verdict as a comment
+    #[arg(short, long, value_name = "FILE", conflicts_with = "redact")]
+    write: Option<PathBuf>,
+
+    /// Replace accounts, hosts and names of files by keyed hashes
+    #[arg(long)]
+    redact: bool,
+
+    /// The key for --redact: with the same key a name is hidden in the same way; without, each run has its own
+    #[arg(
+        long,
+        env = "IMWARDEN_REDACT_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        requires = "redact"
+    )]
+    redact_key: Option<String>,
 
     /// Read so many captures side by side; the output is the same whatever the number
     #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -118,6 +139,25 @@ impl Args {
     }
 }
 
+impl Args {
+    fn redactor(&self) -> Result<Option<Redactor>, CliError> {
+        if !self.redact {
+            return Ok(None);
+        }
+        let key = if let Some(key) = &self.redact_key {
+            key.clone().into_bytes()
+        } else {
+            let mut key = [0; 32];
+            getrandom::fill(&mut key).map_err(io::Error::other)?;
+            key.to_vec()
+        };
+        let redactor = Redactor::new(&key);
+        redactor
+            .map(Some)
+            .ok_or(CliError::Usage("--redact-key is empty"))
+    }
+}
+
 /// Runs it.
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let rules = match &args.rules {
@@ -138,11 +178,19 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         },
         ..Settings::default()
     };
+    let redactor = args.redactor()?;
     let stop = stop_on_interrupt()?;
     let (inputs, missing) = inputs(&args.files);
+    if args.write.is_some() && inputs.iter().any(|it| matches!(it, Input::Stdin)) {
+        return Err(CliError::Usage(
+            "-w reads the captures twice, which standard input does not allow; save it to a file first",
+        ));
+    }
     let mut reading = Reading {
         inputs: &inputs,
         report,
+        redactor,
+        extracts: Vec::new(),
         out,
         total: Summary::default(),
         unreadable: false,
@@ -166,11 +214,25 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let Reading {
         mut out,
         mut report,
+        extracts,
         total,
         unreadable,
         ..
     } = reading;
     report.finish(&total, &mut out)?;
+    out.flush()?;
+    if let Some(path) = &args.write {
+        let files: Vec<_> = inputs
+            .iter()
+            .zip(extracts)
+            .filter_map(|(input, extract)| match input {
+                Input::File(file) => Some((file.clone(), extract)),
+                Input::Stdin => None,
+            })
+            .collect();
+        let frames = extract::write(&files, path)?;
+        output::complain(&format!("{frames} packets written to {}", path.display()));
+    }
     out.flush()?;
     if !matches!(args.format, Format::Table) || args.output.is_some() {
         output::complain(&report::totals(&total));
@@ -223,6 +285,9 @@ fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, CliError> {
 struct Reading<'a> {
     inputs: &'a [Input],
     report: Box<dyn Report + 'a>,
+    redactor: Option<Redactor>,
+    /// What is wanted of each capture; flows are known under their own numbers there.
+    extracts: Vec<Extract>,
     out: Box<dyn Write>,
     total: Summary,
     unreadable: bool,
@@ -235,7 +300,7 @@ impl Reading<'_> {
     /// Takes the news of a capture; `false` to stop.
     fn hear(&mut self, number: usize, news: News) -> bool {
         match news {
-            News::Found(finding) => return self.found(*finding),
+            News::Found(finding) => return self.found(number, *finding),
             News::Done(occurrence) => return self.done(*occurrence),
             News::Idle => return self.write(|_, out| out.flush()),
             News::Progress(at, total) => {
@@ -261,17 +326,29 @@ impl Reading<'_> {
         true
     }
 
-    fn found(&mut self, mut finding: Finding) -> bool {
+    fn found(&mut self, number: usize, mut finding: Finding) -> bool {
         // Flows are numbered through all captures.
         finding.flow_id += self.total.flows;
         if let Some(teacher) = &mut finding.learned_from {
             *teacher += self.total.flows;
+        }
+        if self.extracts.len() <= number {
+            self.extracts.resize_with(number + 1, Extract::default);
+        }
+        if let Some(extract) = self.extracts.get_mut(number) {
+            extract.add(&finding);
+        }
+        if let Some(redactor) = &self.redactor {
+            redactor.finding(&mut finding);
         }
         self.write(|report, out| report.finding(finding, out))
     }
 
     fn done(&mut self, mut occurrence: Occurrence) -> bool {
         occurrence.flow_id += self.total.flows;
+        if let Some(redactor) = &self.redactor {
+            redactor.occurrence(&mut occurrence);
+        }
         self.write(|report, out| report.occurrence(&occurrence, out))
     }
 

@@ -2,6 +2,8 @@
 
 mod analyze;
 mod devices;
+mod explain;
+mod extract;
 mod jobs;
 mod mailbox;
 mod output;
@@ -57,6 +59,8 @@ struct Cli {
 enum Command {
     /// Read saved captures and say who used which messenger
     Analyze(analyze::Args),
+    /// Say why a flow was given its name
+    Explain(explain::Args),
     /// Write firewall rules that block messengers
     Policy(policy::PolicyArgs),
     /// List, show or check the rule files
@@ -78,6 +82,14 @@ enum CliError {
     Policy(#[from] policy::PolicyError),
     #[error(transparent)]
     RulesCommand(#[from] rules::RulesCommandError),
+    #[error("{0}")]
+    Usage(&'static str),
+    #[error(
+        "there is no flow {0}: the capture has {1}, numbered from 1 (imwarden analyze --format ndjson lists them)"
+    )]
+    NoFlow(u64, u64),
+    #[error(transparent)]
+    Capture(crate::capture::CaptureError),
     #[error("cannot list the network interfaces: {0}")]
     Devices(String),
     #[error("cannot write {what}: {source}")]
@@ -124,6 +136,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     let mut out = output::stdout();
     match cli.command {
         Command::Analyze(args) => return analyze::run(&args),
+        Command::Explain(args) => return explain::run(&args),
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,

@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod people;
 mod record;
+mod redact;
 mod table;
 mod zeek;
 
@@ -21,6 +22,7 @@ pub use html::{Html, Proposal};
 pub use json::{Json, Ndjson};
 pub use people::{People, Session, User};
 pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};
+pub use redact::Redactor;
 pub use table::{Detail, Table, totals};
 pub use zeek::Zeek;
 
