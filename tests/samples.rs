@@ -57,17 +57,10 @@ fn captures() -> Vec<PathBuf> {
 
 /// Confirmed and probable flows, by who talks to whom.
 fn detections(capture: &Path) -> BTreeMap<String, Value> {
-    let run = Command::cargo_bin("imwarden")
-        .unwrap()
-        .args(["analyze", "--format", "ndjson"])
-        .arg(capture)
-        .assert()
-        .success();
-    String::from_utf8(run.get_output().stdout.clone())
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|record| record["event_type"] == "flow" && record["confidence"] != "possible")
+    records(capture)
+        .into_iter()
+        .filter(|record| record["event_type"] == "flow")
+        .filter(|record| record["service"].is_string() && record["confidence"] != "possible")
         .map(|record| {
             let end = |side: &str| {
                 let ip = record[format!("{side}_ip")]

@@ -244,6 +244,13 @@ fn write(finding: &Finding, bytes: &Bytes, out: &mut dyn Write) -> io::Result<()
     for (number, evidence) in (1..).zip(&finding.evidence) {
         step(number, evidence, bytes, out)?;
     }
+    if !finding.units.is_empty() {
+        let units = finding.units.iter();
+        let units: Vec<String> = units
+            .map(|(unit, count)| format!("{unit} x {count}"))
+            .collect();
+        writeln!(out, "\nUnits of the protocol\n  {}", units.join(", "))?;
+    }
     detectors(finding, bytes, out)
 }
 

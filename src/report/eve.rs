@@ -1,7 +1,7 @@
 //! EVE, the JSON of Suricata: flows as `flow`, risks as `alert`, so that what reads Suricata's log reads this one.
 
 use super::json::write_line;
-use super::record::community_id;
+use super::record::{Ends, community_id};
 use super::{FlowRecord, Report, RiskRecord};
 use crate::model::{Finding, Risk, Severity, Summary, Timestamp, risk};
 use serde::Serialize;
@@ -49,11 +49,8 @@ struct Head<'a> {
     timestamp: String,
     flow_id: u64,
     event_type: &'static str,
-    src_ip: String,
-    src_port: u16,
-    dest_ip: String,
-    dest_port: u16,
-    proto: &'static str,
+    #[serde(flatten)]
+    ends: Ends,
     community_id: Option<String>,
     app_proto: &'a str,
     #[serde(flatten)]
@@ -66,16 +63,11 @@ fn head<'a>(
     at: Timestamp,
     rest: Value,
 ) -> Head<'a> {
-    let tuple = &finding.tuple;
     Head {
         timestamp: time(at),
         flow_id: finding.flow_id,
         event_type,
-        src_ip: tuple.client.ip.to_string(),
-        src_port: tuple.client.port,
-        dest_ip: tuple.server.ip.to_string(),
-        dest_port: tuple.server.port,
-        proto: tuple.transport.name(),
+        ends: Ends::of(&finding.tuple),
         community_id: community_id(finding),
         app_proto: finding.app_proto.unwrap_or("unknown"),
         rest,

@@ -2,8 +2,8 @@
 
 use super::people::{Session, Together, User};
 use crate::model::{
-    Confidence, Detail, Direction, Evidence, Finding, Occurrence, Party, Risk, Service, Severity,
-    Sighting, Summary, Transport,
+    Confidence, Detail, Direction, Evidence, Finding, FiveTuple, Occurrence, Party, Risk, Service,
+    Severity, Sighting, Summary, Transport,
 };
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -12,6 +12,33 @@ use std::net::IpAddr;
 
 /// Name and version of the record format.
 pub const SCHEMA: &str = "imwarden/1";
+
+/// Client and server.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[allow(
+    missing_docs,
+    reason = "fields of several records, described in README.md"
+)]
+pub struct Ends {
+    pub src_ip: IpAddr,
+    pub src_port: u16,
+    pub dest_ip: IpAddr,
+    pub dest_port: u16,
+    pub proto: &'static str,
+}
+
+impl Ends {
+    /// Of this flow.
+    pub const fn of(tuple: &FiveTuple) -> Self {
+        Self {
+            src_ip: tuple.client.ip,
+            src_port: tuple.client.port,
+            dest_ip: tuple.server.ip,
+            dest_port: tuple.server.port,
+            proto: tuple.transport.name(),
+        }
+    }
+}
 
 /// One flow.
 #[derive(Debug, Serialize)]
@@ -25,11 +52,8 @@ pub struct FlowRecord<'a> {
     pub flow_id: u64,
     pub timestamp: String,
     pub end: String,
-    pub src_ip: IpAddr,
-    pub src_port: u16,
-    pub dest_ip: IpAddr,
-    pub dest_port: u16,
-    pub proto: &'static str,
+    #[serde(flatten)]
+    pub ends: Ends,
     pub community_id: Option<String>,
     pub service: Option<&'a str>,
     pub app_proto: Option<&'static str>,
@@ -58,11 +82,7 @@ impl<'a> From<&'a Finding> for FlowRecord<'a> {
             flow_id: finding.flow_id,
             timestamp: finding.first_seen.to_string(),
             end: finding.last_seen.to_string(),
-            src_ip: tuple.client.ip,
-            src_port: tuple.client.port,
-            dest_ip: tuple.server.ip,
-            dest_port: tuple.server.port,
-            proto: tuple.transport.name(),
+            ends: Ends::of(tuple),
             community_id: community_id(finding),
             service: finding.service.as_ref().map(crate::model::Service::id),
             app_proto: finding.app_proto,
@@ -149,11 +169,8 @@ pub struct EventRecord<'a> {
     pub event_type: &'static str,
     pub timestamp: String,
     pub flow_id: u64,
-    pub src_ip: IpAddr,
-    pub src_port: u16,
-    pub dest_ip: IpAddr,
-    pub dest_port: u16,
-    pub proto: &'static str,
+    #[serde(flatten)]
+    pub ends: Ends,
     pub service: Option<&'a str>,
     pub app_proto: Option<&'static str>,
     pub packet: u64,
@@ -192,11 +209,7 @@ impl<'a> From<&'a Occurrence> for EventRecord<'a> {
             event_type: "event",
             timestamp: occurrence.timestamp.to_string(),
             flow_id: occurrence.flow_id,
-            src_ip: tuple.client.ip,
-            src_port: tuple.client.port,
-            dest_ip: tuple.server.ip,
-            dest_port: tuple.server.port,
-            proto: tuple.transport.name(),
+            ends: Ends::of(tuple),
             service: occurrence.service.as_ref().map(Service::id),
             app_proto: occurrence.app_proto,
             packet: occurrence.packet,
@@ -225,11 +238,8 @@ pub struct RiskRecord<'a> {
     pub timestamp: String,
     pub end: String,
     pub flow_id: u64,
-    pub src_ip: IpAddr,
-    pub src_port: u16,
-    pub dest_ip: IpAddr,
-    pub dest_port: u16,
-    pub proto: &'static str,
+    #[serde(flatten)]
+    pub ends: Ends,
     pub service: Option<&'a str>,
     pub accounts: &'a BTreeSet<String>,
     pub peers: &'a BTreeSet<String>,
@@ -257,11 +267,7 @@ impl<'a> RiskRecord<'a> {
                     timestamp: exposure.first_seen.to_string(),
                     end: exposure.last_seen.to_string(),
                     flow_id: finding.flow_id,
-                    src_ip: tuple.client.ip,
-                    src_port: tuple.client.port,
-                    dest_ip: tuple.server.ip,
-                    dest_port: tuple.server.port,
-                    proto: tuple.transport.name(),
+                    ends: Ends::of(tuple),
                     service: finding.service.as_ref().map(Service::id),
                     accounts: &finding.accounts,
                     peers: &finding.peers,

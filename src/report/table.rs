@@ -157,9 +157,13 @@ fn write_risks(findings: &[Finding], risks: &[Risk], out: &mut dyn Write) -> io:
         for record in &mine {
             let service = record.service.map_or("-", short_title);
             let who = if record.accounts.is_empty() {
-                format!("{} ({service})", record.src_ip)
+                format!("{} ({service})", record.ends.src_ip)
             } else {
-                format!("{} {} ({service})", record.src_ip, names(record.accounts))
+                format!(
+                    "{} {} ({service})",
+                    record.ends.src_ip,
+                    names(record.accounts)
+                )
             };
             let (count, places) = exposed.entry(who).or_default();
             *count += record.count;

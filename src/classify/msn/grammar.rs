@@ -139,6 +139,14 @@ pub(super) fn shape(line: &Line<'_>) -> Option<Shape> {
         .1;
     let p = |n: usize| line.param(n).unwrap_or_default();
     let count = line.count();
+    // Before MSNP9 the answer to `PNG` did not say when to ask again.
+    if verb == "QNG" && count == 0 {
+        return Some(Shape {
+            side: Server,
+            place: Notification,
+            weight: Filler,
+        });
+    }
     if first == First::Number && !is_number(p(0)) || first != First::Nothing && p(0).is_empty() {
         return None;
     }
@@ -228,6 +236,10 @@ pub(super) fn shape(line: &Line<'_>) -> Option<Shape> {
                 .any(|param| is_account(param.trim_start_matches("N="))) =>
         {
             (Server, Notification, Structured)
+        }
+        // An empty list before MSNP8: its name, its version, no entry of none.
+        "LST" if count == 5 && matches!(p(1), "FL" | "AL" | "BL" | "RL") && p(3) == "0" => {
+            (Server, Notification, Filler)
         }
         "SBS" if count == 2 && p(1) == "null" => (Server, Notification, Structured),
         "NFY" if matches!(p(0), "PUT" | "DEL") && ends_in_number(line) => {

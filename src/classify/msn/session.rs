@@ -293,7 +293,7 @@ impl Session {
             "ILN" => self.presence(p(2), p(1), out),
             "FLN" => self.presence(p(0), "FLN", out),
             "CHG" | "UBX" => self.notes.feature(feature::PRESENCE, out),
-            "LST" => self.listed(line, out),
+            "LST" => self.contact(line, out),
             "LSG" | "ADL" | "ADC" | "ADD" => self.notes.feature(feature::CONTACT_LIST, out),
             "OUT" => {
                 let reason = match p(0) {
@@ -365,34 +365,22 @@ impl Session {
         }
     }
 
-    /// `ADD tr list passport nick`, `ADC tr list N=passport ...`, `REM tr list passport`.
+    /// `ADD tr list passport nick`, `ADC tr list N=passport ...`, `REM tr list passport`; `LST passport nick lists ...`,
+    /// `LST N=passport F=nick ...`, and before MSNP8 with the list's name before it.
     fn contact(&mut self, line: &Line<'_>, out: &mut Events) {
         self.notes.feature(feature::CONTACT_LIST, out);
         let name = line
             .params()
             .map(|param| param.strip_prefix("N=").unwrap_or(param))
             .find_map(passport);
-        let change = if line.verb() == "REM" {
-            "removed"
-        } else {
-            "added"
+        let change = match line.verb() {
+            "LST" => "listed",
+            "REM" => "removed",
+            _ => "added",
         };
         if let Some(name) = name {
             let contact = Activity::new(what::CONTACT).by(Party::Own).to(name);
             out.done(contact.with("change", change));
-        }
-    }
-
-    /// `LST passport nick lists ...`, `LST N=passport F=nick ...`, and before MSNP8 with the list's name before it.
-    fn listed(&mut self, line: &Line<'_>, out: &mut Events) {
-        self.notes.feature(feature::CONTACT_LIST, out);
-        let name = line
-            .params()
-            .map(|param| param.strip_prefix("N=").unwrap_or(param))
-            .find_map(passport);
-        if let Some(name) = name {
-            let contact = Activity::new(what::CONTACT).by(Party::Own).to(name);
-            out.done(contact.with("change", "listed"));
         }
     }
 

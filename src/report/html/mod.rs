@@ -154,7 +154,7 @@ fn flow(finding: &Finding) -> Value {
         first => time(finding.first_seen),
         from => finding.tuple.client.to_string(),
         to => finding.tuple.server.to_string(),
-        proto => record.proto,
+        proto => record.ends.proto,
         service => record.service.map(title),
         what => [record.app_proto, record.role].into_iter().flatten().collect::<Vec<_>>().join(" "),
         path => record.path.join(" > "),
@@ -202,7 +202,7 @@ fn risks(risks: &[Risk], records: &[RiskRecord<'_>]) -> Vec<Value> {
                     });
                     context! {
                         flow => record.flow_id,
-                        host => record.src_ip.to_string(),
+                        host => record.ends.src_ip.to_string(),
                         service => record.service.map(title),
                         accounts => list(record.accounts),
                         peers => list(record.peers),
