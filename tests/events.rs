@@ -66,7 +66,7 @@ fn told(name: &str, expected: &[(&str, &str, &str, Value)]) {
             "{name}: no {event} {from} -> {to} {fields} in\n{}",
             events
                 .iter()
-                .map(|it| it.to_string())
+                .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join("\n")
         );
