@@ -31,6 +31,8 @@ struct Introduction {
     own: u32,
     peer: Option<u32>,
     addresses: [Ipv4Addr; 2],
+    /// From version 6 on: what the server had told the one who connects.
+    cookie: Option<u32>,
 }
 
 /// The frame's whole length, by its version; a version's length is fixed.
@@ -69,6 +71,7 @@ fn introduction(bytes: &[u8]) -> Option<Introduction> {
     // How the peer can be reached: 1 denied, 2 through a proxy, 4 directly, 6 not directly.
     reader.byte().filter(|mode| matches!(mode, 0..=2 | 4 | 6))?;
     reader.long().filter(|port| *port <= 0xFFFF)?;
+    let cookie = if version >= 6 { reader.long() } else { None };
     addresses
         .iter()
         .all(|address| address.is_unspecified() || reaches(*address) || address.is_loopback())
@@ -78,6 +81,7 @@ fn introduction(bytes: &[u8]) -> Option<Introduction> {
         own,
         peer,
         addresses,
+        cookie,
     })
 }
 
@@ -237,8 +241,11 @@ fn tell(direction: Direction, found: &Introduction, out: &mut Events) {
         out.push(Event::Peer(name));
     }
     out.push(Event::Feature(feature::DIRECT_CONNECTION));
-    if found.addresses.iter().any(|address| reaches(*address)) {
-        out.push(Event::Risk(risk::ADDRESS_REVEALED));
+    for address in found.addresses.iter().filter(|address| reaches(**address)) {
+        out.push(Event::Exposed(risk::ADDRESS_REVEALED, address.to_string()));
+    }
+    if let Some(token) = found.cookie.and_then(super::direct_token) {
+        out.push(Event::Shows(token));
     }
 }
 

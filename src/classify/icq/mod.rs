@@ -12,6 +12,7 @@ mod udp;
 mod v5;
 
 use crate::classify::Detector;
+use crate::model::Token;
 
 /// Detectors of this family.
 pub const DETECTORS: &[&dyn Detector] = &[&udp::IcqUdp, &direct::IcqDirect];
@@ -34,4 +35,11 @@ pub const fn message_kind(kind: u16) -> Option<&'static str> {
         0x1A => "plug-in",
         _ => return None,
     })
+}
+
+/// What the server tells of a user, and whoever connects to that user directly repeats.
+pub fn direct_token(cookie: u32) -> Option<Token> {
+    (cookie != 0)
+        .then(|| Token::of("icq-direct-cookie", &cookie.to_be_bytes()))
+        .flatten()
 }

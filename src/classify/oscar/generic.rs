@@ -4,7 +4,10 @@ use super::bytes::Bytes;
 use super::snac::{Snac, family};
 use super::tell::Teller;
 use super::{icbm, icq, names, rendezvous, signon, tlv};
-use crate::model::{Activity, Endpoint, Party, Service, ServiceHint, feature, risk, what};
+use crate::classify::icq::direct_token;
+use crate::model::{
+    Activity, Endpoint, Format, Party, Service, ServiceHint, Target, feature, risk, what,
+};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Tells what a SNAC of any family says.
@@ -75,7 +78,7 @@ fn buddy(body: &[u8], state: &'static str, tell: &mut Teller<'_>) {
             .by(name.clone())
             .with("status", status.unwrap_or(state)),
     );
-    direct_connection(tlvs, Some(name), tell);
+    direct_connection(tlvs, Some(&name), tell);
 }
 
 /// TLV 06: flags u16, then ICQ's status u16. AIM has the same field and leaves it 0.
@@ -207,7 +210,7 @@ fn chatters(body: &[u8], what: &'static str, tell: &mut Teller<'_>) {
 }
 
 /// TLV 0C: where ICQ's direct connections to this user go. Clients that take none fill in zeros.
-fn direct_connection(tlvs: &[u8], whose: Option<String>, tell: &mut Teller<'_>) {
+fn direct_connection(tlvs: &[u8], whose: Option<&str>, tell: &mut Teller<'_>) {
     let Some(info) = tlv::find(tlvs, 0x0C) else {
         return;
     };
@@ -222,13 +225,27 @@ fn direct_connection(tlvs: &[u8], whose: Option<String>, tell: &mut Teller<'_>) 
             Err(_) => address.to_string(),
         };
         tell.exposes(risk::ADDRESS_REVEALED, place.clone());
-        let revealed = Activity::new(what::ADDRESS).with("address", place);
-        tell.done(match whose {
-            Some(name) => revealed.by(name).to(Party::Own),
-            None => revealed.by(Party::Own),
-        });
+        // How it takes connections u8, version u16, then what the one who connects will show.
+        let cookie = bytes.take(3).and_then(|_| bytes.be32());
+        if let (Ok(port), Some(name)) = (u16::try_from(port), whose) {
+            tell.redirect(
+                Target::Address(address, Some(port)),
+                DIRECT,
+                (None, Some(name.to_owned())),
+                cookie.and_then(direct_token),
+            );
+        } else {
+            tell.done(
+                Activity::new(what::ADDRESS)
+                    .by(Party::Own)
+                    .with("address", place),
+            );
+        }
     }
 }
+
+/// A connection between two users of ICQ.
+const DIRECT: Format = Format::messenger(Service::ICQ, "icq-direct", "peer");
 
 /// 0001/0012: the client is to move: a counted list of families, then where to.
 fn migrate(body: &[u8], tell: &mut Teller<'_>) {
