@@ -110,7 +110,7 @@ pub fn frames(data: &[u8]) {
     let mut out = Vec::new();
     let risks = builtin().risks();
     let reports: [Box<dyn Report>; 5] = [
-        Box::new(Table::new(risks, report::Detail::Events)),
+        Box::new(Table::new(risks, report::Verbosity::Events)),
         Box::new(Json::new(risks)),
         Box::new(Csv::default()),
         Box::new(Eve::new(risks)),

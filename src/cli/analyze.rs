@@ -10,7 +10,7 @@ use crate::flow::Timeouts;
 use crate::model::{Finding, Occurrence, Summary};
 use crate::pipeline::Settings;
 use crate::report::{
-    self, Csv, Detail, Eve, Html, Json, Ndjson, Proposal, Redactor, Report, Table, Zeek,
+    self, Csv, Eve, Html, Json, Ndjson, Proposal, Redactor, Report, Table, Verbosity, Zeek,
 };
 use crate::ruleset::RuleSet;
 use clap::ValueEnum;
@@ -120,9 +120,9 @@ impl Args {
             Format::Table => Box::new(Table::new(
                 risks,
                 match self.verbose {
-                    0 => Detail::Users,
-                    1 => Detail::Flows,
-                    _ => Detail::Events,
+                    0 => Verbosity::Users,
+                    1 => Verbosity::Flows,
+                    _ => Verbosity::Events,
                 },
             )),
             Format::Ndjson => Box::new(Ndjson::new(risks)),

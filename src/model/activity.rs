@@ -169,7 +169,7 @@ impl Activity {
 }
 
 /// Names of activities.
-#[allow(missing_docs, reason = "described in docs/records.md")]
+#[allow(missing_docs, reason = "described in docs/schema")]
 pub mod what {
     pub const SIGN_ON: &str = "sign-on";
     pub const SIGN_ON_FAILED: &str = "sign-on-failed";

@@ -23,7 +23,7 @@ pub use json::{Json, Ndjson};
 pub use people::{People, Session, User};
 pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};
 pub use redact::Redactor;
-pub use table::{Detail, Table, totals};
+pub use table::{Table, Verbosity, totals};
 pub use zeek::Zeek;
 
 use crate::model::{Finding, Occurrence, Summary};

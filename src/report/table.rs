@@ -18,7 +18,7 @@ const MAX_EXPOSED: usize = 10;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Detail {
+pub enum Verbosity {
     /// Users and risks.
     #[default]
     Users,
@@ -32,17 +32,17 @@ pub enum Detail {
 #[derive(Debug)]
 pub struct Table<'r> {
     risks: &'r [Risk],
-    detail: Detail,
+    verbosity: Verbosity,
     findings: Vec<Finding>,
     occurrences: Vec<Occurrence>,
 }
 
 impl<'r> Table<'r> {
     /// Describes risks by these words.
-    pub const fn new(risks: &'r [Risk], detail: Detail) -> Self {
+    pub const fn new(risks: &'r [Risk], verbosity: Verbosity) -> Self {
         Self {
             risks,
-            detail,
+            verbosity,
             findings: Vec::new(),
             occurrences: Vec::new(),
         }
@@ -51,7 +51,7 @@ impl<'r> Table<'r> {
 
 impl Report for Table<'_> {
     fn wants_occurrences(&self) -> bool {
-        self.detail >= Detail::Events
+        self.verbosity >= Verbosity::Events
     }
 
     fn occurrence(&mut self, occurrence: &Occurrence, _: &mut dyn Write) -> io::Result<()> {
@@ -87,11 +87,11 @@ impl Report for Table<'_> {
             .iter()
             .filter(|it| it.is_detection())
             .collect();
-        if self.detail >= Detail::Flows && !found.is_empty() {
+        if self.verbosity >= Verbosity::Flows && !found.is_empty() {
             writeln!(out, "\nFlows:")?;
             print(&flow_table(&found), out)?;
         }
-        if self.detail >= Detail::Events && !self.occurrences.is_empty() {
+        if self.verbosity >= Verbosity::Events && !self.occurrences.is_empty() {
             writeln!(out, "\nEvents:")?;
             self.occurrences
                 .iter()

@@ -93,7 +93,7 @@ fn analyse(source: Result<Box<dyn FrameSource>, CaptureError>) -> Analysis {
     };
     let mut out = Vec::new();
     let reports: [Box<dyn Report>; 6] = [
-        Box::new(Table::new(rules.risks(), report::Detail::Events)),
+        Box::new(Table::new(rules.risks(), report::Verbosity::Events)),
         Box::new(Ndjson::new(rules.risks())),
         Box::new(Json::new(rules.risks())),
         Box::new(Csv::default()),
