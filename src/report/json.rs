@@ -54,8 +54,10 @@ impl Report for Ndjson<'_> {
 
 /// Writes a record and ends its line.
 pub(super) fn write_line(record: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
-    out.write_all(b"\n")
+    // In one piece: a record is written in many small ones, and each would go through the output's layers.
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    out.write_all(&line)
 }
 
 /// One document: `{"schema":..., "flows":[...], "events":[...], "risks":[...], "sessions":[...], "users":[...],
