@@ -1,7 +1,8 @@
 //! Follows the HTTP exchanges of Yahoo! Messenger.
 
+use super::activity::file;
 use super::http::{Kind, counted_packets, is_capacity_answer, parameter};
-use super::session::{self, Session, account, relay_token};
+use super::session::{Session, account, relay_token};
 use super::stream::{Packet, Stream};
 use crate::classify::Events;
 use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead};
@@ -206,7 +207,7 @@ fn read(
             *body = Body::Opaque;
             let Some(packet) = packet else { return };
             take(&packet, (direction, client), session, out);
-            let file = session::file(&packet);
+            let file = file(&packet);
             if let Some(size) = file.size {
                 *body = Body::File(Box::new((file, Passing::new(size))));
                 let rest = bytes.get(end.saturating_sub(before)..).unwrap_or_default();

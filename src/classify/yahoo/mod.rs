@@ -3,6 +3,7 @@
 //! [`ymsg`] is the header, [`body`] the keys and values, [`stream`] cuts bytes into packets, [`session`] says
 //! what packets mean. [`detector`] and [`dissector`] put them behind the contract for TCP, [`http`] for HTTP.
 
+mod activity;
 mod address;
 mod body;
 mod detector;
