@@ -3,7 +3,8 @@
 use super::people::{People, User};
 use super::{Report, RiskRecord, clean};
 use crate::model::{
-    Detail as Fact, Finding, Occurrence, Party, Risk, Service, Summary, Timestamp, feature,
+    Confidence, Detail as Fact, Finding, Occurrence, Party, Risk, Service, Summary, Timestamp,
+    feature,
 };
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,28 +111,24 @@ fn print(table: &comfy_table::Table, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
-    let mut table = plain_table(&[
-        "host",
-        "messenger",
-        "account",
-        "used for",
-        "seen",
-        "bytes",
-        "how sure",
-    ]);
+    let mut table = plain_table(&["host", "messenger", "account", "used for", "seen", "bytes"]);
     for user in users {
         let all = &user.all;
+        // What goes without saying is confirmed.
+        let messenger = match all.confidence {
+            Confidence::Confirmed => title(&user.service).to_owned(),
+            less => format!("{} ({less})", title(&user.service)),
+        };
         table.add_row([
             user.host.to_string(),
-            title(&user.service).to_owned(),
+            messenger,
             names(&all.accounts),
             used_for(&all.features),
             span(all.first_seen, all.last_seen, same_day),
             all.counts.bytes.to_string(),
-            all.confidence.to_string(),
         ]);
     }
-    whole(&mut table, &[0, 1, 4, 5, 6]);
+    whole(&mut table, &[0, 1, 4, 5]);
     right(&mut table, &[5]);
     table
 }
