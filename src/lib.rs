@@ -9,6 +9,8 @@
 //! * [`report`] writes findings down;
 //! * [`policy`] turns the tables of [`ruleset`] into firewall rules.
 //!
+//! [`scrub`] walks the road again and again to find out what a verdict rests on.
+//!
 //! [`pipeline`] is the road itself, [`model`] the vocabulary, [`cli`] the program. Who may import whom is in ARCHITECTURE.md.
 
 pub mod capture;
@@ -21,3 +23,4 @@ pub mod pipeline;
 pub mod policy;
 pub mod report;
 pub mod ruleset;
+pub mod scrub;

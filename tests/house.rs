@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Room, and the rooms it may import. `pipeline` and `cli` wire all.
-const TABLE: [(&str, &[&str]); 8] = [
+const TABLE: [(&str, &[&str]); 9] = [
     ("model", &[]),
     ("ruleset", &["model"]),
     ("capture", &["model"]),
@@ -14,6 +14,12 @@ const TABLE: [(&str, &[&str]); 8] = [
     ("report", &["model"]),
     ("classify", &["model", "flow", "ruleset"]),
     ("policy", &["model", "ruleset"]),
+    (
+        "scrub",
+        &[
+            "model", "capture", "packet", "flow", "classify", "ruleset", "pipeline",
+        ],
+    ),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -14,15 +14,10 @@ use crate::report::{
 };
 use crate::ruleset::RuleSet;
 use clap::ValueEnum;
-use signal_hook::{consts::SIGINT, flag};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Exit code of a program that Ctrl-C ended, as shells have it.
-const INTERRUPTED: i32 = 130;
+use std::sync::atomic::Ordering;
 
 /// Read saved captures and say who used which messenger.
 #[derive(Debug, clap::Args)]
@@ -179,7 +174,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         ..Settings::default()
     };
     let redactor = args.redactor()?;
-    let stop = stop_on_interrupt()?;
+    let stop = super::stop_on_interrupt()?;
     let (inputs, missing) = inputs(&args.files);
     if args.write.is_some() && inputs.iter().any(|it| matches!(it, Input::Stdin)) {
         return Err(CliError::Usage(
@@ -261,13 +256,6 @@ fn inputs(arguments: &[PathBuf]) -> (Vec<Input>, Vec<CaptureError>) {
 }
 
 /// The first Ctrl-C ends reading, and what was found by then is written; the second ends the program.
-fn stop_on_interrupt() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(&stop))?;
-    flag::register(SIGINT, Arc::clone(&stop))?;
-    Ok(stop)
-}
-
 fn open_output(path: Option<&Path>) -> Result<Box<dyn Write>, CliError> {
     Ok(match path {
         Some(path) => {

@@ -2,55 +2,32 @@
 
 use super::CliError;
 use crate::capture::{self, Frame, Writer};
-use crate::model::{Finding, FlowKey, Timestamp};
+use crate::flow::Chosen;
+use crate::model::Finding;
 use crate::packet::{Decoded, FrameMeta, decode};
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-/// One flow of which packets are wanted.
-struct Wanted {
-    first: Timestamp,
-    last: Timestamp,
-    comment: String,
-}
-
-/// The detections of one capture.
+/// The detections of one capture, each with what is to be said of its packets.
 #[derive(Default)]
 pub struct Extract {
-    flows: HashMap<FlowKey, Vec<Wanted>>,
-    /// Hosts that talk to each other: fragments do not name ports.
-    hosts: HashSet<(IpAddr, IpAddr)>,
+    flows: Chosen<Rc<str>>,
 }
 
 impl Extract {
     /// Takes note of a flow, if it is a messenger's.
     pub fn add(&mut self, finding: &Finding) {
-        let (Some(service), Some(confidence), true) =
-            (&finding.service, finding.confidence, finding.is_detection())
-        else {
+        let Some(verdict) = finding.verdict().filter(|_| finding.is_detection()) else {
             return;
         };
-        let tuple = &finding.tuple;
-        let (key, _) = FlowKey::of_packet(tuple.transport, tuple.client, tuple.server);
-        let what = [finding.app_proto, finding.role]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" ");
-        let names = |names: &std::collections::BTreeSet<String>| {
-            names
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
+        let names = |names: &BTreeSet<String>| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            names.join(", ")
         };
-        let mut comment = format!(
-            "imwarden: {service} {what}, {confidence}, flow {}",
-            finding.flow_id
-        );
+        let mut comment = format!("imwarden: {verdict}, flow {}", finding.flow_id);
         if !finding.accounts.is_empty() {
             comment.push_str("; account ");
             comment.push_str(&names(&finding.accounts));
@@ -59,13 +36,8 @@ impl Extract {
             comment.push_str("; with ");
             comment.push_str(&names(&finding.peers));
         }
-        self.flows.entry(key).or_default().push(Wanted {
-            first: finding.first_seen,
-            last: finding.last_seen,
-            comment,
-        });
-        self.hosts.insert((tuple.client.ip, tuple.server.ip));
-        self.hosts.insert((tuple.server.ip, tuple.client.ip));
+        let (first, last) = (finding.first_seen, finding.last_seen);
+        self.flows.add(&finding.tuple, first, last, comment.into());
     }
 
     /// What is to be said of a frame that is wanted.
@@ -77,18 +49,11 @@ impl Extract {
             wire_len: frame.wire_len,
         };
         match &decode(meta, frame.data) {
-            Decoded::Packet(packet) => {
-                let (key, _) = FlowKey::of_packet(packet.transport(), packet.src, packet.dst);
-                let during = |flow: &&Wanted| {
-                    flow.first <= packet.timestamp && packet.timestamp <= flow.last
-                };
-                let flow = self.flows.get(&key)?.iter().find(during)?;
-                Some(&flow.comment)
-            }
+            Decoded::Packet(packet) => self.flows.flow_of(packet).map(AsRef::as_ref),
             Decoded::Fragment(fragment) => self
-                .hosts
-                .contains(&(fragment.src, fragment.dst))
-                .then_some("imwarden: IP fragment between hosts of a messenger's flow"),
+                .flows
+                .between(fragment.src, fragment.dst)
+                .map(|_| "imwarden: IP fragment between hosts of a messenger's flow"),
             Decoded::Ignored(_) => None,
         }
     }

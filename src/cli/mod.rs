@@ -10,12 +10,16 @@ mod output;
 pub mod policy;
 mod progress;
 pub mod rules;
+mod scrub;
 mod shell;
 mod size;
 
 use clap::{Parser, Subcommand};
+use signal_hook::{consts::SIGINT, flag};
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Done.
 const DONE: u8 = 0;
@@ -25,6 +29,9 @@ const USAGE: u8 = 2;
 const UNREADABLE: u8 = 3;
 /// No permission, or no such device.
 const PERMISSION: u8 = 4;
+
+/// Exit code of a program that Ctrl-C ended, as shells have it.
+const INTERRUPTED: i32 = 130;
 
 #[cfg(have_libpcap)]
 const LONG_VERSION: &str = concat!(
@@ -61,6 +68,8 @@ enum Command {
     Analyze(analyze::Args),
     /// Say why a flow was given its name
     Explain(explain::Args),
+    /// Write a small capture with names and text replaced that still gives the same verdicts
+    Scrub(scrub::Args),
     /// Write firewall rules that block messengers
     Policy(policy::PolicyArgs),
     /// List, show or check the rule files
@@ -137,6 +146,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     match cli.command {
         Command::Analyze(args) => return analyze::run(&args),
         Command::Explain(args) => return explain::run(&args),
+        Command::Scrub(args) => return scrub::run(&args),
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,
@@ -145,6 +155,14 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     }
     io::Write::flush(&mut out)?;
     Ok(DONE)
+}
+
+/// Set by the first Ctrl-C; the second one ends the program.
+fn stop_on_interrupt() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(&stop))?;
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    Ok(stop)
 }
 
 /// `IMWARDEN_LOG=debug` (or `trace`, ...) writes the program's own doings to stderr.

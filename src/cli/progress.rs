@@ -7,9 +7,17 @@ use std::time::{Duration, Instant};
 /// Work shorter than this shows no progress bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// What is counted.
+#[derive(Clone, Copy)]
+enum Template {
+    Bytes,
+    Flows,
+}
+
 /// A bar on stderr, when that is a terminal and the work takes long enough to wonder.
 pub struct Progress {
     name: String,
+    template: Template,
     total: Option<u64>,
     started: Instant,
     bar: Option<ProgressBar>,
@@ -18,22 +26,32 @@ pub struct Progress {
 impl Progress {
     /// For the file of this name.
     pub fn new(name: String) -> Self {
+        Self::with(name, Template::Bytes)
+    }
+
+    /// For work that is done flow by flow.
+    pub fn flows(name: &str) -> Self {
+        Self::with(name.to_owned(), Template::Flows)
+    }
+
+    fn with(name: String, template: Template) -> Self {
         Self {
             name,
+            template,
             total: None,
             started: Instant::now(),
             bar: None,
         }
     }
 
-    /// So many bytes of so many were read.
+    /// So much of so much was done.
     pub fn at(&mut self, position: u64, total: Option<u64>) {
         self.total = self.total.or(total);
         if self.bar.is_none() && self.started.elapsed() < PATIENCE {
             return;
         }
         self.bar
-            .get_or_insert_with(|| progress_bar(&self.name, self.total))
+            .get_or_insert_with(|| progress_bar(&self.name, self.template, self.total))
             .set_position(position);
     }
 
@@ -53,11 +71,14 @@ impl Progress {
     }
 }
 
-fn progress_bar(name: &str, total: Option<u64>) -> ProgressBar {
+fn progress_bar(name: &str, template: Template, total: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(8));
-    let template = match total {
-        Some(_) => "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-        None => "{msg} {spinner} {bytes} {bytes_per_sec}",
+    let template = match (template, total) {
+        (Template::Flows, _) => "{msg} [{wide_bar}] {pos}/{len} flows {eta}",
+        (Template::Bytes, Some(_)) => {
+            "{msg} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+        }
+        (Template::Bytes, None) => "{msg} {spinner} {bytes} {bytes_per_sec}",
     };
     // The templates are constants; a mistake in one shows the default bar.
     bar.set_style(

@@ -4,6 +4,7 @@
 //! Every buffer here has an owner and counts against one [`Budget`].
 
 mod budget;
+mod chosen;
 mod class;
 mod reassembly;
 mod table;
@@ -13,6 +14,7 @@ mod tracker;
 mod tracker_tests;
 
 pub use budget::Budget;
+pub use chosen::Chosen;
 pub use reassembly::{Chunk, Reassembler};
 pub use timeouts::Timeouts;
 pub use tracker::{FlowHandler, FlowInfo, Interest, Tracker, TrackerStats};

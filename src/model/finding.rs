@@ -63,6 +63,17 @@ impl Finding {
         self.service.is_some() && self.confidence >= Some(Confidence::Probable)
     }
 
+    /// The verdict in words, without names: `aim oscar authorizer, confirmed`.
+    pub fn verdict(&self) -> Option<String> {
+        let (service, confidence) = (self.service.as_ref()?, self.confidence?);
+        let mut words = service.to_string();
+        for word in [self.app_proto, self.role].into_iter().flatten() {
+            words.push(' ');
+            words.push_str(word);
+        }
+        Some(format!("{words}, {confidence}"))
+    }
+
     /// A messenger's port and nothing else: listed apart.
     pub fn is_possible(&self) -> bool {
         self.service.is_some() && self.confidence == Some(Confidence::Possible)

@@ -17,6 +17,16 @@ use crate::model::Token;
 /// Detectors of this family.
 pub const DETECTORS: &[&dyn Detector] = &[&udp::IcqUdp, &direct::IcqDirect];
 
+/// The plain text of a client's datagram of version 5, which is scrambled with a key that it carries.
+pub fn unscramble(datagram: &[u8]) -> Option<Vec<u8>> {
+    v5::decode(datagram, datagram.len())
+}
+
+/// The datagram of such a plain text.
+pub fn scramble(plain: &[u8]) -> Option<Vec<u8>> {
+    v5::encode(plain)
+}
+
 /// What ICQ's message types are.
 pub const fn message_kind(kind: u16) -> Option<&'static str> {
     Some(match kind {

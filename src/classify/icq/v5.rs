@@ -104,6 +104,38 @@ fn apply(bytes: &[u8], wire_len: usize, check: u32) -> Vec<u8> {
     packet
 }
 
+/// Scrambles a client's datagram, as [`decode`] gives it, anew: with a check code of its own making, since what was
+/// repeated in the old one may have changed. `None` for what is no such datagram, or none that is whole.
+pub fn encode(packet: &[u8]) -> Option<Vec<u8>> {
+    if packet.len() < CLIENT_HEADER {
+        return None;
+    }
+    // Which byte of the packet and of the table are repeated is the sender's choice.
+    let check = check_of(packet, 5, 0x20);
+    let mut bytes = apply(packet, packet.len(), check);
+    bytes
+        .get_mut(CHECK..CLIENT_HEADER)?
+        .copy_from_slice(&scramble(check).to_le_bytes());
+    Some(bytes)
+}
+
+/// Undoes [`unscramble`].
+const fn scramble(k: u32) -> u32 {
+    ((k & 0x1F) << 12)
+        | ((k & 0x03E0_03E0) << 1)
+        | ((k & 0xF800_0400) >> 10)
+        | ((k & 0xF800) << 16)
+        | ((k & 0x041F_0000) >> 15)
+}
+
+/// The check code of a packet, from two positions of the sender's choice.
+fn check_of(packet: &[u8], position: u8, index: u8) -> u32 {
+    let byte = |at: u8| packet.get(usize::from(at)).copied().unwrap_or_default();
+    let header = u32::from_be_bytes([byte(8), byte(4), byte(2), byte(6)]);
+    let repeated = [position, byte(position), index, table(u32::from(index))];
+    header ^ 0x00FF_00FF ^ u32::from_be_bytes(repeated)
+}
+
 /// Whether a server's datagram holds a check code of the same making: some servers compute one.
 pub fn server_check(bytes: &[u8], wire_len: usize) -> bool {
     bytes.len() >= SERVER_HEADER
@@ -116,24 +148,6 @@ pub fn server_check(bytes: &[u8], wire_len: usize) -> bool {
 pub mod testing {
     use super::*;
 
-    const fn scramble(k: u32) -> u32 {
-        ((k & 0x1F) << 12)
-            | ((k & 0x03E0_03E0) << 1)
-            | ((k & 0xF800_0400) >> 10)
-            | ((k & 0xF800) << 16)
-            | ((k & 0x041F_0000) >> 15)
-    }
-
-    /// The check code of a packet, from two positions of the sender's choice.
-    fn check_of(packet: &[u8], position: u8, index: u8) -> u32 {
-        let byte = |at: usize| u32::from(packet[at]);
-        let header = byte(8) << 24 | byte(4) << 16 | byte(2) << 8 | byte(6);
-        let of_packet = packet[usize::from(position)];
-        header
-            ^ 0x00FF_00FF
-            ^ u32::from_be_bytes([position, of_packet, index, table(u32::from(index))])
-    }
-
     /// A client's datagram.
     pub fn client(uin: u32, session: u32, command: u16, body: &[u8]) -> Vec<u8> {
         let mut packet = vec![5, 0, 0, 0, 0, 0];
@@ -142,10 +156,7 @@ pub mod testing {
         packet.extend(command.to_le_bytes());
         packet.extend([1, 0, 1, 0, 0, 0, 0, 0]);
         packet.extend(body);
-        let check = check_of(&packet, 5, 0x20);
-        let mut bytes = apply(&packet, packet.len(), check);
-        bytes[CHECK..CLIENT_HEADER].copy_from_slice(&scramble(check).to_le_bytes());
-        bytes
+        encode(&packet).unwrap_or_default()
     }
 
     /// A server's datagram, with a check code or with an arbitrary one.
