@@ -142,6 +142,11 @@ impl Material {
         &self.streams
     }
 
+    /// The bytes as they were.
+    pub fn undo(self) -> Vec<u8> {
+        self.original
+    }
+
     /// What stands there now.
     pub fn at(&self, place: Place) -> u8 {
         self.bytes.get(place).copied().unwrap_or_default()
@@ -162,10 +167,15 @@ impl Material {
         }
     }
 
-    /// Scrambles again what is scrambled.
+    /// Scrambles again what is scrambled; what is as it was, as it was.
     pub fn settle(&mut self) {
         for Scrambled { plain, payload } in &self.scrambled {
-            let bytes = self.bytes.get(plain.clone()).and_then(icq::scramble);
+            let now = self.bytes.get(plain.clone());
+            let bytes = if now == self.original.get(plain.clone()) {
+                self.original.get(payload.clone()).map(<[u8]>::to_vec)
+            } else {
+                now.and_then(icq::scramble)
+            };
             if let Some(bytes) = bytes
                 && let Some(payload) = self.bytes.get_mut(payload.clone())
                 && payload.len() == bytes.len()

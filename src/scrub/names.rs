@@ -24,6 +24,11 @@ struct Name {
 /// One occurrence: where it stands, and what is to stand there.
 pub type Occurrence = Vec<(Place, u8)>;
 
+/// Whether an account gets another name.
+pub fn is_told(name: &str) -> bool {
+    name.bytes().filter(|byte| *byte != b' ').count() >= SHORTEST
+}
+
 impl Pseudonyms {
     /// For these accounts.
     pub fn new(names: &BTreeSet<String>) -> Self {
@@ -31,10 +36,10 @@ impl Pseudonyms {
             let letters = name.bytes().filter(|byte| *byte != b' ');
             letters.map(|byte| byte.to_ascii_lowercase()).collect()
         };
-        let known: BTreeSet<Vec<u8>> = names.iter().map(letters).collect();
+        let told = names.iter().filter(|name| is_told(name));
+        let known: BTreeSet<Vec<u8>> = told.map(letters).collect();
         let mut names: Vec<Name> = known
             .into_iter()
-            .filter(|letters| letters.len() >= SHORTEST)
             .map(|letters| Name {
                 uin: std::str::from_utf8(&letters)
                     .ok()
@@ -155,14 +160,15 @@ impl Pseudonyms {
         substitute(value, number, digit as u8)
     }
 
-    /// Something that is the same wherever the same bytes stood, and tells nothing of them.
-    pub fn token(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Something that is the same wherever the same bytes stood, and tells nothing of them: any bytes, or with `kind`
+    /// bytes of the same kind. What is empty stays empty.
+    pub fn token(&self, bytes: &[u8], kind: bool) -> Vec<u8> {
         let byte = |(index, value): (usize, &u8)| {
             let number = self.secret.hash_one((bytes, index));
             match *value {
-                // In binary data every byte is as good as another.
-                0x80.. => 0x80 | number as u8,
-                value => substitute(value, number, (number % 10) as u8),
+                0 => 0,
+                value if kind => substitute(value, number, (number % 10) as u8),
+                _ => (number % 255) as u8 + 1,
             }
         };
         bytes.iter().enumerate().map(byte).collect()

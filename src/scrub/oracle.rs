@@ -1,5 +1,6 @@
 //! What the program makes of some frames.
 
+use super::names;
 use crate::capture::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use crate::model::{Confidence, Endpoint, Finding, FiveTuple, Service};
 use crate::pipeline::{self, Settings};
@@ -13,13 +14,13 @@ const MEMORY: usize = 64 << 20;
 /// How much of what is told must stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// Everything but the names themselves and what is counted.
+    /// Everything but what is counted.
     Everything,
     /// What the flow is and how sure that is.
     Name,
 }
 
-/// What is told of one flow, but for names and counts.
+/// What is told of one flow, but for counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     tuple: FiveTuple,
@@ -35,6 +36,8 @@ struct Rest {
     carriers: Vec<&'static str>,
     accounts: usize,
     peers: bool,
+    /// Whom it names; not of short names, which may not be told by theirs.
+    names: BTreeSet<String>,
     client: bool,
     announced: bool,
     features: BTreeSet<String>,
@@ -48,6 +51,12 @@ impl Verdict {
             carriers: finding.carriers.clone(),
             accounts: finding.accounts.len(),
             peers: !finding.peers.is_empty(),
+            names: finding
+                .accounts
+                .union(&finding.peers)
+                .filter(|name| names::is_told(name))
+                .cloned()
+                .collect(),
             client: finding.client.is_some(),
             announced: finding.learned_from.is_some(),
             features: finding.features.clone(),
@@ -61,6 +70,15 @@ impl Verdict {
             confidence: finding.confidence,
             rest: (level == Level::Everything).then(rest),
         }
+    }
+
+    /// The same of somebody else.
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        if let Some(rest) = &mut self.rest {
+            rest.names.clear();
+        }
+        self
     }
 
     fn order(&self) -> (u8, Endpoint, Endpoint) {

@@ -61,6 +61,13 @@ impl<'r> Reduction<'r> {
         self.work < MAX_WORK && self.ask() == self.verdicts
     }
 
+    fn holds_but_for_names(&mut self) -> bool {
+        let nameless = |verdicts: Vec<Verdict>| -> Vec<Verdict> {
+            verdicts.into_iter().map(Verdict::anonymous).collect()
+        };
+        self.work < MAX_WORK && nameless(self.ask()) == nameless(self.verdicts.clone())
+    }
+
     /// Leaves out what follows the verdict: of each flow as few packets as it takes.
     pub fn shorten(&mut self) {
         let flows: BTreeMap<u64, usize> =
@@ -97,7 +104,8 @@ impl<'r> Reduction<'r> {
             });
             self.records = records(&self.group.frames);
         }
-        let bytes = std::mem::take(&mut self.material.bytes);
+        let none = Material::new(Vec::new(), &[]);
+        let bytes = std::mem::replace(&mut self.material, none).undo();
         self.material = Material::new(bytes, &self.group.frames);
     }
 
@@ -112,23 +120,28 @@ impl<'r> Reduction<'r> {
                     .all(|(place, _)| !self.settled.contains(place))
             };
             let found: Vec<_> = found.into_iter().filter(free).collect();
-            if found.is_empty() || self.put(&found.concat()) {
+            let puts = |reduction: &mut Self, bytes: &[(Place, u8)]| {
+                reduction.put(bytes, Self::holds_but_for_names)
+            };
+            if found.is_empty() || puts(self, &found.concat()) {
                 continue;
             }
             // A name may be a word of the protocol as well: then only where it is none.
             for occurrence in found {
-                if !self.put(&occurrence)
+                if !puts(self, &occurrence)
                     && let Some((place, _)) = occurrence.first()
                 {
                     left.extend(self.flow_at(*place));
                 }
             }
         }
+        // From here on, whoever has got a name keeps it.
+        self.verdicts = self.ask();
         left
     }
 
     /// Puts these bytes there for good, if the verdicts allow it.
-    fn put(&mut self, bytes: &[(Place, u8)]) -> bool {
+    fn put(&mut self, bytes: &[(Place, u8)], allowed: fn(&mut Self) -> bool) -> bool {
         let before: Vec<(Place, u8)> = bytes
             .iter()
             .map(|(place, _)| (*place, self.material.at(*place)))
@@ -136,15 +149,15 @@ impl<'r> Reduction<'r> {
         for (place, value) in bytes {
             self.material.set(*place, *value);
         }
-        let holds = self.holds();
-        if holds {
+        let allowed = allowed(self);
+        if allowed {
             self.settled.extend(bytes.iter().map(|(place, _)| *place));
         } else {
             for (place, value) in before {
                 self.material.set(place, value);
             }
         }
-        holds
+        allowed
     }
 
     /// Replaces everything that no verdict rests on. `false` when that would take too long.
@@ -230,14 +243,16 @@ impl<'r> Reduction<'r> {
                 }
             }
         }
-        let token = names.token(&bytes);
-        if there.len() > 1 && token != bytes {
-            let all: Vec<(Place, u8)> = there
-                .into_iter()
-                .flat_map(|places| places.iter().copied().zip(token.iter().copied()))
-                .collect();
-            if self.put(&all) {
-                return;
+        if there.len() > 1 {
+            for kind in [false, true] {
+                let token = names.token(&bytes, kind);
+                let each = there
+                    .iter()
+                    .flat_map(|places| places.iter().copied().zip(token.iter().copied()));
+                let all: Vec<(Place, u8)> = each.collect();
+                if token != bytes && self.put(&all, Self::holds) {
+                    return;
+                }
             }
         }
         let (left, right) = run.split_at(run.len() / 2);
