@@ -674,3 +674,48 @@ fn redaction_leaves_no_account_address_or_file_and_the_same_shape() {
         }
     }
 }
+
+#[test]
+fn a_users_row_has_the_hosts_card_and_who_made_it() {
+    // The client's card in the sample is made up. Another one, of a maker in the register, is put in its place in every frame.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registered.pcap");
+    let mut bytes = std::fs::read(sample("aim-signon-message.pcap")).unwrap();
+    let made_up: [u8; 6] = user_card(&analyze(
+        &["--format", "ndjson"],
+        &sample("aim-signon-message.pcap"),
+    ));
+    let registered = [0x00, 0x0a, 0x27, 0x53, 0x00, 0x01];
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(6).position(|it| it == made_up) {
+        bytes[at + found..][..6].copy_from_slice(&registered);
+        at += found + 6;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let records = analyze(&["--format", "ndjson"], &path);
+    assert!(
+        records.contains(r#""mac":"00:0a:27:53:00:01","vendor":"Apple, Inc.""#),
+        "{records}"
+    );
+    assert!(analyze(&[], &path).contains("Apple, Inc."));
+    assert!(analyze(&["--format", "html"], &path).contains("00:0a:27:53:00:01 Apple, Inc."));
+    let redacted = analyze(&["--format", "ndjson", "--redact"], &path);
+    assert!(
+        !redacted.contains("00:0a:27") && !redacted.contains("Apple"),
+        "{redacted}"
+    );
+}
+
+/// The card of the first user.
+fn user_card(records: &str) -> [u8; 6] {
+    let user: Value = records
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .find(|record: &Value| record["event_type"] == "user")
+        .unwrap();
+    let text = user["mac"].as_str().unwrap();
+    let mut bytes = text
+        .split(':')
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap());
+    std::array::from_fn(|_| bytes.next().unwrap())
+}

@@ -70,6 +70,7 @@ pub fn tracker(data: &[u8]) {
             cut: usize::from(op >> 4 & 3) * 7,
             wire_len: 54 + length as u32,
             path: LayerPath::default(),
+            card: None,
         });
         assert!(
             tracker.memory() <= memory.max(slack) + slack,

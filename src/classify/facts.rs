@@ -440,6 +440,10 @@ impl Facts {
             first_seen: info.first_seen,
             last_seen: info.last_seen,
             tuple,
+            card: info
+                .card
+                .filter(|(direction, _)| (*direction == Direction::ToClient) == self.swapped)
+                .map(|(_, card)| card),
             service,
             app_proto,
             role,

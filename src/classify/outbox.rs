@@ -152,6 +152,7 @@ mod tests {
             last_seen: Timestamp::default(),
             sides: [Counts::default(); 2],
             path: LayerPath::default(),
+            card: None,
             first_packet: 1,
             packet: 1,
         };

@@ -5,7 +5,7 @@ use super::reassembly::Chunk;
 use super::table::{Slot, Table};
 use super::{Budget, Reassembler, Timeouts};
 use crate::model::{
-    Counts, Direction, FiveTuple, FlowKey, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp,
+    Counts, Direction, FiveTuple, FlowKey, LayerPath, Mac, Packet, TcpFlags, TcpHeader, Timestamp,
     Transport, TransportHeader,
 };
 
@@ -34,6 +34,8 @@ pub struct FlowInfo {
     pub sides: [Counts; 2],
     /// What the first packet was wrapped in.
     pub path: LayerPath,
+    /// The card of the first packet's sender, where the link shows it, and which way that packet went.
+    pub card: Option<(Direction, Mac)>,
     /// Number of the first packet.
     pub first_packet: u64,
     /// Number of the packet being handled.
@@ -136,8 +138,8 @@ struct Flow<S> {
     tcp: Tcp,
     /// The client is the lower endpoint of the key.
     client_is_low: bool,
-    /// Bytes of `state` on the heap, as charged to the budget.
-    charged: usize,
+    /// Bytes of `state` on the heap, as charged to the budget. 32 bits, since every byte of a flow counts a million times.
+    charged: u32,
     /// The handler knows that no more will come.
     ended: bool,
 }
@@ -399,6 +401,14 @@ impl<H: FlowHandler> Tracker<H> {
             last_seen: packet.timestamp,
             sides: [Counts::default(); 2],
             path: packet.path,
+            card: packet.card.map(|card| {
+                let direction = if from_client {
+                    Direction::ToServer
+                } else {
+                    Direction::ToClient
+                };
+                (direction, card)
+            }),
             first_packet: packet.number,
             packet: packet.number,
         };
@@ -436,7 +446,7 @@ impl<H: FlowHandler> Tracker<H> {
             return;
         };
         flow.end(&mut self.handler, &mut self.budget);
-        self.budget.give(flow.charged);
+        self.budget.give(flow.charged as usize);
         self.handler.close(&flow.info, flow.state);
     }
 }
@@ -473,11 +483,11 @@ impl<S> Flow<S> {
 
     /// Keeps the account of what the handler holds for this flow.
     fn charge<H: FlowHandler<State = S>>(&mut self, handler: &H, budget: &mut Budget) {
-        let held = handler.memory(&self.state);
+        let held = u32::try_from(handler.memory(&self.state)).unwrap_or(u32::MAX);
         if held > self.charged {
-            budget.take(held - self.charged);
+            budget.take((held - self.charged) as usize);
         } else {
-            budget.give(self.charged - held);
+            budget.give((self.charged - held) as usize);
         }
         self.charged = held;
     }

@@ -138,6 +138,7 @@ impl Rig {
             cut,
             wire_len: 54 + payload.len() as u32,
             path: LayerPath::default(),
+            card: None,
         });
     }
 

@@ -1,6 +1,6 @@
 //! What the reader sees of one flow.
 
-use super::{Confidence, Evidence, Exposure, FiveTuple, LayerPath, Service, Timestamp, Unit};
+use super::{Confidence, Evidence, Exposure, FiveTuple, LayerPath, Mac, Service, Timestamp, Unit};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Packets and bytes of a flow, both directions together.
@@ -23,6 +23,8 @@ pub struct Finding {
     pub last_seen: Timestamp,
     /// Who opened it and who was asked.
     pub tuple: FiveTuple,
+    /// The client's network card, where the link shows it.
+    pub card: Option<Mac>,
     /// The messenger; `None` for a flow that is no finding (`--all`).
     pub service: Option<Service>,
     /// Wire format.

@@ -84,6 +84,11 @@ impl LayerPath {
         }
     }
 
+    /// Whether the sender may be on the link that was captured: nothing but VLAN tags was around the datagram.
+    pub fn is_one_link(&self) -> bool {
+        self.iter().all(|layer| matches!(layer, Layer::Vlan(_)))
+    }
+
     /// The layers, outermost first.
     pub fn iter(&self) -> impl Iterator<Item = Layer> + '_ {
         self.layers.iter().flatten().copied()
@@ -137,6 +142,27 @@ pub enum TransportHeader {
     Udp,
 }
 
+/// The address of a network card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Whether a card can have it: it is no group's, and not the zeros of a loopback interface.
+    pub const fn is_a_cards(self) -> bool {
+        self.0[0] & 1 == 0 && !matches!(self.0, [0, 0, 0, 0, 0, 0])
+    }
+}
+
+/// `02:00:5e:00:53:01`.
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if at == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
 /// One TCP segment or UDP datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -158,6 +184,8 @@ pub struct Packet<'a> {
     pub wire_len: u32,
     /// What it was wrapped in.
     pub path: LayerPath,
+    /// The sender's network card, if the sender is on the link that was captured: behind a router it is not known.
+    pub card: Option<Mac>,
 }
 
 impl Packet<'_> {

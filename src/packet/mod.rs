@@ -21,7 +21,7 @@ mod vlan;
 pub use fragment::{Defragmenter, Fragment, FragmentStats};
 pub use reason::Reason;
 
-use crate::model::{LayerPath, LinkType, Packet, Timestamp};
+use crate::model::{LayerPath, LinkType, Mac, Packet, Timestamp};
 use ip::{Datagram, Piece};
 use span::Span;
 
@@ -86,18 +86,23 @@ pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
 fn from_the_link_up(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
     let mut path = LayerPath::default();
     let next = link::first(meta.link, Span::frame(frame, meta.wire_len), &mut path);
-    headers(meta, path, next)
+    let card = match meta.link {
+        LinkType::ETHERNET => link::ethernet::source(frame),
+        _ => None,
+    };
+    headers(meta, path, card, next)
 }
 
 /// Goes on with a datagram that was put together from fragments, behind the headers that each of them had.
 fn resume(meta: FrameMeta, path: LayerPath, datagram: Datagram<'_>) -> Decoded<'_> {
-    headers(meta, path, ip::resume(datagram))
+    headers(meta, path, None, ip::resume(datagram))
 }
 
-/// Reads from there on.
+/// Reads from there on. `card` sent the frame.
 fn headers(
     meta: FrameMeta,
     mut path: LayerPath,
+    card: Option<Mac>,
     mut next: Result<Next<'_>, Reason>,
 ) -> Decoded<'_> {
     // The segment that carries the innermost UDP tunnel, and the path to it.
@@ -122,11 +127,11 @@ fn headers(
                         Err(reason) => Err(reason),
                         Ok(segment) => {
                             let Some((inside, deeper)) = segment.tunnel(&path) else {
-                                return Decoded::Packet(segment.packet(
-                                    meta,
-                                    &datagram.addresses,
-                                    path,
-                                ));
+                                let mut packet = segment.packet(meta, &datagram.addresses, path);
+                                packet.card = card.filter(|_| {
+                                    path.is_one_link() && ip::is_first_hop(datagram.hops)
+                                });
+                                return Decoded::Packet(packet);
                             };
                             carrier = Some((segment, datagram.addresses, path));
                             path = deeper;

@@ -3,8 +3,9 @@
 //! Such a frame is read here in a fifth of the instructions; any other is left to the general way, which says the same of
 //! these.
 
+use super::link::ethernet;
 use super::transport::tcp_header;
-use super::{FrameMeta, tunnel};
+use super::{FrameMeta, ip, tunnel};
 use crate::model::{Endpoint, LayerPath, LinkType, Packet, TransportHeader};
 use etherparse::{IpNumber, ip_number};
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,7 +28,7 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
         _,
         f0,
         f1,
-        _,
+        hops,
         protocol,
         _,
         _,
@@ -62,6 +63,7 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
         cut: 0,
         wire_len: meta.wire_len,
         path: LayerPath::default(),
+        card: ethernet::source(frame).filter(|_| ip::is_first_hop(hops)),
     })
 }
 

@@ -41,6 +41,7 @@ impl<'a> Segment<'a> {
             cut: self.payload.missing(),
             wire_len: meta.wire_len,
             path,
+            card: None,
         }
     }
 }

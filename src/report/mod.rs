@@ -13,6 +13,7 @@ mod people;
 mod record;
 mod redact;
 mod table;
+mod vendor;
 mod zeek;
 
 pub use clean::clean;

@@ -1,6 +1,6 @@
 //! Whose flows they are: flows of one sign-on are a session, sessions of one host and account are a user.
 
-use crate::model::{Confidence, Counts, Finding, Service, Timestamp};
+use crate::model::{Confidence, Counts, Finding, Mac, Service, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -27,6 +27,8 @@ pub struct Together {
     pub counts: Counts,
     /// How sure, at best.
     pub confidence: Confidence,
+    /// Network cards that the host had.
+    pub cards: BTreeSet<Mac>,
 }
 
 impl Together {
@@ -42,6 +44,7 @@ impl Together {
             last_seen: finding.last_seen,
             counts: Counts::default(),
             confidence,
+            cards: BTreeSet::new(),
         };
         together.add(finding, confidence);
         together
@@ -61,6 +64,7 @@ impl Together {
         self.counts.packets += finding.counts.packets;
         self.counts.bytes += finding.counts.bytes;
         self.confidence = self.confidence.max(confidence);
+        self.cards.extend(finding.card);
     }
 
     fn merge(&mut self, other: Self) {
@@ -77,6 +81,13 @@ impl Together {
         self.counts.packets += other.counts.packets;
         self.counts.bytes += other.counts.bytes;
         self.confidence = self.confidence.max(other.confidence);
+        self.cards.extend(other.cards);
+    }
+
+    /// The host's network card, if it had but one.
+    pub fn card(&self) -> Option<Mac> {
+        let mut cards = self.cards.iter();
+        cards.next().filter(|_| cards.next().is_none()).copied()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The records that machines read: `docs` for every field are in README.md.
 
 use super::people::{Session, Together, User};
+use super::vendor::vendor;
 use crate::model::{
     Confidence, Detail, Direction, Evidence, Finding, FiveTuple, Occurrence, Party, Risk, Service,
     Severity, Sighting, Summary, Transport,
@@ -298,6 +299,10 @@ pub struct PeopleRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<u64>,
     pub host: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<Option<&'static str>>,
     pub service: &'a str,
     pub confidence: Confidence,
     pub accounts: &'a BTreeSet<String>,
@@ -326,6 +331,8 @@ impl<'a> PeopleRecord<'a> {
             event_type,
             session_id: None,
             host,
+            mac: None,
+            vendor: None,
             service: service.id(),
             confidence: all.confidence,
             accounts: &all.accounts,
@@ -352,7 +359,10 @@ impl<'a> PeopleRecord<'a> {
 
     /// A user.
     pub fn user(user: &'a User) -> Self {
+        let card = user.all.card();
         Self {
+            mac: Some(card.map(|card| card.to_string())),
+            vendor: Some(card.and_then(vendor)),
             sessions: Some(&user.sessions),
             ..Self::new("user", user.host, &user.service, &user.all)
         }

@@ -74,6 +74,7 @@ impl Redactor {
     /// A flow.
     pub fn finding(&self, finding: &mut Finding) {
         self.tuple(&mut finding.tuple);
+        finding.card = None;
         self.accounts(&mut finding.accounts);
         self.accounts(&mut finding.peers);
         for (id, exposure) in &mut finding.risks {

@@ -1,6 +1,7 @@
 //! The one-screen answer: who uses which messenger and what that exposes, then what may be one, then totals.
 
 use super::people::{People, User};
+use super::vendor::vendor;
 use super::{Report, RiskRecord, clean};
 use crate::model::{
     Confidence, Detail as Fact, Finding, Occurrence, Party, Risk, Service, Summary, Timestamp,
@@ -119,8 +120,12 @@ fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
             Confidence::Confirmed => title(&user.service).to_owned(),
             less => format!("{} ({less})", title(&user.service)),
         };
+        let mut host = user.host.to_string();
+        if let Some(vendor) = all.card().and_then(vendor) {
+            host = format!("{host}\n{}", shortened(vendor));
+        }
         table.add_row([
-            user.host.to_string(),
+            host,
             messenger,
             names(&all.accounts),
             used_for(&all.features),
@@ -131,6 +136,16 @@ fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
     whole(&mut table, &[0, 1, 4, 5]);
     right(&mut table, &[5]);
     table
+}
+
+/// As wide as an IPv4 address can be, and a little more.
+fn shortened(vendor: &str) -> String {
+    const WIDTH: usize = 18;
+    if vendor.chars().count() <= WIDTH {
+        return clean(vendor).into_owned();
+    }
+    let kept: String = vendor.chars().take(WIDTH - 1).collect();
+    format!("{}…", clean(kept.trim_end()))
 }
 
 /// Each risk with the users it concerns, the worst first.

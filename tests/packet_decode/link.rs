@@ -2,7 +2,7 @@
 
 use super::build::{UDP, ethernet, ipv4, ipv6, tag, udp};
 use super::{ignored, packet, path};
-use imwarden::model::{Layer, LinkType};
+use imwarden::model::{Layer, LinkType, Mac};
 use imwarden::packet::Reason;
 
 const IPV4: u16 = 0x0800;
@@ -227,5 +227,43 @@ fn reasons_have_stable_names() {
     );
     for (index, reason) in Reason::ALL.into_iter().enumerate() {
         assert_eq!(reason.index(), index);
+    }
+}
+
+#[test]
+fn the_senders_card_is_known_on_its_own_link_only() {
+    let card = |frame: &[u8]| packet(LinkType::ETHERNET, frame).card;
+    let own = Some(Mac([2, 0, 0, 0, 0, 1]));
+    let tagged = |kind, datagram: &[u8]| ethernet(0x8100, &tag(7, kind, datagram));
+    for frame in [
+        ethernet(IPV4, &v4()),
+        ethernet(IPV6, &v6()),
+        tagged(IPV4, &v4()),
+        tagged(IPV6, &v6()),
+    ] {
+        assert_eq!(card(&frame), own);
+    }
+    // One router on the way, and the card is the router's.
+    for (kind, mut datagram, hops) in [(IPV4, v4(), 8), (IPV6, v6(), 7)] {
+        for first in [32, 64, 128, 255] {
+            datagram[hops] = first;
+            assert_eq!(card(&ethernet(kind, &datagram)), own);
+            datagram[hops] = first - 1;
+            assert_eq!(card(&ethernet(kind, &datagram)), None);
+            assert_eq!(card(&tagged(kind, &datagram)), None);
+        }
+    }
+    // Whoever made the tunnel had the card.
+    assert_eq!(card(&ethernet(IPV4, &ipv4(4, &v4()))), None);
+    assert_eq!(packet(LinkType::RAW, &v4()).card, None);
+    // Loopback has no card, and no card has a group's address.
+    for (at, byte) in [(6, 0), (6, 3)] {
+        let mut frame = ethernet(IPV4, &v4());
+        frame[at] = byte;
+        frame[11] = 0;
+        assert_eq!(
+            card(&frame).is_some(),
+            byte & 1 == 0 && frame[6..12] != [0; 6]
+        );
     }
 }

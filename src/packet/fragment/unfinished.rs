@@ -68,6 +68,7 @@ impl Unfinished {
                     src: &key.src,
                     dst: &key.dst,
                 },
+                hops: 0,
                 payload: Span::new(beginning.data, beginning.missing),
             },
         )
@@ -90,6 +91,7 @@ impl Unfinished {
                 src: &key.src,
                 dst: &key.dst,
             },
+            hops: 0,
             payload: Span::new(beginning.data, missing),
         };
         let mut decoded = resume(self.meta, key.path, datagram);

@@ -14,6 +14,8 @@ pub(super) const MAX_DATAGRAM: usize = 0xffff;
 pub(super) struct Datagram<'a> {
     pub protocol: IpNumber,
     pub addresses: Addresses<'a>,
+    /// Routers that it may still pass; not known of one that was put together.
+    pub hops: u8,
     pub payload: Span<'a>,
 }
 
@@ -60,6 +62,12 @@ impl Addresses<'_> {
             Self::Known { src, .. } => src.is_ipv4(),
         }
     }
+}
+
+/// Whether a datagram with so many hops left has passed no router yet: systems begin with one of these, and each router takes
+/// one away.
+pub(super) const fn is_first_hop(hops: u8) -> bool {
+    matches!(hops, 32 | 64 | 128 | 255)
 }
 
 /// One of the pieces that a datagram's payload was cut into.

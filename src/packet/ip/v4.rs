@@ -27,6 +27,7 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     let datagram = Datagram {
         protocol: header.protocol(),
         addresses: Addresses::V4 { src, dst },
+        hops: header.ttl(),
         payload: span.skip(length)?,
     };
     if fragment {

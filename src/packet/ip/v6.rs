@@ -34,6 +34,7 @@ pub(super) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     let mut datagram = Datagram {
         protocol: header.next_header(),
         addresses: Addresses::V6 { src, dst },
+        hops: header.hop_limit(),
         payload,
     };
     // Hop-by-hop options follow the IPv6 header or nothing at all (RFC 8200 section 4.1).

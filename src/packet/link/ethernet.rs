@@ -1,10 +1,25 @@
 //! Ethernet II and IEEE 802.3.
 
 use super::super::{Next, Reason, Span};
+use crate::model::Mac;
 
 pub(in crate::packet) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
     let (&[.., high, low], span) = span.split::<14>()?;
     type_or_length(u16::from_be_bytes([high, low]), span)
+}
+
+/// The card that sent a frame.
+pub(in crate::packet) fn source(frame: &[u8]) -> Option<Mac> {
+    let (_, [source, ..]) = frame
+        .first_chunk::<12>()?
+        .as_chunks::<6>()
+        .0
+        .split_first()?
+    else {
+        return None;
+    };
+    let mac = Mac(*source);
+    mac.is_a_cards().then_some(mac)
 }
 
 /// Whether these bytes begin with an Ethernet header of something that is carried: to tell it from IP where nothing

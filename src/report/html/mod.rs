@@ -4,6 +4,7 @@ mod charts;
 
 use super::people::{People, User};
 use super::record::{FlowRecord, RiskRecord};
+use super::vendor::vendor;
 use super::{Report, clean};
 use crate::model::{Finding, Risk, Service, Severity, Summary, Timestamp};
 use base64::Engine as _;
@@ -133,6 +134,8 @@ fn user(user: &User) -> Value {
     let all = &user.all;
     context! {
         host => user.host.to_string(),
+        mac => all.card().map(|card| card.to_string()),
+        vendor => all.card().and_then(vendor),
         service => title(user.service.id()),
         accounts => list(&all.accounts),
         clients => list(&all.clients),
