@@ -153,6 +153,37 @@ fn messages_have_their_parties_and_lengths_and_nothing_more() {
     );
     told("aim-toc", &[("message", "carol9", "alice77", noon.clone())]);
     told(
+        "icq-direct",
+        &[
+            ("message", "1000001", "1000002", json!({"length": 15})),
+            ("message", "1000002", "1000001", json!({"length": 15})),
+            (
+                "file-offer",
+                "1000001",
+                "1000002",
+                json!({"file": "plans.exe", "size": 3_000, "kind": "program"}),
+            ),
+            ("accepted", "1000002", "1000001", json!({"kind": "file"})),
+            (
+                "file-sent",
+                "1000001",
+                "1000002",
+                json!({"file": "plans.exe", "sha256": sha256(&scenario::icq::direct_file())}),
+            ),
+        ],
+    );
+    told(
+        "icq-signon-message",
+        &[("sms", "1000001", "", json!({"number": "+15550100"}))],
+    );
+    told(
+        "yahoo-webcam",
+        &[
+            ("stream", "carol_y", "", json!({"kind": "webcam"})),
+            ("stream", "carol_y", "dave_y", json!({"kind": "webcam"})),
+        ],
+    );
+    told(
         "icq-udp",
         &[
             ("sign-on", "1000003", "", json!({"method": "icq-udp-v5"})),

@@ -192,6 +192,10 @@ pub mod what {
     pub const FILE_OFFER: &str = "file-offer";
     pub const FILE_SENT: &str = "file-sent";
     pub const ADDRESS: &str = "address";
+    /// A picture or sound stream between users begins.
+    pub const STREAM: &str = "stream";
+    /// Somebody asks a relay to be connected with another.
+    pub const RELAY: &str = "relay";
     pub const QUERY: &str = "query";
     pub const MALFORMED: &str = "malformed";
 }

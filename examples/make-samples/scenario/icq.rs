@@ -124,6 +124,7 @@ pub fn session(
     .answer(0x15, 1, &join(&[&be16(2), &oscar::tlv(0x21, [0, 1])]))
     .pause(1100)
     .message_to(51, peer, "thank you for the note")
+    .ask(0x15, 2, &own_unit(me, 0x07d0, 5, &sms(uin)))
     .ask(
         4,
         6,
@@ -142,6 +143,24 @@ pub fn session(
         .account(uin)
         .peer(peer)
         .uses(&["sign-on", "message"]))
+}
+
+/// A text message to a telephone: two numbers, zeros, XML behind its length.
+fn sms(uin: &str) -> Vec<u8> {
+    let xml = format!(
+        "<icq_sms_message><destination>+15550100</destination><text>on my way</text><codepage>1252</codepage>\
+         <senders_UIN>{uin}</senders_UIN><senders_name>me</senders_name><delivery_receipt>Yes</delivery_receipt>\
+         </icq_sms_message>\0"
+    );
+    join(&[
+        &le16(0x1482),
+        &be16(1),
+        &be16(22),
+        &[0; 16],
+        &be16(0),
+        &be16(xml.len()),
+        xml.as_bytes(),
+    ])
 }
 
 fn sign_on() -> Scenario {
@@ -241,7 +260,7 @@ pub fn direct_connection(
         join(&[&le16(body.len()), &body])
     };
     let ack = [4, 0, 1, 0, 0, 0];
-    let frame = |seed: u64, len: usize| join(&[&le16(len + 1), &[2], &noise(start_ms + seed, len)]);
+    let (me, them) = ("see you at four", "bring the plans");
     Talk::tcp(client, server, start_ms)
         .client(init(uin, peer, address(client)))
         .server(join(&[&ack, &init(peer, uin, address(server))]))
@@ -249,21 +268,148 @@ pub fn direct_connection(
         .client(second(0))
         .server(second(1))
         .pause(600)
-        .client(frame(1, 90))
-        .server(frame(2, 60))
+        .client(direct_frame(START, 1, 0, me, &COLOURS))
+        .server(direct_frame(RECEIVED, 1, 0, "", &COLOURS))
         .pause(2000)
-        .server(frame(3, 124))
-        .client(frame(4, 60))
+        .server(direct_frame(START, 1, 0, them, &COLOURS))
+        .client(direct_frame(RECEIVED, 1, 0, "", &COLOURS))
+        .pause(900)
+        .client(direct_frame(
+            START,
+            3,
+            0,
+            "the plans",
+            &join(&[&[0; 4], &text("plans.exe"), &le32(3_000), &[0; 4]]),
+        ))
+        .pause(1500)
+        .server(direct_frame(RECEIVED, 3, 0, "", &[0; 15]))
         .is(Truth::confirmed("icq", "icq-direct", "peer")
             .account(uin)
             .peer(peer)
-            .uses(&["direct-connection"]))
+            .uses(&["direct-connection", "message", "file-transfer"])
+            .exposes(&["cleartext-messages", "executable-file"]))
+}
+
+/// The bytes of the file that is sent directly.
+pub fn direct_file() -> Vec<u8> {
+    join(&[b"MZ", &noise(77, 2_998)])
+}
+
+/// The file, on a connection of its own: version 7, introductions, then frames in clear.
+fn direct_file_transfer() -> Talk {
+    let init = |from: usize, to: usize, at: [u8; 4]| {
+        let body = join(&[
+            &[0xff],
+            &le16(7),
+            &le16(0x2b),
+            &le32(to),
+            &[0, 0],
+            &le32(4711),
+            &le32(from),
+            &at,
+            &at,
+            &[4],
+            &le32(4711),
+            &[0xef, 0xbe, 0xad, 0xde],
+            &le32(0x50),
+            &le32(3),
+            &[0; 4],
+        ]);
+        join(&[&le16(body.len()), &body])
+    };
+    let frame = |parts: &[&[u8]]| {
+        let body = join(parts);
+        join(&[&le16(body.len()), &body])
+    };
+    let ack = [4, 0, 1, 0, 0, 0];
+    let file = direct_file();
+    let speed = le32(100);
+    let talk = Talk::tcp("10.0.1.20:50522", "10.0.1.21:28412", 7000)
+        .client(init(1_000_001, 1_000_002, [10, 0, 1, 20]))
+        .server(join(&[&ack, &init(1_000_002, 1_000_001, [10, 0, 1, 21])]))
+        .client(ack)
+        // Files, bytes, speed, who sends; then who receives.
+        .client(frame(&[
+            &[0],
+            &le32(0),
+            &le32(1),
+            &le32(file.len()),
+            &speed,
+            &text("1000001"),
+        ]))
+        .server(frame(&[&[1], &speed, &text("1000002")]))
+        .client(frame(&[
+            &[2, 0],
+            &text("plans.exe"),
+            &text(""),
+            &le32(file.len()),
+            &le32(0),
+            &speed,
+        ]))
+        .server(frame(&[&[3], &le32(0), &le32(0), &speed, &le32(1)]));
+    file.chunks(1_024)
+        .fold(talk, |talk, part| talk.client(frame(&[&[6], part])))
+        .is(Truth::confirmed("icq", "icq-direct", "peer")
+            .account("1000001")
+            .peer("1000002")
+            .uses(&["direct-connection", "file-transfer"])
+            .exposes(&["executable-file"]))
+}
+
+/// Commands of messages between users: something new, and the answer to it.
+const START: usize = 0x07ee;
+const RECEIVED: usize = 0x07da;
+/// Foreground and background.
+const COLOURS: [u8; 8] = [0, 0, 0, 0, 0xff, 0xff, 0xff, 0];
+
+/// What scrambling draws from, as every client carries it.
+const TEXT: &str = "As part of this software beta version Mirabilis is granting a limited access to the ICQ network, \
+    servers, directories, listings, information and databases (\"ICQ Services and Information\"). The ICQ Service and \
+    Information may databases (\"ICQ Services and Information\"). The ICQ Service and Information may\0";
+
+/// A message of version 8, its first quarter scrambled.
+fn direct_frame(command: usize, kind: usize, status: usize, words: &str, more: &[u8]) -> Vec<u8> {
+    let mut body = join(&[
+        &[0; 4],
+        &le16(command),
+        &le16(0x0e),
+        &le16(0xfffe),
+        &[0; 12],
+        &le16(kind),
+        &le16(status),
+        &le16(0x10),
+        &text(words),
+        more,
+    ]);
+    // One byte of the message and one of the text, each with its place, under bytes of the message.
+    let (place, index) = (13_u8, 40_u8);
+    let key = TEXT.as_bytes();
+    let places = [
+        place,
+        !body[usize::from(place)],
+        index,
+        !key[usize::from(index)],
+    ];
+    let check =
+        u32::from_be_bytes(places) ^ u32::from_be_bytes([body[4], body[6], body[4], body[6]]);
+    let mask = (body.len() as u32)
+        .wrapping_mul(0x6765_7268)
+        .wrapping_add(check);
+    for at in (4..body.len().div_ceil(4)).step_by(4) {
+        let word = mask.wrapping_add(u32::from(key[at])).to_le_bytes();
+        for (byte, word) in body[at..].iter_mut().zip(word) {
+            *byte ^= word;
+        }
+    }
+    body[..4].copy_from_slice(&check.to_le_bytes());
+    join(&[&le16(body.len() + 1), &[2], &body])
 }
 
 fn direct() -> Scenario {
     Scenario {
         name: "icq-direct",
-        about: "1000001 dials 1000002 for a direct ICQ connection (version 8), once on port 3574 and once on any port.",
+        about: "1000001 dials 1000002 for a direct ICQ connection (version 8), once on port 3574 and once on any port; they write \
+                and offer a file. One is sent over a connection of its own.",
         talks: vec![
             direct_connection(
                 "10.0.1.20:50520",
@@ -279,6 +425,7 @@ fn direct() -> Scenario {
                 "1000002",
                 "1000001",
             ),
+            direct_file_transfer(),
         ],
     }
 }

@@ -10,7 +10,7 @@ mod aim;
 mod aim_peer;
 mod baits;
 pub mod bytes;
-mod icq;
+pub mod icq;
 mod icq_udp;
 mod msn;
 mod msn_http;

@@ -1,6 +1,6 @@
 //! What messengers expose beyond the everyday: shares, programs, invitations, attacks, servers of somebody's own.
 
-use super::bytes::{be16, be32, join, noise};
+use super::bytes::{be16, be32, join, le16, le32, noise};
 use super::oscar::{self, Rendezvous};
 use super::oscar_session::Session;
 use super::talk::{Scenario, Talk, Truth};
@@ -154,15 +154,41 @@ fn attacks() -> Scenario {
             link.pause(60).ask(4, 6, &text(500 + number, "spam", 4))
         })
     });
+    // The server's port, no session, and two answers in one packet: somebody is online, and is called something long.
+    let part = |uin: usize, command: usize, body: &[u8]| {
+        let packet = join(&[
+            &le16(5),
+            &[0],
+            &le32(0),
+            &le16(command),
+            &[0; 4],
+            &le32(uin),
+            &[0; 4],
+            body,
+        ]);
+        join(&[&le16(packet.len()), &packet])
+    };
+    let named = join(&[&[0; 6], &le16(512), &[b'A'; 512]]);
+    let parts = join(&[&[2], &part(0, 0x6e, &[0; 24]), &part(0, 0x03de, &named)]);
+    let multi = part(0, 0x0212, &parts);
+    let worm = Talk::udp("203.0.113.9:31337", "10.0.6.14:4000", 2500).server(&multi[2..]);
+    let by_shape = Truth {
+        confidence: "probable",
+        ..Truth::confirmed("icq", "icq-udp", "session")
+    };
     Scenario {
         name: "risk-attacks",
         about: "eve33 sends mallory9 a game request that overflows clients of 2002, a message whose text is longer than the \
-                message, and 45 messages in three seconds.",
-        talks: vec![sender.is(bos(
-            "eve33",
-            &["games", "message"],
-            &["exploit", "malformed", "flood", "cleartext-messages"],
-        ))],
+                message, and 45 messages in three seconds. Another host sends what the Witty worm sent: an ICQ server's packet \
+                whose name overflows a firewall's reader.",
+        talks: vec![
+            sender.is(bos(
+                "eve33",
+                &["games", "message"],
+                &["exploit", "malformed", "flood", "cleartext-messages"],
+            )),
+            worm.is(by_shape.exposes(&["exploit"])),
+        ],
     }
 }
 

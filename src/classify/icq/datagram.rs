@@ -32,6 +32,7 @@ pub mod command {
     pub const USER_STATUS: u16 = 0x01A4;
     pub const MULTI: u16 = 0x0212;
     pub const LIST_DONE: u16 = 0x021C;
+    pub const META: u16 = 0x03DE;
 }
 
 /// How much a datagram proves by itself.
@@ -234,14 +235,34 @@ fn server_shape(version: u8, command: u16, body: &[u8]) -> Option<Strength> {
         // A count, then packets, each behind its length.
         command::MULTI => {
             let count = reader.byte().filter(|count| *count > 0)?;
+            let mut packets = 0;
             for _ in 0..count {
                 let length = reader.short()?;
-                reader.take(usize::from(length))?;
+                let part = reader.take(usize::from(length))?;
+                packets += u8::from(version == 5 && is_answer(part));
             }
-            Some(Strength::Weak)
+            // Packets inside a packet, which nothing else looks like.
+            Some(if count > 1 && packets == count {
+                Strength::Shaped
+            } else {
+                Strength::Weak
+            })
         }
         _ => None,
     }
+}
+
+/// Whether this is the head of something that a server of version 5 says about a user.
+fn is_answer(part: &[u8]) -> bool {
+    let mut reader = Reader(part);
+    reader
+        .take(7)
+        .is_some_and(|head| head.starts_with(&[5, 0, 0]))
+        && part.len() >= SERVER_HEADER
+        && matches!(
+            reader.short(),
+            Some(command::USER_ONLINE | command::USER_OFFLINE | command::MESSAGE | command::META)
+        )
 }
 
 /// What a client sends in versions 2 and 3.
@@ -422,14 +443,18 @@ fn parse_v5_server(bytes: &[u8], wire_len: usize) -> Option<Datagram> {
     let session = reader.long()?;
     let (command, sequence) = (reader.short()?, reader.short()?);
     reader.short()?;
-    let uin = reader.uin()?;
+    // What carries others' packets may be for nobody.
+    let uin = reader.long().filter(|uin| *uin == 0 || is_uin(*uin))?;
+    let uin = (uin != 0).then_some(uin);
+    (uin.is_some() || command == command::MULTI).then_some(())?;
     reader.long()?;
     (bytes.len() == wire_len).then_some(())?;
     let body = bytes.get(SERVER_HEADER..)?.to_vec();
-    server_shape(5, command, &body)?;
+    let shape = server_shape(5, command, &body)?;
     // Such a body is no proof on its own: the header is mostly zeros and small numbers. With the check code
     // that some servers compute, it is a signature.
-    let strength = if v5::server_check(bytes, wire_len) {
+    let many = command == command::MULTI && shape == Strength::Shaped;
+    let strength = if many || v5::server_check(bytes, wire_len) {
         Strength::Shaped
     } else {
         Strength::Weak
@@ -440,7 +465,7 @@ fn parse_v5_server(bytes: &[u8], wire_len: usize) -> Option<Datagram> {
         command,
         sequence,
         session: Some(session),
-        uin: Some(uin),
+        uin,
         body,
         strength,
     })

@@ -4,6 +4,7 @@
 //! (0xFF) and acknowledges the other's (`01 00 00 00`).
 
 use super::datagram::Reader;
+use super::peer::{self, Files};
 use super::session::reaches;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{
@@ -13,8 +14,8 @@ use std::net::Ipv4Addr;
 
 /// The longest introduction, its length field included.
 const LONGEST: usize = 50;
-/// An acknowledgement's frame.
-const ACK: [u8; 6] = [4, 0, 1, 0, 0, 0];
+/// An acknowledgement, behind its length.
+const ACK: [u8; 4] = [1, 0, 0, 0];
 
 /// ICQ between two peers.
 #[derive(Debug)]
@@ -45,12 +46,11 @@ fn length_of(version: u16) -> Option<usize> {
     }
 }
 
-fn introduction(bytes: &[u8]) -> Option<Introduction> {
-    let mut reader = Reader(bytes);
-    let length = usize::from(reader.short()?);
+fn introduction(frame: &[u8], length: usize) -> Option<Introduction> {
+    let mut reader = Reader(frame);
     (reader.byte()? == 0xFF).then_some(())?;
     let version = reader.short()?;
-    (length_of(version) == Some(length + 2) && bytes.len() >= length + 2).then_some(())?;
+    (length_of(version) == Some(length + 2) && frame.len() >= length).then_some(())?;
     let peer = if version >= 6 {
         // What follows, counted again: 0x27 or 0x2B; then the peer's UIN, which is 0 when not known.
         (usize::from(reader.short()?) == length - 5).then_some(())?;
@@ -114,7 +114,11 @@ impl Detector for IcqDirect {
             let total = if bytes.len() < 4 { 28 } else { total };
             return Probe::NeedMore { from: 0, total };
         }
-        let Some(found) = introduction(bytes) else {
+        let found = Reader(bytes)
+            .short()
+            .zip(bytes.get(2..))
+            .and_then(|(length, frame)| introduction(frame, length.into()));
+        let Some(found) = found else {
             return Probe::No;
         };
         // One frame, however long, is one unit; the acknowledgement makes the proof.
@@ -134,23 +138,35 @@ impl Detector for IcqDirect {
     }
 }
 
-/// One direction: the first two frames are all that is read.
-#[derive(Debug, Default)]
+/// As much of a frame is looked at: a message's head and the name of a file behind its text.
+const HOLD: usize = 4096;
+
+/// One direction.
+#[derive(Default)]
 struct Side {
+    /// A frame's beginning, its length included.
     held: Vec<u8>,
-    introduced: bool,
+    /// Bytes of the frame that are not looked at.
+    skip: usize,
+    /// They are a file's.
+    data: bool,
+    /// Who speaks, and in which version; not known before the introduction.
+    own: Option<(u16, u32)>,
     done: bool,
 }
 
 /// Both sides of a direct connection.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct DirectDissector {
     sides: [Side; 2],
+    /// Who dialled.
+    client: Option<Direction>,
     handshake: Handshake,
+    files: Option<Files>,
 }
 
 /// How far the handshake got.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Handshake {
     introduced: u8,
     acknowledged: bool,
@@ -168,50 +184,132 @@ impl Handshake {
     }
 }
 
-/// Two introductions and acknowledgements at most.
-const HOLD: usize = 2 * (LONGEST + ACK.len());
+impl DirectDissector {
+    /// The version that both speak.
+    fn version(&self) -> Option<u16> {
+        let known = self.sides.iter().filter_map(|side| side.own);
+        known.map(|(version, _)| version).min()
+    }
 
-impl Dissector for DirectDissector {
-    fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let Some(side) = self.sides.get_mut(direction.index()) else {
-            return;
-        };
-        if side.done {
-            return;
-        }
-        let room = HOLD.saturating_sub(side.held.len());
-        side.held.extend(bytes.iter().take(room));
-        let mut rest = &side.held[..];
-        while let Some(length) = Reader(rest).short() {
-            let Some(frame) = rest.get(..usize::from(length) + 2) else {
-                break;
-            };
-            if frame == ACK {
-                self.handshake.acknowledged = true;
-            } else if let Some(found) = introduction(frame).filter(|_| !side.introduced) {
-                side.introduced = true;
-                self.handshake.introduced += 1;
-                tell(direction, &found, out);
+    /// A frame of `length` bytes, without those two, as far as it is looked at; `false` if this is no direct connection.
+    fn frame(
+        &mut self,
+        direction: Direction,
+        frame: &[u8],
+        length: usize,
+        out: &mut Events,
+    ) -> bool {
+        let version = self.version();
+        // Who dials introduces itself first; the other acknowledges that before it does.
+        if self.client.is_none() {
+            let client = if frame == ACK {
+                direction.reverse()
             } else {
-                side.done = true;
-                break;
-            }
-            self.handshake.confirm(out);
-            rest = rest.get(frame.len()..).unwrap_or_default();
+                direction
+            };
+            self.client = Some(client);
+            out.push(Event::ClientIs(client));
         }
-        let behind = rest.len();
-        side.held.drain(..side.held.len() - behind);
-        side.done |= side.held.len() >= HOLD;
-        if side.done {
-            side.held = Vec::new();
+        let towards = self.towards(direction);
+        let Some(side) = self.sides.get_mut(direction.index()) else {
+            return false;
+        };
+        if frame == ACK {
+            self.handshake.acknowledged = true;
+        } else if let Some(files) = &mut self.files {
+            files.frame(towards, frame, out);
+        } else if let Some((own, uin)) = side.own {
+            let version = version.unwrap_or(own);
+            if !peer::message(version, uin, towards, (frame, length), out) {
+                self.files = Files::start(towards, frame);
+            }
+        } else if let Some(found) = introduction(frame, length) {
+            side.own = Some((found.version, found.own));
+            self.handshake.introduced += 1;
+            tell(towards, &found, out);
+        } else {
+            return false;
+        }
+        self.handshake.confirm(out);
+        true
+    }
+
+    /// Which way these bytes go between who dialled and who was.
+    fn towards(&self, direction: Direction) -> Direction {
+        if self.client == Some(direction) {
+            Direction::ToServer
+        } else {
+            Direction::ToClient
         }
     }
 
-    fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
+    fn close(&mut self, direction: Direction) {
+        let towards = self.towards(direction);
         if let Some(side) = self.sides.get_mut(direction.index()) {
             side.done = true;
             side.held = Vec::new();
         }
+        if let Some(files) = &mut self.files {
+            files.gap(towards);
+        }
+    }
+}
+
+impl Dissector for DirectDissector {
+    fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let towards = self.towards(direction);
+            let Some(side) = self.sides.get_mut(direction.index()) else {
+                return;
+            };
+            if side.done {
+                return;
+            }
+            if side.skip > 0 {
+                let (now, later) = rest.split_at(side.skip.min(rest.len()));
+                rest = later;
+                side.skip -= now.len();
+                if let Some(files) = self.files.as_mut().filter(|_| side.data) {
+                    files.data(now, out);
+                }
+                continue;
+            }
+            if side.held.is_empty() {
+                out.at((bytes.len() - rest.len()).cast_signed());
+            }
+            // The length, the first byte of what it counts, then as much as is looked at.
+            let length = Reader(&side.held).short().map(usize::from);
+            let wanted = match (length, side.held.len()) {
+                (None, _) => 2,
+                (Some(length), 2) => 2 + length.min(1),
+                (Some(length), _) => (2 + length).min(HOLD),
+            };
+            let missing = wanted.saturating_sub(side.held.len());
+            let (now, later) = rest.split_at(missing.min(rest.len()));
+            rest = later;
+            side.held.extend_from_slice(now);
+            let Some(length) = Reader(&side.held).short().map(usize::from) else {
+                continue;
+            };
+            if let (Some(files), [_, _, kind]) = (&self.files, side.held.as_slice())
+                && files.is_data(towards, *kind)
+            {
+                (side.skip, side.data) = (length - 1, true);
+                side.held.clear();
+            } else if side.held.len() >= (2 + length).min(HOLD) {
+                (side.skip, side.data) = (2 + length - side.held.len(), false);
+                let held = std::mem::take(&mut side.held);
+                let frame = held.get(2..).unwrap_or_default();
+                if !self.frame(direction, frame, length, out) {
+                    self.close(direction);
+                }
+            }
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, _missing: u64, _out: &mut Events) {
+        self.close(direction);
     }
 
     fn is_done(&self) -> bool {
@@ -260,6 +358,10 @@ mod tests {
     const V6: &str = "2c00ff06002700f1fb0900000034120000 41420f00 c0a80105c0a801050434120000efbeadde5000000003000000";
     const V5: &str = "1a00ff 05000000 00000000 41420f00 c0a80105 c0a80105 04 34120000";
     const V8_BACK: &str = "3000ff08002b00 41420f00 0000 35120000 f1fb0900 c0a80106 c0a80106 04 35120000 efbeadde 50000000 03000000 00000000";
+
+    fn ack() -> Vec<u8> {
+        hex("040001000000")
+    }
 
     fn ask(bytes: &[u8], start: Start) -> Probe {
         for length in 0..=bytes.len() {
@@ -325,11 +427,11 @@ mod tests {
     fn the_answer_is_the_proof() {
         let (up, down) = (Direction::ToServer, Direction::ToClient);
         assert!(!confirmed(&run(&[(up, hex(V8))])));
-        assert!(confirmed(&run(&[(up, hex(V5)), (down, ACK.to_vec())])));
+        assert!(confirmed(&run(&[(up, hex(V5)), (down, ack())])));
         let told = run(&[
             (up, hex(V8)),
-            (down, [&ACK[..], &hex(V8_BACK)].concat()),
-            (up, ACK.to_vec()),
+            (down, [&ack()[..], &hex(V8_BACK)].concat()),
+            (up, ack()),
         ]);
         assert!(confirmed(&told));
         for event in [

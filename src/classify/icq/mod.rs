@@ -1,10 +1,12 @@
 //! ICQ before and beside OSCAR: the UDP protocol of 1996 to 1999, and direct connections between peers.
 //!
 //! [`v5`] undoes the scrambling of version 5, [`datagram`] takes datagrams apart, [`udp`] recognises them,
-//! [`session`] follows them; [`direct`] does both for peers. ICQ over OSCAR is in `classify::oscar`.
+//! [`session`] follows them; [`direct`] does both for peers, and [`peer`]
+//! reads what they say. ICQ over OSCAR is in `classify::oscar`.
 
 mod datagram;
 mod direct;
+mod peer;
 mod session;
 #[cfg(test)]
 mod testing;

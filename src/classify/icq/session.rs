@@ -3,6 +3,7 @@
 use super::datagram::{Datagram, Reader, Strength, command, is_uin, message, parse};
 use super::message_kind;
 use super::udp::format;
+use super::v5::SERVER_HEADER;
 use crate::classify::exploit;
 use crate::classify::file::File;
 use crate::classify::{Dissector, Events};
@@ -162,6 +163,10 @@ impl UdpDissector {
                 return;
             };
             match parse(part, part.len()) {
+                // Nothing but its length is asked of it.
+                None if part.get(7..9) == Some(&command::META.to_le_bytes()) => {
+                    exploit::icq_names(part.get(SERVER_HEADER..).unwrap_or_default(), out);
+                }
                 Some(inner) if !inner.from_client => {
                     self.server_says(inner.version, inner.command, &inner.body, false, out);
                 }

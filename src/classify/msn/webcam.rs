@@ -4,7 +4,9 @@ use super::line::is_digits;
 use super::notes::Notes;
 use super::{CAM_PEER, CAM_REFLECTOR, claim, more};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
-use crate::model::{Confidence, Direction, Event, Evidence, Format, Transport, feature};
+use crate::model::{
+    Activity, Confidence, Direction, Event, Evidence, Format, Transport, feature, what,
+};
 
 /// The longest line: two session numbers, or a reflector's ticket.
 const MAX_LINE: usize = 128;
@@ -180,6 +182,9 @@ impl Stream {
             *done = true;
             *head = Vec::new();
             if picture {
+                let by_client = direction == Direction::ToServer;
+                let shown = Activity::between_peers(what::STREAM, by_client);
+                out.done(shown.with("kind", "webcam"));
                 self.count(out);
             }
             return None;

@@ -9,7 +9,9 @@ use super::rendezvous::{self, Capability};
 use super::tell::{Teller, Told};
 use super::{names, tlv};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
-use crate::model::{Confidence, Direction, Evidence, Format, Service, Transport};
+use crate::model::{
+    Activity, Confidence, Direction, Evidence, Format, Party, Service, Transport, what,
+};
 
 /// Length u16 of what follows it, 044A, type u16, u32 zero, flags u16.
 const HEADER: usize = 12;
@@ -192,6 +194,12 @@ impl Dissector for ArsDissector {
                         if let Some(capability) = capability {
                             capability.tell(&mut tell);
                         }
+                        let purpose = capability.map(Capability::name);
+                        tell.done(
+                            Activity::new(what::RELAY)
+                                .by(Party::Own)
+                                .maybe("kind", purpose),
+                        );
                     }
                     bytes = bytes.get(unit.len..).unwrap_or_default();
                 }

@@ -60,7 +60,12 @@ fn block_facts(block: &[u8], from_client: bool, tell: &mut Teller<'_>) -> Option
             0x1482 => {
                 tell.feature(feature::MESSAGE);
                 tell.risk(risk::CLEARTEXT_MESSAGES);
-                tell.done(Activity::new(what::SMS).by(Party::Own));
+                // XML, which begins with the number it goes to.
+                tell.done(
+                    Activity::new(what::SMS)
+                        .by(Party::Own)
+                        .maybe("number", number_of(bytes.rest())),
+                );
             }
             0x04B2 | 0x04BA | 0x04D0 => {
                 let whom = bytes.le32().filter(|uin| *uin >= FIRST_UIN);
@@ -73,6 +78,21 @@ fn block_facts(block: &[u8], from_client: bool, tell: &mut Teller<'_>) -> Option
         _ => {}
     }
     Some(())
+}
+
+/// The telephone number that a text message goes to.
+fn number_of(block: &[u8]) -> Option<String> {
+    const OPEN: &[u8] = b"<destination>";
+    // Two numbers and sixteen zeros, a length, then XML.
+    let at = memchr::memmem::find(block.get(..256).unwrap_or(block), OPEN)?;
+    let digits: Vec<u8> = block
+        .get(at + OPEN.len()..)?
+        .iter()
+        .copied()
+        .take_while(|byte| byte.is_ascii_digit() || *byte == b'+')
+        .take(16)
+        .collect();
+    String::from_utf8(digits).ok().filter(|text| text.len() > 3)
 }
 
 /// The user asks the server for something.

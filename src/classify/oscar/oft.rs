@@ -10,7 +10,9 @@ use super::rendezvous;
 use super::tell::{Teller, Told};
 use crate::classify::file::{File, Passing};
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
-use crate::model::{Direction, Evidence, Format, Service, Transport, feature, risk, what};
+use crate::model::{
+    Activity, Direction, Evidence, Format, Service, Transport, feature, risk, what,
+};
 
 /// The fixed part, behind which the file's name stands.
 const SHORTEST: usize = 192;
@@ -300,6 +302,9 @@ impl OftDissector {
         });
         if kind::SHARING.contains(&header.kind) {
             tell.risk(risk::FILE_SHARE);
+            // Each unit of the dialogue about a shared folder: asking for a list of files, the list, asking for one.
+            let by_client = direction == Direction::ToServer;
+            tell.done(Activity::between_peers(what::QUERY, by_client).with("kind", "shared-files"));
         }
         tell.shows(rendezvous::token(&header.cookie));
         let [mine, other] = [direction, direction.reverse()];

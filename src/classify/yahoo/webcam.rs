@@ -3,7 +3,8 @@
 use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{
-    Confidence, Direction, Event, Evidence, Format, Service, Target, Transport, feature, risk,
+    Activity, Confidence, Direction, Event, Evidence, Format, Party, Service, Target, Transport,
+    feature, risk, what,
 };
 use std::net::IpAddr;
 
@@ -112,16 +113,32 @@ impl WebcamDissector {
             return false;
         };
         out.push(Event::Feature(feature::VIDEO));
+        let (mut own, mut watched) = (None, None);
         for line in String::from_utf8_lossy(text).lines() {
             match line.split_once('=') {
                 // u: oneself; g: whose pictures; i: one's own address.
-                Some(("u", name)) => out.extend_account(name, Event::Account),
-                Some(("g", name)) => out.extend_account(name, Event::Peer),
+                Some(("u", name)) => own = account(name),
+                Some(("g", name)) => watched = account(name),
                 Some(("i", ip)) if ip.trim().parse::<IpAddr>().is_ok() => {
                     out.push(Event::Exposed(risk::ADDRESS_REVEALED, ip.trim().to_owned()));
                 }
                 _ => {}
             }
+        }
+        if let Some(name) = own {
+            out.push(Event::Account(name));
+        }
+        if let Some(name) = &watched {
+            out.push(Event::Peer(name.clone()));
+        }
+        // Who asks the master server only wants to know where to go.
+        match bytes.get(..8) {
+            Some(b"<SNDIMG>") => out.done(webcam(Activity::new(what::STREAM).by(Party::Own))),
+            Some(b"<REQIMG>") => {
+                let by_other = Activity::between(what::STREAM, false, watched);
+                out.done(webcam(by_other));
+            }
+            _ => {}
         }
         true
     }
@@ -162,19 +179,14 @@ impl WebcamDissector {
     }
 }
 
-/// So that a name enters an event only when it is one.
-trait ExtendAccount {
-    fn extend_account(&mut self, name: &str, event: fn(String) -> Event);
+fn webcam(activity: Activity) -> Activity {
+    activity.with("kind", "webcam")
 }
 
-impl ExtendAccount for Events {
-    fn extend_account(&mut self, name: &str, event: fn(String) -> Event) {
-        if !name.chars().any(char::is_control)
-            && let Some(name) = super::session::account(name)
-        {
-            self.push(event(name));
-        }
-    }
+/// A name, if it is one.
+fn account(name: &str) -> Option<String> {
+    let plain = !name.chars().any(char::is_control);
+    plain.then(|| super::session::account(name)).flatten()
 }
 
 impl Dissector for WebcamDissector {
