@@ -154,12 +154,12 @@ fn attacks() -> Scenario {
             link.pause(60).ask(4, 6, &text(500 + number, "spam", 4))
         })
     });
-    // The server's port, no session, and two answers in one packet: somebody is online, and is called something long.
+    // The server's port and two answers in one packet: somebody is online, and is called something long.
     let part = |uin: usize, command: usize, body: &[u8]| {
         let packet = join(&[
             &le16(5),
             &[0],
-            &le32(0),
+            &le32(0x5157_4954),
             &le16(command),
             &[0; 4],
             &le32(uin),
