@@ -32,6 +32,14 @@ struct Seen {
     session: Option<u32>,
     uin: Option<u32>,
     sequence: u16,
+    command: u16,
+}
+
+impl Seen {
+    /// What a repeated datagram repeats.
+    const fn unit(&self) -> (u16, u16) {
+        (self.sequence, self.command)
+    }
 }
 
 impl Dissector for UdpDissector {
@@ -76,6 +84,7 @@ impl UdpDissector {
             session: datagram.session,
             uin: datagram.uin,
             sequence: datagram.sequence,
+            command: datagram.command,
         };
         let [client, server] = &mut self.last;
         let (own, other) = if datagram.from_client {
@@ -84,11 +93,11 @@ impl UdpDissector {
             (server, client)
         };
         let answers = other.is_some_and(|other| fits(other, seen));
-        // Two of one side with the same account and session.
+        // Two of one side with the same account and session; the same one twice is no more than one.
         let repeats = own
             .is_some_and(|own| own.version == seen.version && own.session == seen.session)
             && seen.session.is_some_and(|session| session != 0)
-            && own.is_some_and(|own| own.uin == seen.uin);
+            && own.is_some_and(|own| own.uin == seen.uin && own.unit() != seen.unit());
         *own = Some(seen);
         if !self.confirmed && (datagram.strength == Strength::Proof || answers || repeats) {
             self.confirmed = true;
