@@ -6,6 +6,7 @@ mod explain;
 mod extract;
 mod jobs;
 mod mailbox;
+mod observe;
 mod output;
 pub mod policy;
 mod progress;
@@ -99,6 +100,8 @@ enum CliError {
     NoFlow(u64, u64),
     #[error(transparent)]
     Capture(crate::capture::CaptureError),
+    #[error("{0}")]
+    Findings(String),
     #[error("cannot list the network interfaces: {0}")]
     Devices(String),
     #[error("cannot write {what}: {source}")]

@@ -1,6 +1,7 @@
 //! `imwarden policy`: firewall rules from the rule files.
 
-use crate::model::Service;
+use super::observe;
+use crate::model::{Confidence, Service};
 use crate::policy::{
     Action, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target, render,
 };
@@ -23,6 +24,7 @@ Examples:
   imwarden policy --format iptables-script --service msn,yahoo -o im.sh && sh im.sh
   imwarden policy --format nftables --feature file-transfer,aim:images   these features only
   imwarden policy --format nftables --direction output,input             a workstation by itself
+  imwarden policy --observed office.pcap > seen.nft                      where messengers were seen, whatever the port
 
 Ports 22, 53, 80 and 443, and other ports that everybody shares, are never closed: the file names what it
 left open, and why. `imwarden rules show NAME` lists every port and host, and who states it.")]
@@ -39,9 +41,18 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "FEATURE,...", value_delimiter = ',')]
     pub feature: Vec<String>,
 
-    /// Which ports: those of the document's table, or all that anybody states
-    #[arg(long, value_enum, default_value_t = ProfileArg::Document)]
-    pub profile: ProfileArg,
+    /// Which ports: those of the document's table, or all that anybody states [default: document; none with --observed]
+    #[arg(long, value_enum)]
+    pub profile: Option<ProfileArg>,
+
+    /// Captures, or findings (`analyze --format ndjson`, named *.ndjson): rules against the addresses and ports that
+    /// messengers were seen at there
+    #[arg(long, value_name = "FILE,...", value_delimiter = ',')]
+    pub observed: Vec<PathBuf>,
+
+    /// How sure must be what --observed takes
+    #[arg(long, value_enum, default_value_t = ConfidenceArg::Confirmed)]
+    pub confidence: ConfidenceArg,
 
     /// Where the connections to judge are
     #[arg(
@@ -86,6 +97,17 @@ pub enum ProfileArg {
     Document,
     /// Every known port
     Full,
+    /// None of them: only what --observed saw
+    None,
+}
+
+/// `--confidence`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConfidenceArg {
+    /// The protocol's structure was proven
+    Confirmed,
+    /// One signature, or a host name, is enough
+    Probable,
 }
 
 /// `--direction`.
@@ -117,6 +139,9 @@ pub enum PolicyError {
     /// The request.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// What was observed.
+    #[error("{0}")]
+    Observed(String),
     /// The output file.
     #[error("cannot write {}: {error}", path.display())]
     File {
@@ -136,7 +161,7 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
         Some(dir) => RuleSet::load_dir(dir)?,
         None => RuleSet::builtin()?,
     };
-    let plan = Plan::new(&rules, &request(args))?;
+    let plan = plan(args, &rules)?;
     for idle in &plan.idle {
         tracing::warn!("no rule for {idle}: the file says why");
     }
@@ -162,6 +187,21 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
             Ok(out.flush()?)
         }
     }
+}
+
+/// What these arguments ask for.
+fn plan(args: &PolicyArgs, rules: &RuleSet) -> Result<Plan, PolicyError> {
+    let least = match args.confidence {
+        ConfidenceArg::Confirmed => Confidence::Confirmed,
+        ConfidenceArg::Probable => Confidence::Probable,
+    };
+    let seen = observe::sightings(&args.observed, rules, least)
+        .map_err(|error| PolicyError::Observed(error.to_string()))?;
+    let plan = Plan::observing(rules, &request(args), &seen)?;
+    for flow in &plan.unseen {
+        tracing::warn!("no rule for {}: {}", flow.place, flow.reason);
+    }
+    Ok(plan)
 }
 
 /// The usual rules against these messengers, for nftables; `None` when no rule file knows them.
@@ -196,8 +236,10 @@ fn request(args: &PolicyArgs) -> Request {
             .map(|text| FeatureChoice::parse(text))
             .collect(),
         profile: match args.profile {
-            ProfileArg::Document => Profile::Document,
-            ProfileArg::Full => Profile::Full,
+            Some(ProfileArg::Document) => Profile::Document,
+            Some(ProfileArg::Full) => Profile::Full,
+            None if args.observed.is_empty() => Profile::Document,
+            Some(ProfileArg::None) | None => Profile::None,
         },
         hooks: args
             .direction

@@ -3,6 +3,7 @@
 //! [`Plan::new`] decides everything (which ports, which hosts, what is left out and why); [`render()`] only
 //! writes it down for one firewall.
 
+mod observed;
 mod plan;
 mod render;
 mod request;
@@ -10,6 +11,7 @@ mod safety;
 #[cfg(test)]
 mod tests;
 
+pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
 pub use render::{Target, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};

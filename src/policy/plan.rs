@@ -1,5 +1,6 @@
 //! The plan: normalised, sorted, explained. The only thing renderers see.
 
+use super::observed::{self, SeenGroup, Sightings, Unseen};
 use super::request::Selected;
 use super::safety::{self, Judgement};
 use super::{Action, Hook, PlanError, Profile, Request};
@@ -87,6 +88,10 @@ pub struct Plan {
     pub action: Action,
     /// What is closed.
     pub groups: Vec<Group>,
+    /// Endpoints that messengers were seen at.
+    pub seen: Vec<SeenGroup>,
+    /// Flows that were seen and for which there is no rule.
+    pub unseen: Vec<Unseen>,
     /// What a resolver should deny as well.
     pub hosts: Vec<HostDeny>,
     /// What stays open although a messenger uses it.
@@ -110,6 +115,15 @@ impl Group {
 impl Plan {
     /// Plans a request; the same request and rules always give the same plan.
     pub fn new(rules: &RuleSet, request: &Request) -> Result<Self, PlanError> {
+        Self::observing(rules, request, &Sightings::default())
+    }
+
+    /// [`Plan::new`], with rules against what was seen as well.
+    pub fn observing(
+        rules: &RuleSet,
+        request: &Request,
+        sightings: &Sightings,
+    ) -> Result<Self, PlanError> {
         if request.hooks.is_empty() {
             return Err(PlanError::NoHook);
         }
@@ -152,6 +166,9 @@ impl Plan {
         if !refused.is_empty() {
             return Err(PlanError::Unsafe(refused));
         }
+        let (seen, unseen) = observed::groups(sightings, |service, feature| {
+            wanted(&selected, request, service, feature)
+        });
         let mut hooks = request.hooks.clone();
         hooks.sort_unstable();
         hooks.dedup();
@@ -167,6 +184,8 @@ impl Plan {
             action: request.action,
             idle: idle(request, &selected, &facts),
             groups: group(disjoint(&facts)),
+            seen,
+            unseen,
             hosts: hosts(request, &selected),
             left_out,
             limits: selected
@@ -176,9 +195,9 @@ impl Plan {
         })
     }
 
-    /// Whether no port at all will be closed.
+    /// Whether nothing at all will be closed.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.groups.is_empty() && self.seen.is_empty()
     }
 
     /// All ports of one transport, in order.
@@ -192,6 +211,27 @@ impl Plan {
         all.sort_by_key(|(_, ports)| ports.range);
         all
     }
+}
+
+/// Whether what was seen of a messenger is asked for.
+fn wanted(
+    selected: &[Selected<'_>],
+    request: &Request,
+    service: &Service,
+    feature: Feature,
+) -> bool {
+    // AIM or ICQ, and nobody knows which.
+    let family = service.id() == "oscar";
+    let named = |messenger: &Messenger| {
+        messenger.service == *service || family && messenger.service.is_oscar_family()
+    };
+    if request.features.is_empty() {
+        return request.services.is_empty() || selected.iter().any(|it| named(it.messenger));
+    }
+    selected.iter().any(|it| {
+        named(it.messenger)
+            && (it.features.contains(&feature) || it.features.contains(&Feature::Everything))
+    })
 }
 
 fn hosts(request: &Request, selected: &[Selected<'_>]) -> Vec<HostDeny> {

@@ -12,6 +12,8 @@ pub enum Profile {
     Document,
     /// Every fact, whoever states it.
     Full,
+    /// No fact at all: only what was seen.
+    None,
 }
 
 impl Profile {
@@ -20,12 +22,17 @@ impl Profile {
         match self {
             Self::Document => "document",
             Self::Full => "full",
+            Self::None => "none",
         }
     }
 
     /// Whether facts of this source belong to it.
     pub(super) fn takes(self, source: Source) -> bool {
-        self == Self::Full || matches!(source, Source::Document | Source::Site)
+        match self {
+            Self::Document => matches!(source, Source::Document | Source::Site),
+            Self::Full => true,
+            Self::None => false,
+        }
     }
 }
 

@@ -16,6 +16,17 @@ pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
     let what = match plan.profile {
         Profile::Document => "the ports of the default table (profile document)",
         Profile::Full => "every known port, whoever states it (profile full),",
+        Profile::None => "",
+    };
+    let seen: usize = plan.seen.iter().map(|group| group.seen.len()).sum();
+    let places = match seen {
+        1 => "the one place that they were seen at".to_owned(),
+        many => format!("the {many} places that they were seen at"),
+    };
+    let what = match (what, plan.seen.is_empty()) {
+        ("", _) => places,
+        (what, true) => what.to_owned(),
+        (what, false) => format!("{what} and {places}"),
     };
     text.paragraph(
         "# ",
@@ -38,6 +49,7 @@ pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
     warnings(text, plan);
     limits(text, plan);
     left_out(text, plan);
+    unseen(text, plan);
     hosts(text, plan);
 }
 
@@ -76,6 +88,7 @@ fn warnings(text: &mut Text, plan: &Plan) {
                 "the default table has no port of it that can be closed; --profile full knows more"
             }
             Profile::Full => "no known port of it can be closed",
+            Profile::None => "it was not seen",
         };
         text.line("#");
         text.paragraph(
@@ -113,6 +126,23 @@ fn left_out(text: &mut Text, plan: &Plan) {
             port.range,
             port.source,
             port.reason
+        );
+        text.paragraph("#   - ", "#     ", &words);
+    }
+}
+
+fn unseen(text: &mut Text, plan: &Plan) {
+    if plan.unseen.is_empty() {
+        return;
+    }
+    text.line("#");
+    text.line("# Seen, and not blocked:");
+    for flow in &plan.unseen {
+        // Names of files: no line of them may end the comment.
+        let place: String = flow.place.chars().filter(|c| !c.is_control()).collect();
+        let words = format!(
+            "{} at {} ({place}): {}",
+            flow.service, flow.server, flow.reason
         );
         text.paragraph("#   - ", "#     ", &words);
     }

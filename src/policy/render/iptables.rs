@@ -3,7 +3,7 @@
 use super::text::{Text, reference};
 use super::{header, names};
 use crate::model::Transport;
-use crate::policy::{Action, Group, Hook, Owner, Plan, Ports};
+use crate::policy::{Action, Group, Hook, Opening, Owner, Plan, Ports, Seen};
 
 /// `-m comment` takes 255 characters.
 const MAX_COMMENT: usize = 255;
@@ -60,6 +60,7 @@ pub(super) fn chains(plan: &Plan) -> Vec<String> {
         chains.push("IMW-REFUSE".to_owned());
     }
     chains.extend(names::iptables(plan));
+    chains.extend(plan.seen.iter().map(names::seen_iptables));
     chains
 }
 
@@ -124,6 +125,7 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
         "imwarden: resets pass",
         "RETURN",
     ));
+    seen_endpoints(text, plan, family);
     text.line(
         "# Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.",
     );
@@ -132,6 +134,7 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
         "imwarden: answers pass",
         "RETURN",
     ));
+    seen_openings(text, plan, family);
     for (group, name) in plan.groups.iter().zip(&names) {
         for owner in group.owners() {
             if let Some(note) = &owner.note {
@@ -139,10 +142,7 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
             }
         }
         matches(text, group, name);
-        let target = match plan.action {
-            Action::Reject => "IMW-REFUSE",
-            Action::Drop => "DROP",
-        };
+        let target = target(plan);
         let comment = reference(&group.owners(), MAX_COMMENT);
         text.line(own(&format!("-A {name}"), &comment, target));
     }
@@ -155,6 +155,107 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
         ));
         text.line(own("-A IMW-REFUSE", "imwarden: UDP, at once", &unreachable));
     }
+}
+
+const fn target(plan: &Plan) -> &'static str {
+    match plan.action {
+        Action::Reject => "IMW-REFUSE",
+        Action::Drop => "DROP",
+    }
+}
+
+/// Endpoints of this family, with the name of their chain.
+fn seen_in(plan: &Plan, family: Family) -> impl Iterator<Item = (&Seen, String)> {
+    plan.seen.iter().flat_map(move |group| {
+        let name = names::seen_iptables(group);
+        let here = move |seen: &&Seen| seen.server.ip.is_ipv4() == (family == Family::V4);
+        group
+            .seen
+            .iter()
+            .filter(here)
+            .map(move |seen| (seen, name.clone()))
+    })
+}
+
+/// Endpoints that are closed as a whole, both ways: a session that is open ends whoever speaks next.
+fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family) {
+    for group in &plan.seen {
+        let words = format!(
+            "imwarden: {} {}, where it was seen",
+            group.service, group.feature
+        );
+        let name = names::seen_iptables(group);
+        text.line(own(&format!("-A {name}"), &words, target(plan)));
+    }
+    for (seen, name) in seen_in(plan, family) {
+        if seen.opening.is_some() {
+            continue;
+        }
+        let (ip, port) = (seen.server.ip, seen.server.port);
+        let word = seen.transport.name().to_lowercase();
+        for (host, side) in [("-d", "--dport"), ("-s", "--sport")] {
+            text.line(own(
+                &format!("-A IMWARDEN {host} {ip} -p {word} -m {word} {side} {port}"),
+                &seen.words(),
+                &name,
+            ));
+        }
+    }
+}
+
+/// What others use too is judged by the first bytes of a segment.
+fn seen_openings(text: &mut Text, plan: &Plan, family: Family) {
+    for (seen, name) in seen_in(plan, family) {
+        let Some(opening) = &seen.opening else {
+            continue;
+        };
+        let (ip, port) = (seen.server.ip, seen.server.port);
+        let word = seen.transport.name().to_lowercase();
+        text.line(own(
+            &format!(
+                "-A IMWARDEN -d {ip} -p {word} -m {word} --dport {port} -m u32 --u32 \"{}\"",
+                payload(opening, family)
+            ),
+            &seen.words(),
+            &name,
+        ));
+    }
+}
+
+/// u32 reads four bytes at a time and at most ten times. What stands before the @ goes over the IP and TCP headers,
+/// as long as they say they are; for IPv6 it supposes that no extension header is between them.
+fn payload(opening: &Opening, family: Family) -> String {
+    let skip = match family {
+        Family::V4 => "0>>22&0x3C@12>>26&0x3C@",
+        Family::V6 => "52>>26&0x3C@",
+    };
+    let base = match family {
+        Family::V4 => 0,
+        Family::V6 => 40,
+    };
+    let mut tests = Vec::new();
+    for (at, bytes) in &opening.pieces {
+        for (number, part) in bytes.chunks(4).enumerate() {
+            let mut at = base + usize::from(*at) + 4 * number;
+            let mut part = part.to_vec();
+            // Four bytes must be there to be read: the last ones overlap with those before.
+            if part.len() < 4 && number > 0 {
+                let missing = 4 - part.len();
+                at -= missing;
+                part = bytes.get(bytes.len() - 4..).map_or(part, <[u8]>::to_vec);
+            }
+            let value = part
+                .iter()
+                .fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+            let shift = match 4 - part.len() {
+                0 => String::new(),
+                missing => format!(">>{}", missing * 8),
+            };
+            tests.push(format!("{skip}{at}{shift}=0x{value:x}"));
+        }
+    }
+    tests.truncate(10);
+    tests.join("&&")
 }
 
 /// The rules that lead to one feature's chain.

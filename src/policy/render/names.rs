@@ -1,7 +1,6 @@
 //! Names of chains and counters, one a group.
 
-use crate::policy::Group;
-use crate::policy::Plan;
+use crate::policy::{Group, Plan, SeenGroup};
 use crate::ruleset::Feature;
 use std::collections::BTreeSet;
 
@@ -24,6 +23,18 @@ pub(super) fn iptables(plan: &Plan) -> Vec<String> {
         let services = joined(group, "-");
         format!("IMW-{services}-{}", short(group.feature)).to_uppercase()
     })
+}
+
+/// `seen_aim_session`. No messenger's id is `seen`.
+pub(super) fn seen_nftables(group: &SeenGroup) -> String {
+    format!("seen_{}_{}", group.service, group.feature).replace('-', "_")
+}
+
+/// `IMW-SEEN-AIM-SESSION`, cut to what fits: ids are short.
+pub(super) fn seen_iptables(group: &SeenGroup) -> String {
+    let mut name = format!("IMW-SEEN-{}-{}", group.service, short(group.feature)).to_uppercase();
+    name.truncate(MAX_IPTABLES);
+    name
 }
 
 fn joined(group: &Group, joint: &str) -> String {

@@ -7,7 +7,8 @@ use super::header;
 use super::names;
 use super::text::{Text, reference};
 use crate::model::Transport;
-use crate::policy::{Action, Hook, Owner, Plan};
+use crate::policy::{Action, Hook, Opening, Owner, Plan, SeenGroup};
+use std::net::IpAddr;
 
 /// nft refuses a comment of 129 characters.
 const MAX_COMMENT: usize = 128;
@@ -43,7 +44,8 @@ fn body(text: &mut Text, plan: &Plan) {
     let names = names::nftables(plan);
     if !plan.is_empty() {
         text.line("\t# One counter a feature: the attempts that were refused.");
-        for name in &names {
+        let seen = plan.seen.iter().map(names::seen_nftables);
+        for name in names.iter().cloned().chain(seen) {
             text.line(format!("\tcounter {name} {{ }}"));
         }
         text.blank();
@@ -54,11 +56,16 @@ fn body(text: &mut Text, plan: &Plan) {
             judged.push(word);
         }
     }
+    let families: Vec<_> = [Family::V4, Family::V6]
+        .into_iter()
+        .filter(|family| seen_map(text, plan, *family))
+        .collect();
     if !plan.is_empty() && plan.action == Action::Reject {
         refuse(text);
     }
     feature_chains(text, plan, &names);
-    judge(text, &judged);
+    seen_chains(text, plan);
+    judge(text, plan, &judged, &families);
     for hook in &plan.hooks {
         text.blank();
         base_chain(text, *hook);
@@ -109,6 +116,131 @@ fn port_map(
     true
 }
 
+/// IPv4 or IPv6: addresses have a type each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::V4 => "ip",
+            Self::V6 => "ip6",
+        }
+    }
+
+    const fn map(self) -> &'static str {
+        match self {
+            Self::V4 => "seen4",
+            Self::V6 => "seen6",
+        }
+    }
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4_addr",
+            Self::V6 => "ipv6_addr",
+        }
+    }
+
+    const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// Endpoints that are closed as a whole: one look-up however many there are.
+fn seen_map(text: &mut Text, plan: &Plan, family: Family) -> bool {
+    let mut elements = Vec::new();
+    for group in &plan.seen {
+        let name = names::seen_nftables(group);
+        for seen in group.seen.iter().filter(|seen| seen.opening.is_none()) {
+            if Family::of(seen.server.ip) == family {
+                elements.push(format!(
+                    "\t\t\t{} . {} . {} comment \"{}\" : goto f_{name}",
+                    seen.server.ip,
+                    seen.transport.name().to_lowercase(),
+                    seen.server.port,
+                    seen.words()
+                ));
+            }
+        }
+    }
+    if elements.is_empty() {
+        return false;
+    }
+    text.line(format!("\tmap {} {{", family.map()));
+    text.line(format!(
+        "\t\ttype {} . inet_proto . inet_service : verdict",
+        family.key()
+    ));
+    text.line("\t\telements = {");
+    text.line(elements.join(",\n"));
+    text.line("\t\t}");
+    text.line("\t}");
+    text.blank();
+    true
+}
+
+fn seen_chains(text: &mut Text, plan: &Plan) {
+    let verdict = verdict(plan);
+    for group in &plan.seen {
+        let name = names::seen_nftables(group);
+        text.line(format!("\tchain f_{name} {{"));
+        text.line(format!(
+            "\t\tcounter name \"{name}\" {verdict} comment \"imwarden: {} {}, where it was seen\"",
+            group.service, group.feature
+        ));
+        text.line("\t}");
+        text.blank();
+    }
+}
+
+/// What others use too is judged by the first bytes of a segment, which nftables finds behind any TCP options.
+fn openings(text: &mut Text, group: &SeenGroup) {
+    let name = names::seen_nftables(group);
+    for seen in &group.seen {
+        let Some(opening) = &seen.opening else {
+            continue;
+        };
+        text.line(format!(
+            "\t\t{} daddr {} {} dport {} {} goto f_{name} comment \"{}\"",
+            Family::of(seen.server.ip).word(),
+            seen.server.ip,
+            seen.transport.name().to_lowercase(),
+            seen.server.port,
+            payload(opening),
+            seen.words()
+        ));
+    }
+}
+
+/// `@ih,0,16 0x2a01 @ih,48,32 0x1`: at most sixteen bytes an expression.
+fn payload(opening: &Opening) -> String {
+    let mut words = Vec::new();
+    for (at, bytes) in &opening.pieces {
+        for (number, part) in bytes.chunks(16).enumerate() {
+            let bit = (usize::from(*at) + 16 * number) * 8;
+            let value = part
+                .iter()
+                .fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
+            words.push(format!("@ih,{bit},{} {value:#x}", part.len() * 8));
+        }
+    }
+    words.join(" ")
+}
+
+fn verdict(plan: &Plan) -> &'static str {
+    match plan.action {
+        Action::Reject => "goto refuse",
+        Action::Drop => "drop",
+    }
+}
+
 fn refuse(text: &mut Text) {
     text.line("\tchain refuse {");
     text.line("\t\tmeta l4proto tcp reject with tcp reset comment \"imwarden: TCP, at once\"");
@@ -118,10 +250,7 @@ fn refuse(text: &mut Text) {
 }
 
 fn feature_chains(text: &mut Text, plan: &Plan, names: &[String]) {
-    let verdict = match plan.action {
-        Action::Reject => "goto refuse",
-        Action::Drop => "drop",
-    };
+    let verdict = verdict(plan);
     for (group, name) in plan.groups.iter().zip(names) {
         let owners = group.owners();
         for owner in &owners {
@@ -139,12 +268,26 @@ fn feature_chains(text: &mut Text, plan: &Plan, names: &[String]) {
     }
 }
 
-fn judge(text: &mut Text, transports: &[&str]) {
-    text.line("\t# Resets pass first: a refusal is itself a reset, and must get out. Then only the opener's");
-    text.line("\t# packets are judged, by the port they go to: whose own port happens to be 5190 loses nothing.");
+fn judge(text: &mut Text, plan: &Plan, transports: &[&str], families: &[Family]) {
+    text.line("\t# Resets pass first: a refusal is itself a reset, and must get out. What was seen is refused both");
+    text.line("\t# ways, so that a session that is open ends whoever speaks next. Then only the opener's packets are");
+    text.line(
+        "\t# judged, by the port they go to: whose own port happens to be 5190 loses nothing.",
+    );
     text.line("\tchain judge {");
     text.line("\t\ttcp flags rst accept comment \"imwarden: resets pass\"");
+    for family in families {
+        let (ip, map) = (family.word(), family.map());
+        for (host, port) in [("daddr", "dport"), ("saddr", "sport")] {
+            text.line(format!(
+                "\t\tmeta l4proto {{ tcp, udp }} {ip} {host} . meta l4proto . th {port} vmap @{map} comment \"imwarden: seen, each with its place\""
+            ));
+        }
+    }
     text.line("\t\tct direction reply accept comment \"imwarden: answers pass\"");
+    for group in &plan.seen {
+        openings(text, group);
+    }
     for word in transports {
         text.line(format!(
             "\t\t{word} dport vmap @{word}_ports comment \"imwarden: by port, each with its own id\""
