@@ -10,6 +10,7 @@ mod observe;
 mod output;
 pub mod policy;
 mod progress;
+mod prove;
 pub mod rules;
 mod scrub;
 mod shell;
@@ -24,6 +25,8 @@ use std::sync::atomic::AtomicBool;
 
 /// Done.
 const DONE: u8 = 0;
+/// A policy does not do what it is for.
+const NOT_PROVEN: u8 = 1;
 /// Wrong arguments or a mistake in a rule file.
 const USAGE: u8 = 2;
 /// Results given, but some input was unreadable.
@@ -48,6 +51,7 @@ const LONG_VERSION: &str = concat!(
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
+  1  the policy that was to be proven does not block what it should, or blocks more
   2  wrong arguments, or a mistake in a rule file
   3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where)
   4  no permission or no such device";
@@ -73,6 +77,10 @@ enum Command {
     Scrub(scrub::Args),
     /// Write firewall rules that block messengers
     Policy(policy::PolicyArgs),
+    /// Replay captures through the kernel's firewall and prove what a policy blocks
+    Prove(Box<prove::Args>),
+    #[command(hide = true)]
+    ReplayInNamespace(prove::ReplayArgs),
     /// List, show or check the rule files
     Rules(rules::RulesArgs),
     /// List network interfaces
@@ -90,6 +98,10 @@ enum CliError {
     Rules(#[from] crate::ruleset::RulesError),
     #[error(transparent)]
     Policy(#[from] policy::PolicyError),
+    #[error(transparent)]
+    Prove(#[from] crate::policy::prove::ProveError),
+    #[error("{0}")]
+    Namespace(String),
     #[error(transparent)]
     RulesCommand(#[from] rules::RulesCommandError),
     #[error("{0}")]
@@ -113,7 +125,7 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Devices(_) => PERMISSION,
+            Self::Devices(_) | Self::Namespace(_) => PERMISSION,
             _ => USAGE,
         }
     }
@@ -150,6 +162,8 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Analyze(args) => return analyze::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::Scrub(args) => return scrub::run(&args),
+        Command::Prove(args) => return prove::run(&args),
+        Command::ReplayInNamespace(args) => return prove::replay(&args),
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,

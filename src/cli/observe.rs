@@ -19,6 +19,11 @@ const SEGMENTS: usize = 8;
 /// Carriers that make the server a proxy.
 const TUNNELS: [&str; 4] = ["http-connect", "socks4", "socks4a", "socks5"];
 
+/// Whether the flow went through a proxy, so that its server is not the messenger's.
+pub fn is_proxied(finding: &Finding) -> bool {
+    finding.carriers.iter().any(|it| TUNNELS.contains(it))
+}
+
 /// A flow of a capture, as far as policies are about it.
 pub struct Flow {
     /// What was found.
@@ -91,7 +96,7 @@ pub fn from_capture(path: &Path, flows: &[Flow], all: &mut Sightings) {
                 transport: tuple.transport,
                 client: tuple.client,
                 server: tuple.server,
-                proxied: finding.carriers.iter().any(|it| TUNNELS.contains(it)),
+                proxied: is_proxied(finding),
                 opening: None,
                 place: format!("{name}, flow {}", finding.flow_id),
             });
@@ -131,7 +136,8 @@ fn openings(path: &Path, chosen: &Chosen<usize>, all: &mut Sightings) {
         let (Some(flow), Some(looked)) = (all.flows.get_mut(number), looked.get_mut(number)) else {
             return;
         };
-        if packet.src == flow.client
+        if flow.transport == Transport::Tcp
+            && packet.src == flow.client
             && !packet.payload.is_empty()
             && flow.opening.is_none()
             && *looked < SEGMENTS

@@ -33,26 +33,37 @@ pub struct PolicyArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "nftables")]
     pub format: Format,
 
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// Write to FILE instead of the standard output
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What to block, where and how.
+#[derive(Args, Clone, Debug)]
+pub struct PlanArgs {
     /// Messengers, by their ids [default: all; `imwarden rules list` shows them]
     #[arg(long, value_name = "ID,...", value_delimiter = ',')]
-    pub service: Vec<String>,
+    service: Vec<String>,
 
     /// Features only, as FEATURE or SERVICE:FEATURE, such as msn:file-transfer,aim:images [default: all]
     #[arg(long, value_name = "FEATURE,...", value_delimiter = ',')]
-    pub feature: Vec<String>,
+    feature: Vec<String>,
 
     /// Which ports: those of the document's table, or all that anybody states [default: document; none with --observed]
     #[arg(long, value_enum)]
-    pub profile: Option<ProfileArg>,
+    profile: Option<ProfileArg>,
 
     /// Captures, or findings (`analyze --format ndjson`, named *.ndjson): rules against the addresses and ports that
     /// messengers were seen at there
     #[arg(long, value_name = "FILE,...", value_delimiter = ',')]
-    pub observed: Vec<PathBuf>,
+    observed: Vec<PathBuf>,
 
     /// How sure must be what --observed takes
     #[arg(long, value_enum, default_value_t = ConfidenceArg::Confirmed)]
-    pub confidence: ConfidenceArg,
+    confidence: ConfidenceArg,
 
     /// Where the connections to judge are
     #[arg(
@@ -62,19 +73,15 @@ pub struct PolicyArgs {
         value_delimiter = ',',
         default_values_t = [DirectionArg::Forward, DirectionArg::Output]
     )]
-    pub direction: Vec<DirectionArg>,
+    direction: Vec<DirectionArg>,
 
     /// What happens to them
     #[arg(long, value_enum, default_value_t = ActionArg::Reject)]
-    pub action: ActionArg,
+    action: ActionArg,
 
     /// Rule files to use in place of all built-in ones
     #[arg(long, value_name = "DIR")]
-    pub rules: Option<PathBuf>,
-
-    /// Write to FILE instead of the standard output
-    #[arg(long, short = 'o', value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    rules: Option<PathBuf>,
 }
 
 /// `--format`.
@@ -157,11 +164,7 @@ pub enum PolicyError {
 
 /// Runs the command.
 pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
-    let rules = match &args.rules {
-        Some(dir) => RuleSet::load_dir(dir)?,
-        None => RuleSet::builtin()?,
-    };
-    let plan = plan(args, &rules)?;
+    let plan = args.plan.plan(&args.plan.ruleset()?)?;
     for idle in &plan.idle {
         tracing::warn!("no rule for {idle}: the file says why");
     }
@@ -189,19 +192,74 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     }
 }
 
-/// What these arguments ask for.
-fn plan(args: &PolicyArgs, rules: &RuleSet) -> Result<Plan, PolicyError> {
-    let least = match args.confidence {
-        ConfidenceArg::Confirmed => Confidence::Confirmed,
-        ConfidenceArg::Probable => Confidence::Probable,
-    };
-    let seen = observe::sightings(&args.observed, rules, least)
-        .map_err(|error| PolicyError::Observed(error.to_string()))?;
-    let plan = Plan::observing(rules, &request(args), &seen)?;
-    for flow in &plan.unseen {
-        tracing::warn!("no rule for {}: {}", flow.place, flow.reason);
+impl PlanArgs {
+    /// The rule files asked for.
+    pub fn ruleset(&self) -> Result<RuleSet, RulesError> {
+        match &self.rules {
+            Some(dir) => RuleSet::load_dir(dir),
+            None => RuleSet::builtin(),
+        }
     }
-    Ok(plan)
+
+    /// The folder of rule files, if it is not the built-in one.
+    pub fn rules(&self) -> Option<&Path> {
+        self.rules.as_deref()
+    }
+
+    /// How sure must be what is taken for a messenger.
+    pub fn least(&self) -> Confidence {
+        self.confidence.into()
+    }
+
+    /// Whether anything is asked for but where and how.
+    pub fn is_given(&self) -> bool {
+        self.profile.is_some()
+            || !self.observed.is_empty()
+            || !self.service.is_empty()
+            || !self.feature.is_empty()
+    }
+
+    /// What these arguments ask for.
+    pub fn plan(&self, rules: &RuleSet) -> Result<Plan, PolicyError> {
+        let seen = observe::sightings(&self.observed, rules, self.least())
+            .map_err(|error| PolicyError::Observed(error.to_string()))?;
+        let plan = Plan::observing(rules, &self.request(), &seen)?;
+        for flow in &plan.unseen {
+            tracing::warn!("no rule for {}: {}", flow.place, flow.reason);
+        }
+        Ok(plan)
+    }
+
+    /// As the planner takes it.
+    pub fn request(&self) -> Request {
+        Request {
+            services: self.service.iter().map(|id| id.trim().to_owned()).collect(),
+            features: self
+                .feature
+                .iter()
+                .map(|text| FeatureChoice::parse(text))
+                .collect(),
+            profile: match self.profile {
+                Some(ProfileArg::Document) => Profile::Document,
+                Some(ProfileArg::Full) => Profile::Full,
+                None if self.observed.is_empty() => Profile::Document,
+                Some(ProfileArg::None) | None => Profile::None,
+            },
+            hooks: self
+                .direction
+                .iter()
+                .map(|direction| match direction {
+                    DirectionArg::Forward => Hook::Forward,
+                    DirectionArg::Output => Hook::Output,
+                    DirectionArg::Input => Hook::Input,
+                })
+                .collect(),
+            action: match self.action {
+                ActionArg::Reject => Action::Reject,
+                ActionArg::Drop => Action::Drop,
+            },
+        }
+    }
 }
 
 /// The usual rules against these messengers, for nftables; `None` when no rule file knows them.
@@ -225,36 +283,6 @@ pub fn against(rules: &RuleSet, services: &BTreeSet<Service>) -> Option<String> 
     }
     let plan = Plan::new(rules, &request).ok()?;
     Some(render(&plan, Target::Nftables))
-}
-
-fn request(args: &PolicyArgs) -> Request {
-    Request {
-        services: args.service.iter().map(|id| id.trim().to_owned()).collect(),
-        features: args
-            .feature
-            .iter()
-            .map(|text| FeatureChoice::parse(text))
-            .collect(),
-        profile: match args.profile {
-            Some(ProfileArg::Document) => Profile::Document,
-            Some(ProfileArg::Full) => Profile::Full,
-            None if args.observed.is_empty() => Profile::Document,
-            Some(ProfileArg::None) | None => Profile::None,
-        },
-        hooks: args
-            .direction
-            .iter()
-            .map(|direction| match direction {
-                DirectionArg::Forward => Hook::Forward,
-                DirectionArg::Output => Hook::Output,
-                DirectionArg::Input => Hook::Input,
-            })
-            .collect(),
-        action: match args.action {
-            ActionArg::Reject => Action::Reject,
-            ActionArg::Drop => Action::Drop,
-        },
-    }
 }
 
 fn write_file(path: &Path, text: &str) -> std::io::Result<()> {

@@ -5,6 +5,7 @@
 
 mod observed;
 mod plan;
+pub mod prove;
 mod render;
 mod request;
 mod safety;

@@ -1,0 +1,602 @@
+//! `imwarden prove`: replays captures through the kernel's firewall, with and without a policy, and counts what passed.
+
+use super::observe::{self, Flow};
+use super::policy::{ConfidenceArg, PlanArgs};
+use super::{CliError, DONE, NOT_PROVEN, output};
+use crate::flow::Chosen;
+use crate::model::{Confidence, Endpoint, Finding};
+use crate::policy::prove::{Backend, Fate, Firewall, Lab, ProveError, Replay, Rules};
+use crate::policy::{Opening, Plan, Request, Sightings, Target, render};
+use crate::ruleset::RuleSet;
+use clap::{Args as ClapArgs, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Prove what a policy blocks, and what it leaves alone.
+///
+/// Replays each capture's packets, in their order and both ways, through a real kernel's firewall: in a private
+/// network namespace, so that nothing of this machine is touched and, where the kernel allows it, root is not needed. Once
+/// without rules and once with the policy, each flow's payload either comes out at the other side or it does not.
+///
+/// Without a policy, the one that `imwarden policy --observed CAPTURE` writes is proven, and what the document's table
+/// would have done stands beside it.
+#[derive(ClapArgs, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  imwarden prove office.pcap                          the policy made from what is seen in it
+  imwarden prove --policy im.nft office.pcap          a file that you wrote, or had written
+  imwarden prove --profile full office.pcap           the tables, without what is seen
+  imwarden prove --backend all --format json office.pcap
+
+A flow is blocked if none of its payload reaches the other side, and cut if only its beginning does. The exit code is
+0 if every messenger's flow is blocked and no other flow is touched, and 1 if not.")]
+pub struct Args {
+    /// Captures to replay
+    #[arg(required = true, value_name = "CAPTURE")]
+    captures: Vec<PathBuf>,
+
+    /// A rule file instead of a plan: for nft, for iptables-restore, or a script of `--format iptables-script`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["service", "feature", "profile", "observed", "action"])]
+    policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    /// Which firewall judges
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        default_value = "nftables"
+    )]
+    backend: Vec<BackendArg>,
+
+    /// How to print the certificate
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// List every flow
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// `--backend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BackendArg {
+    /// nft
+    Nftables,
+    /// iptables and ip6tables over nftables
+    IptablesNft,
+    /// iptables and ip6tables as they were
+    IptablesLegacy,
+    /// All three
+    All,
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For reading
+    Text,
+    /// For programs
+    Json,
+}
+
+/// What a child is to do in its namespace: the rules come on its standard input.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct ReplayArgs {
+    capture: PathBuf,
+    #[arg(long, value_enum)]
+    backend: BackendArg,
+    #[arg(long, value_enum)]
+    confidence: ConfidenceArg,
+    #[arg(long)]
+    rules: Option<PathBuf>,
+}
+
+/// What became of one flow, as the child tells it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Told {
+    sent: u64,
+    refused: u64,
+    withheld: u64,
+    offered: u64,
+    arrived: u64,
+    rule: Option<String>,
+}
+
+impl From<Fate> for Told {
+    fn from(fate: Fate) -> Self {
+        Self {
+            sent: fate.sent,
+            refused: fate.refused,
+            withheld: fate.withheld,
+            offered: fate.offered,
+            arrived: fate.arrived,
+            rule: fate.rule,
+        }
+    }
+}
+
+/// What became of a flow under a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    /// None of its payload, or nothing at all, came through.
+    Blocked,
+    /// It began, and did not go on.
+    Cut,
+    /// All of it came through.
+    Passed,
+}
+
+impl Told {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self { refused: 0, .. } => Outcome::Passed,
+            Self { arrived: 0, .. } => Outcome::Blocked,
+            _ => Outcome::Cut,
+        }
+    }
+}
+
+/// One flow in the certificate.
+#[derive(Debug, Serialize)]
+struct FlowLine {
+    flow_id: u64,
+    proto: &'static str,
+    src: String,
+    dest: String,
+    verdict: Option<String>,
+    payload_packets_before: u64,
+    payload_packets_after: u64,
+    outcome: Outcome,
+    rule: Option<String>,
+}
+
+/// Blocked and cut of so many.
+#[derive(Debug, Default, Serialize)]
+struct Counted {
+    flows: u64,
+    blocked: u64,
+    cut: u64,
+    passed: u64,
+}
+
+impl Counted {
+    fn count(&mut self, outcome: Outcome) {
+        self.flows += 1;
+        *match outcome {
+            Outcome::Blocked => &mut self.blocked,
+            Outcome::Cut => &mut self.cut,
+            Outcome::Passed => &mut self.passed,
+        } += 1;
+    }
+
+    fn touched(&self) -> u64 {
+        self.blocked + self.cut
+    }
+}
+
+/// One capture, one policy, one firewall.
+#[derive(Debug, Serialize)]
+struct Certificate {
+    capture: String,
+    policy: &'static str,
+    backend: &'static str,
+    /// It decides the exit code; others are for comparison.
+    decides: bool,
+    /// Flows as sure as asked for.
+    messengers: Counted,
+    /// Flows of messengers that are less sure.
+    unsure: Counted,
+    /// All others.
+    others: Counted,
+    /// Flows that do not pass a router without any rules either, such as to multicast addresses.
+    not_replayed: u64,
+    proven: bool,
+    flows: Vec<FlowLine>,
+}
+
+/// A policy to be proven.
+struct Candidate {
+    name: &'static str,
+    decides: bool,
+    /// For nftables, and for the two others.
+    rules: Vec<Rules>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<u8, CliError> {
+    let namespace = Namespace::find()?;
+    let rules = args.plan.ruleset()?;
+    let least = args.plan.least();
+    let mut certificates = Vec::new();
+    for capture in &args.captures {
+        let (flows, error) = observe::flows(capture, &rules, least)?;
+        if let Some(error) = error {
+            output::complain(&format!("{error}; what came before it is replayed"));
+        }
+        let candidates = candidates(args, &rules, capture, &flows)?;
+        let before = namespace.replay(args, capture, Backend::Nftables, None)?;
+        for candidate in &candidates {
+            for backend in backends(args) {
+                let Some(text) = candidate.rules.iter().find(|rules| rules.fits(backend)) else {
+                    return Err(CliError::Usage(
+                        "this rule file is not for the firewall that --backend names",
+                    ));
+                };
+                let after = namespace.replay(args, capture, backend, Some(text))?;
+                certificates.push(certify(
+                    capture, candidate, backend, &flows, &before, &after,
+                ));
+            }
+        }
+    }
+    let proven = certificates
+        .iter()
+        .filter(|it| it.decides)
+        .all(|it| it.proven);
+    let mut out = output::stdout();
+    match args.format {
+        Format::Text => text(&certificates, args.verbose, &mut out)?,
+        Format::Json => {
+            let whole = serde_json::json!({
+                "schema": "imwarden-proof/1",
+                "proven": proven,
+                "certificates": certificates,
+            });
+            serde_json::to_writer_pretty(&mut out, &whole).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    Ok(if proven { DONE } else { NOT_PROVEN })
+}
+
+fn backends(args: &Args) -> Vec<Backend> {
+    let named = |backend: &BackendArg| match backend {
+        BackendArg::Nftables => vec![Backend::Nftables],
+        BackendArg::IptablesNft => vec![Backend::IptablesNft],
+        BackendArg::IptablesLegacy => vec![Backend::IptablesLegacy],
+        BackendArg::All => Backend::ALL.to_vec(),
+    };
+    let mut all: Vec<Backend> = args.backend.iter().flat_map(named).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The policies that are proven with this capture.
+fn candidates(
+    args: &Args,
+    rules: &RuleSet,
+    capture: &Path,
+    flows: &[Flow],
+) -> Result<Vec<Candidate>, CliError> {
+    if let Some(path) = &args.policy {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            CliError::Findings(format!("cannot read {}: {error}", path.display()))
+        })?;
+        let rules = Rules::of(text).ok_or_else(|| {
+            CliError::Findings(format!(
+                "{}: this is no rule file for nft, for iptables-restore or for sh",
+                path.display()
+            ))
+        })?;
+        return Ok(vec![Candidate {
+            name: "the given file",
+            decides: true,
+            rules: vec![rules],
+        }]);
+    }
+    let written = |name, decides, plan: &Plan| Candidate {
+        name,
+        decides,
+        rules: vec![
+            Rules::Nft(render(plan, Target::Nftables)),
+            Rules::Script(render(plan, Target::IptablesScript)),
+        ],
+    };
+    if args.plan.is_given() {
+        let plan = args.plan.plan(rules)?;
+        return Ok(vec![written("the plan asked for", true, &plan)]);
+    }
+    let mut sightings = Sightings::default();
+    observe::from_capture(capture, flows, &mut sightings);
+    let request = args.plan.request();
+    let seen = Request {
+        profile: crate::policy::Profile::None,
+        ..request.clone()
+    };
+    let plan_of = |request: &Request, sightings: &Sightings| {
+        Plan::observing(rules, request, sightings).map_err(|error| CliError::Policy(error.into()))
+    };
+    Ok(vec![
+        written("what was seen", true, &plan_of(&seen, &sightings)?),
+        written(
+            "the document's table",
+            false,
+            &plan_of(&request, &Sightings::default())?,
+        ),
+    ])
+}
+
+/// How this machine lets a process have a network of its own.
+struct Namespace {
+    flags: &'static str,
+}
+
+impl Namespace {
+    /// Without root where the kernel allows that, else with it.
+    fn find() -> Result<Self, CliError> {
+        for flags in ["-Urn", "-n"] {
+            let tried = Command::new("unshare")
+                .args([flags, "--", "true"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            match tried {
+                Ok(status) if status.success() => return Ok(Self { flags }),
+                Ok(_) => {}
+                Err(error) => {
+                    return Err(CliError::Namespace(format!(
+                        "cannot run unshare (package util-linux): {error}"
+                    )));
+                }
+            }
+        }
+        Err(CliError::Namespace(
+            "this kernel gives no private network to this user: run as root, or allow it with \
+             `sysctl kernel.unprivileged_userns_clone=1` or, on Ubuntu, `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+                .to_owned(),
+        ))
+    }
+
+    /// Replays a capture in a namespace of its own.
+    fn replay(
+        &self,
+        args: &Args,
+        capture: &Path,
+        backend: Backend,
+        rules: Option<&Rules>,
+    ) -> Result<BTreeMap<u64, Told>, CliError> {
+        let failed = |what: String| CliError::Namespace(format!("{}: {what}", capture.display()));
+        let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+        let mut command = Command::new("unshare");
+        command
+            .args([self.flags, "--"])
+            .arg(own)
+            .arg("replay-in-namespace")
+            .args(["--backend", backend.name()])
+            .args(["--confidence", args.plan.least().name()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        if let Some(dir) = args.plan.rules() {
+            command.arg("--rules").arg(dir);
+        }
+        command.arg("--").arg(capture);
+        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let text = match rules {
+                Some(Rules::Nft(text) | Rules::Script(text) | Rules::Restore(text)) => text,
+                None => "",
+            };
+            // If it has ended already, its exit status says why.
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        let output = child
+            .wait_with_output()
+            .map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed("nothing was proven: see above".to_owned()));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// What the child does.
+pub fn replay(args: &ReplayArgs) -> Result<u8, CliError> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text)?;
+    let rules = match &args.rules {
+        Some(dir) => RuleSet::load_dir(dir)?,
+        None => RuleSet::builtin()?,
+    };
+    let (flows, _) = observe::flows(&args.capture, &rules, args.confidence.into())?;
+    let backend = match args.backend {
+        BackendArg::IptablesNft => Backend::IptablesNft,
+        BackendArg::IptablesLegacy => Backend::IptablesLegacy,
+        BackendArg::Nftables | BackendArg::All => Backend::Nftables,
+    };
+    let mut lab = Lab::new()?;
+    let firewall = match Rules::of(text) {
+        Some(rules) => Some(Firewall::load(backend, &rules)?),
+        None => None,
+    };
+    let fates = send(&args.capture, &flows, &mut lab, firewall.as_ref())?;
+    let told: BTreeMap<u64, Told> = fates
+        .into_iter()
+        .map(|(number, fate)| (number, fate.into()))
+        .collect();
+    let mut out = output::stdout();
+    serde_json::to_writer(&mut out, &told).map_err(std::io::Error::from)?;
+    out.flush()?;
+    Ok(DONE)
+}
+
+/// Sends all packets that belong to a flow.
+fn send(
+    capture: &Path,
+    flows: &[Flow],
+    lab: &mut Lab,
+    firewall: Option<&Firewall>,
+) -> Result<BTreeMap<u64, Fate>, ProveError> {
+    let mut chosen: Chosen<(u64, Endpoint, bool)> = Chosen::default();
+    for Flow { finding, .. } in flows {
+        let what = (
+            finding.flow_id,
+            finding.tuple.client,
+            observe::is_proxied(finding),
+        );
+        chosen.add(&finding.tuple, finding.first_seen, finding.last_seen, what);
+    }
+    let mut replay = Replay::new(lab, firewall)?;
+    let mut wrong = None;
+    observe::packets(capture, &mut |packet| {
+        if wrong.is_some() {
+            return;
+        }
+        if let Some(&(flow, client, proxied)) = chosen.flow_of(packet) {
+            // What is said to a proxy before it is asked for a connection is no messenger's.
+            let begins = !proxied || Opening::of(packet.payload, true).is_some();
+            wrong = replay.packet(flow, client, begins, packet).err();
+        }
+    });
+    match wrong {
+        Some(error) => Err(error),
+        None => Ok(replay.finish()),
+    }
+}
+
+fn certify(
+    capture: &Path,
+    candidate: &Candidate,
+    backend: Backend,
+    flows: &[Flow],
+    before: &BTreeMap<u64, Told>,
+    after: &BTreeMap<u64, Told>,
+) -> Certificate {
+    let (mut messengers, mut unsure, mut others) =
+        (Counted::default(), Counted::default(), Counted::default());
+    let (mut not_replayed, mut lines) = (0, Vec::new());
+    for Flow { finding, named } in flows {
+        let (Some(was), Some(is)) = (before.get(&finding.flow_id), after.get(&finding.flow_id))
+        else {
+            not_replayed += 1;
+            continue;
+        };
+        if was.refused > 0 || was.sent == 0 {
+            not_replayed += 1;
+            continue;
+        }
+        let outcome = is.outcome();
+        match (named, &finding.service) {
+            (true, _) => messengers.count(outcome),
+            (false, Some(_)) => unsure.count(outcome),
+            (false, None) => others.count(outcome),
+        }
+        lines.push(line(finding, was, is, outcome));
+    }
+    let proven = messengers.blocked == messengers.flows && others.touched() == 0;
+    Certificate {
+        capture: capture.display().to_string(),
+        policy: candidate.name,
+        backend: backend.name(),
+        decides: candidate.decides,
+        messengers,
+        unsure,
+        others,
+        not_replayed,
+        proven,
+        flows: lines,
+    }
+}
+
+fn line(finding: &Finding, was: &Told, is: &Told, outcome: Outcome) -> FlowLine {
+    FlowLine {
+        flow_id: finding.flow_id,
+        proto: finding.tuple.transport.name(),
+        src: finding.tuple.client.to_string(),
+        dest: finding.tuple.server.to_string(),
+        verdict: finding.verdict(),
+        payload_packets_before: was.arrived,
+        payload_packets_after: is.arrived,
+        outcome,
+        rule: is.rule.clone(),
+    }
+}
+
+fn text(certificates: &[Certificate], verbose: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut capture = "";
+    for it in certificates {
+        if capture != it.capture {
+            capture = &it.capture;
+            writeln!(out, "{capture}, replayed through this kernel's firewall")?;
+        }
+        writeln!(
+            out,
+            "  {} ({}): messenger flows blocked {} of {}, other flows touched {} of {}",
+            it.policy,
+            it.backend,
+            it.messengers.blocked,
+            it.messengers.flows,
+            it.others.touched(),
+            it.others.flows
+        )?;
+        if it.messengers.cut > 0 {
+            writeln!(out, "    cut after they had begun: {}", it.messengers.cut)?;
+        }
+        if it.unsure.flows > 0 {
+            writeln!(
+                out,
+                "    less sure to be a messenger's: {} of {} touched, counted with neither",
+                it.unsure.touched(),
+                it.unsure.flows
+            )?;
+        }
+        if it.not_replayed > 0 {
+            writeln!(
+                out,
+                "    pass no router without rules either, and were left out: {}",
+                it.not_replayed
+            )?;
+        }
+        if it.decides {
+            let verdict = if it.proven { "PROVEN" } else { "NOT PROVEN" };
+            writeln!(out, "    {verdict}")?;
+        }
+        for flow in it.flows.iter().filter(|flow| wanted(flow, it, verbose)) {
+            writeln!(
+                out,
+                "    flow {}: {} {} -> {}, {}: {:?}, {} of {} packets with payload came through{}",
+                flow.flow_id,
+                flow.proto,
+                flow.src,
+                flow.dest,
+                flow.verdict.as_deref().unwrap_or("no messenger"),
+                flow.outcome,
+                flow.payload_packets_after,
+                flow.payload_packets_before,
+                flow.rule
+                    .as_ref()
+                    .map(|rule| format!(", by {rule}"))
+                    .unwrap_or_default()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Flows that the reader must see: all if asked for, else those that speak against the policy.
+fn wanted(flow: &FlowLine, of: &Certificate, verbose: bool) -> bool {
+    let against = match flow.verdict {
+        Some(_) => flow.outcome != Outcome::Blocked,
+        None => flow.outcome != Outcome::Passed,
+    };
+    verbose || (of.decides && against)
+}
+
+impl From<ConfidenceArg> for Confidence {
+    fn from(word: ConfidenceArg) -> Self {
+        match word {
+            ConfidenceArg::Confirmed => Self::Confirmed,
+            ConfidenceArg::Probable => Self::Probable,
+        }
+    }
+}
