@@ -134,6 +134,25 @@ enum Outcome {
     Passed,
 }
 
+impl Outcome {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Cut => "cut",
+            Self::Passed => "passed",
+        }
+    }
+}
+
+/// How a flow counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Group {
+    Messenger,
+    Unsure,
+    Other,
+}
+
 impl Told {
     fn outcome(&self) -> Outcome {
         match self {
@@ -152,6 +171,7 @@ struct FlowLine {
     src: String,
     dest: String,
     verdict: Option<String>,
+    group: Group,
     payload_packets_before: u64,
     payload_packets_after: u64,
     outcome: Outcome,
@@ -486,12 +506,17 @@ fn certify(
             continue;
         }
         let outcome = is.outcome();
-        match (named, &finding.service) {
-            (true, _) => messengers.count(outcome),
-            (false, Some(_)) => unsure.count(outcome),
-            (false, None) => others.count(outcome),
+        let group = match (named, &finding.service) {
+            (true, _) => Group::Messenger,
+            (false, Some(_)) => Group::Unsure,
+            (false, None) => Group::Other,
+        };
+        match group {
+            Group::Messenger => messengers.count(outcome),
+            Group::Unsure => unsure.count(outcome),
+            Group::Other => others.count(outcome),
         }
-        lines.push(line(finding, was, is, outcome));
+        lines.push(line(finding, was, is, group));
     }
     let proven = messengers.blocked == messengers.flows && others.touched() == 0;
     Certificate {
@@ -508,16 +533,17 @@ fn certify(
     }
 }
 
-fn line(finding: &Finding, was: &Told, is: &Told, outcome: Outcome) -> FlowLine {
+fn line(finding: &Finding, was: &Told, is: &Told, group: Group) -> FlowLine {
     FlowLine {
         flow_id: finding.flow_id,
         proto: finding.tuple.transport.name(),
         src: finding.tuple.client.to_string(),
         dest: finding.tuple.server.to_string(),
         verdict: finding.verdict(),
+        group,
         payload_packets_before: was.arrived,
         payload_packets_after: is.arrived,
-        outcome,
+        outcome: is.outcome(),
         rule: is.rule.clone(),
     }
 }
@@ -558,19 +584,23 @@ fn text(certificates: &[Certificate], verbose: bool, out: &mut dyn Write) -> std
             )?;
         }
         if it.decides {
-            let verdict = if it.proven { "PROVEN" } else { "NOT PROVEN" };
+            let verdict = match (it.proven, it.messengers.flows) {
+                (true, 0) => "NOTHING TO BLOCK, nothing touched",
+                (true, _) => "PROVEN",
+                (false, _) => "NOT PROVEN",
+            };
             writeln!(out, "    {verdict}")?;
         }
         for flow in it.flows.iter().filter(|flow| wanted(flow, it, verbose)) {
             writeln!(
                 out,
-                "    flow {}: {} {} -> {}, {}: {:?}, {} of {} packets with payload came through{}",
+                "    flow {}: {} {} -> {}, {}: {}, {} of {} packets with payload came through{}",
                 flow.flow_id,
                 flow.proto,
                 flow.src,
                 flow.dest,
                 flow.verdict.as_deref().unwrap_or("no messenger"),
-                flow.outcome,
+                flow.outcome.word(),
                 flow.payload_packets_after,
                 flow.payload_packets_before,
                 flow.rule
@@ -585,9 +615,10 @@ fn text(certificates: &[Certificate], verbose: bool, out: &mut dyn Write) -> std
 
 /// Flows that the reader must see: all if asked for, else those that speak against the policy.
 fn wanted(flow: &FlowLine, of: &Certificate, verbose: bool) -> bool {
-    let against = match flow.verdict {
-        Some(_) => flow.outcome != Outcome::Blocked,
-        None => flow.outcome != Outcome::Passed,
+    let against = match flow.group {
+        Group::Messenger => flow.outcome != Outcome::Blocked,
+        Group::Other => flow.outcome != Outcome::Passed,
+        Group::Unsure => false,
     };
     verbose || (of.decides && against)
 }

@@ -159,8 +159,12 @@ pub(super) fn run(
         program: program.to_owned(),
         what,
     };
+    // Where system programs are, which is not in everybody's path.
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{path}:/usr/local/sbin:/usr/sbin:/sbin");
     let mut child = Command::new(program)
         .args(arguments)
+        .env("PATH", path)
         .envs(environment.iter().copied())
         // Only root may lock where iptables-legacy does by itself, and here is nobody else.
         .env("XTABLES_LOCKFILE", "/dev/null")
