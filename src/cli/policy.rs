@@ -1,9 +1,10 @@
 //! `imwarden policy`: firewall rules from the rule files.
 
-use super::observe;
+use super::{observe, output};
 use crate::model::{Confidence, Service};
 use crate::policy::{
-    Action, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target, render,
+    Action, Capability, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target,
+    capabilities, closes_nothing, render,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::{Args, ValueEnum};
@@ -35,6 +36,10 @@ pub struct PolicyArgs {
 
     #[command(flatten)]
     plan: PlanArgs,
+
+    /// Refuse to write what this format cannot say exactly
+    #[arg(long)]
+    pub strict: bool,
 
     /// Write to FILE instead of the standard output
     #[arg(long, short = 'o', value_name = "FILE")]
@@ -95,6 +100,18 @@ pub enum Format {
     Ip6tables,
     /// A shell script that loads both, checks first, can run again, and removes them
     IptablesScript,
+    /// Host names: a response policy zone, for BIND, unbound and others
+    Rpz,
+    /// Host names, for unbound
+    Unbound,
+    /// Host names, for dnsmasq
+    Dnsmasq,
+    /// Host names, for a hosts file: those without names below them
+    Hosts,
+    /// Host names and ports, for squid
+    Squid,
+    /// Everything, for Suricata in the path (not tried with the engine)
+    Suricata,
 }
 
 /// `--profile`.
@@ -146,6 +163,9 @@ pub enum PolicyError {
     /// The request.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// `--strict`.
+    #[error("--strict: this format cannot say all of it exactly:\n  {0}")]
+    NotExact(String),
     /// What was observed.
     #[error("{0}")]
     Observed(String),
@@ -166,17 +186,33 @@ pub enum PolicyError {
 pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     let plan = args.plan.plan(&args.plan.ruleset()?)?;
     for idle in &plan.idle {
-        tracing::warn!("no rule for {idle}: the file says why");
+        output::complain(&format!("no rule for {idle}: the file says why"));
     }
     if plan.is_empty() {
-        tracing::warn!("this policy closes nothing: the file says why");
+        output::complain("this policy closes nothing: the file says why");
     }
     let target = match args.format {
         Format::Nftables => Target::Nftables,
         Format::Iptables => Target::Iptables,
         Format::Ip6tables => Target::Ip6tables,
         Format::IptablesScript => Target::IptablesScript,
+        Format::Rpz => Target::Rpz,
+        Format::Unbound => Target::Unbound,
+        Format::Dnsmasq => Target::Dnsmasq,
+        Format::Hosts => Target::Hosts,
+        Format::Squid => Target::Squid,
+        Format::Suricata => Target::Suricata,
     };
+    let lacking: Vec<String> = capabilities(&plan, target)
+        .iter()
+        .filter_map(Capability::words)
+        .collect();
+    if args.strict && !lacking.is_empty() {
+        return Err(PolicyError::NotExact(lacking.join("\n  ")));
+    }
+    if closes_nothing(&plan, target) && !plan.is_empty() {
+        output::complain("this format can say nothing of this policy: the file says why");
+    }
     let text = render(&plan, target);
     match &args.output {
         Some(path) if path.as_os_str() != "-" => {
@@ -225,7 +261,7 @@ impl PlanArgs {
             .map_err(|error| PolicyError::Observed(error.to_string()))?;
         let plan = Plan::observing(rules, &self.request(), &seen)?;
         for flow in &plan.unseen {
-            tracing::warn!("no rule for {}: {}", flow.place, flow.reason);
+            output::complain(&format!("no rule for {}: {}", flow.place, flow.reason));
         }
         Ok(plan)
     }

@@ -3,6 +3,7 @@
 //! [`Plan::new`] decides everything (which ports, which hosts, what is left out and why); [`render()`] only
 //! writes it down for one firewall.
 
+mod capability;
 mod observed;
 mod plan;
 pub mod prove;
@@ -12,8 +13,9 @@ mod safety;
 #[cfg(test)]
 mod tests;
 
+pub use capability::{Can, Capability, capabilities};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
-pub use render::{Target, render};
+pub use render::{Target, closes_nothing, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
 pub use safety::Refusal;

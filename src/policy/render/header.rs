@@ -105,6 +105,14 @@ fn limits(text: &mut Text, plan: &Plan) {
     for limit in &plan.limits {
         text.paragraph("#   - ", "#     ", limit);
     }
+    let judged = plan.seen.iter().flat_map(|group| &group.seen);
+    if judged.clone().any(|seen| seen.opening.is_some()) {
+        text.paragraph(
+            "#   - ",
+            "#     ",
+            "Where others use the same place: a request that is cut into several segments, since each is judged by itself.",
+        );
+    }
     text.paragraph(
         "#   - ",
         "#     ",

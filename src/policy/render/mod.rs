@@ -4,7 +4,9 @@ mod header;
 mod iptables;
 mod names;
 mod nftables;
+mod resolver;
 mod script;
+mod suricata;
 mod text;
 
 use super::Plan;
@@ -20,6 +22,39 @@ pub enum Target {
     Ip6tables,
     /// A shell script around both of these, which can run again and again.
     IptablesScript,
+    /// A response policy zone: names, for BIND and others.
+    Rpz,
+    /// Names, for unbound.
+    Unbound,
+    /// Names, for dnsmasq.
+    Dnsmasq,
+    /// Names, for `/etc/hosts`.
+    Hosts,
+    /// Names and ports, for squid.
+    Squid,
+    /// Names, ports and content, for Suricata in the path.
+    Suricata,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Nftables,
+        Self::Iptables,
+        Self::Ip6tables,
+        Self::IptablesScript,
+        Self::Rpz,
+        Self::Unbound,
+        Self::Dnsmasq,
+        Self::Hosts,
+        Self::Squid,
+        Self::Suricata,
+    ];
+}
+
+/// Whether a file for this target closes nothing at all of what the plan wants closed.
+pub fn closes_nothing(plan: &Plan, target: Target) -> bool {
+    resolver::says_nothing(plan, target)
 }
 
 /// Writes a plan for one target.
@@ -29,5 +64,11 @@ pub fn render(plan: &Plan, target: Target) -> String {
         Target::Iptables => iptables::file(plan, iptables::Family::V4),
         Target::Ip6tables => iptables::file(plan, iptables::Family::V6),
         Target::IptablesScript => script::render(plan),
+        Target::Rpz => resolver::rpz(plan),
+        Target::Unbound => resolver::unbound(plan),
+        Target::Dnsmasq => resolver::dnsmasq(plan),
+        Target::Hosts => resolver::hosts(plan),
+        Target::Squid => resolver::squid(plan),
+        Target::Suricata => suricata::render(plan),
     }
 }

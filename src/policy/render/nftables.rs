@@ -269,11 +269,11 @@ fn feature_chains(text: &mut Text, plan: &Plan, names: &[String]) {
 }
 
 fn judge(text: &mut Text, plan: &Plan, transports: &[&str], families: &[Family]) {
-    text.line("\t# Resets pass first: a refusal is itself a reset, and must get out. What was seen is refused both");
-    text.line("\t# ways, so that a session that is open ends whoever speaks next. Then only the opener's packets are");
-    text.line(
-        "\t# judged, by the port they go to: whose own port happens to be 5190 loses nothing.",
-    );
+    text.line("\t# Resets pass first: a refusal is itself a reset, and must get out. Then only the opener's");
+    text.line("\t# packets are judged, by the port they go to: whose own port happens to be 5190 loses nothing.");
+    if !families.is_empty() {
+        text.line("\t# What was seen is refused both ways, so that a session that is open ends whoever speaks next.");
+    }
     text.line("\tchain judge {");
     text.line("\t\ttcp flags rst accept comment \"imwarden: resets pass\"");
     for family in families {

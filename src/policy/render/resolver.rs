@@ -1,0 +1,235 @@
+//! Host names, for those who know them: resolvers, the hosts file, a proxy.
+
+use super::text::{Text, and};
+use crate::model::Transport;
+use crate::policy::{Can, HostDeny, Plan, Target, capabilities};
+
+/// The head: what it does, how to handle it, and what it cannot say.
+fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&str, &str)]) {
+    let first = format!("{mark} ");
+    let names: Vec<_> = plan
+        .messengers
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let words = format!(
+        "imwarden policy: refuses the host names of {} (profile {}).",
+        and(&names),
+        plan.profile.name()
+    );
+    text.paragraph(&first, &first, &words);
+    text.line(mark);
+    for (verb, command) in commands {
+        text.line(format!("{mark}   {verb:<8} {command}"));
+    }
+    text.line(mark);
+    let (item, rest) = (format!("{mark}   - "), format!("{mark}     "));
+    let lines: Vec<String> = capabilities(plan, target)
+        .iter()
+        .filter_map(super::super::Capability::words)
+        .collect();
+    if !lines.is_empty() {
+        text.line(format!("{mark} Of this policy, this file cannot say all:"));
+        for line in lines {
+            text.paragraph(&item, &rest, &line);
+        }
+        text.line(mark);
+    }
+    text.line(format!("{mark} What refusing names cannot stop:"));
+    for limit in [
+        "A client that asks another resolver, over DNS in HTTPS or TLS, or that was given an address.",
+        "A client that still knows the address; connections that are open already.",
+    ] {
+        text.paragraph(&item, &rest, limit);
+    }
+    if plan.hosts.is_empty() {
+        text.line(mark);
+        text.line(format!(
+            "{mark} THIS FILE REFUSES NOTHING: no host name was asked for."
+        ));
+    }
+    text.line(mark);
+}
+
+/// The fact behind a line.
+fn about(host: &HostDeny) -> String {
+    format!("{} ({})", host.service, host.source)
+}
+
+/// The name, and whether all below it are meant.
+fn name(host: &HostDeny) -> (&str, bool) {
+    host.name
+        .strip_prefix("*.")
+        .map_or((host.name.as_str(), false), |name| (name, true))
+}
+
+/// A response policy zone, for BIND, unbound and others.
+pub(super) fn rpz(plan: &Plan) -> String {
+    let mut text = Text::default();
+    head(
+        &mut text,
+        plan,
+        Target::Rpz,
+        ";",
+        &[
+            ("check", "named-checkzone -i none rpz.imwarden FILE"),
+            (
+                "load",
+                "BIND: response-policy { zone \"rpz.imwarden\"; }; unbound: module-config \"respip iterator\" and an rpz: clause",
+            ),
+            ("remove", "take the zone out again"),
+        ],
+    );
+    text.line("$TTL 300");
+    text.line("; Raise the first number with every change that others transfer.");
+    text.line("@ IN SOA localhost. imwarden.invalid. ( 1 3600 600 86400 300 )");
+    text.line("@ IN NS localhost.");
+    for host in &plan.hosts {
+        let (name, below) = name(host);
+        text.line(format!("; {}", about(host)));
+        text.line(format!("{name} CNAME ."));
+        if below {
+            text.line(format!("*.{name} CNAME ."));
+        }
+    }
+    text.finish()
+}
+
+/// unbound.
+pub(super) fn unbound(plan: &Plan) -> String {
+    let mut text = Text::default();
+    head(
+        &mut text,
+        plan,
+        Target::Unbound,
+        "#",
+        &[
+            ("check", "unbound-checkconf FILE"),
+            (
+                "load",
+                "copy to /etc/unbound/unbound.conf.d/imwarden.conf; unbound-control reload",
+            ),
+            ("remove", "delete that file; unbound-control reload"),
+        ],
+    );
+    text.line("server:");
+    for host in &plan.hosts {
+        let (name, _) = name(host);
+        text.line(format!(
+            "    local-zone: \"{name}.\" always_nxdomain  # {}",
+            about(host)
+        ));
+    }
+    text.finish()
+}
+
+/// dnsmasq.
+pub(super) fn dnsmasq(plan: &Plan) -> String {
+    let mut text = Text::default();
+    head(
+        &mut text,
+        plan,
+        Target::Dnsmasq,
+        "#",
+        &[
+            (
+                "check",
+                "dnsmasq --test -C FILE (it says ok to much: ask it for a name as well)",
+            ),
+            (
+                "load",
+                "copy to /etc/dnsmasq.d/imwarden.conf; restart dnsmasq",
+            ),
+            ("remove", "delete that file; restart dnsmasq"),
+        ],
+    );
+    for host in &plan.hosts {
+        let (name, _) = name(host);
+        text.line(format!("# {}", about(host)));
+        // Without an address: there is no such name.
+        text.line(format!("address=/{name}/"));
+    }
+    text.finish()
+}
+
+/// A hosts file: of a machine, or of a resolver that reads one.
+pub(super) fn hosts(plan: &Plan) -> String {
+    let mut text = Text::default();
+    head(
+        &mut text,
+        plan,
+        Target::Hosts,
+        "#",
+        &[
+            ("load", "append to /etc/hosts"),
+            ("remove", "delete these lines again"),
+        ],
+    );
+    for host in &plan.hosts {
+        let (name, below) = name(host);
+        if !below {
+            text.line(format!("0.0.0.0 {name}  # {}", about(host)));
+            text.line(format!(":: {name}"));
+        }
+    }
+    text.finish()
+}
+
+/// squid.
+pub(super) fn squid(plan: &Plan) -> String {
+    let mut text = Text::default();
+    head(
+        &mut text,
+        plan,
+        Target::Squid,
+        "#",
+        &[
+            ("check", "squid -k parse -f FILE"),
+            (
+                "load",
+                "include it in squid.conf before the rules that allow; squid -k reconfigure",
+            ),
+            ("remove", "delete that line; squid -k reconfigure"),
+        ],
+    );
+    for host in &plan.hosts {
+        let (name, below) = name(host);
+        let dot = if below { "." } else { "" };
+        text.line(format!("# {}", about(host)));
+        text.line(format!("acl imwarden_hosts dstdomain {dot}{name}"));
+    }
+    let ports: Vec<String> = plan
+        .ports(Transport::Tcp)
+        .into_iter()
+        .map(|(_, ports)| ports.range.to_string())
+        .collect();
+    if !ports.is_empty() {
+        text.line(format!("acl imwarden_ports port {}", ports.join(" ")));
+        text.line("acl imwarden_connect method CONNECT");
+        text.line("http_access deny imwarden_connect imwarden_ports");
+    }
+    let mut places = std::collections::BTreeSet::new();
+    for seen in plan.seen.iter().flat_map(|group| &group.seen) {
+        if seen.transport == Transport::Tcp && seen.opening.is_none() {
+            places.insert(seen.server);
+        }
+    }
+    for (number, server) in places.iter().enumerate() {
+        text.line(format!("acl imwarden_at_{number} dst {}", server.ip));
+        text.line(format!("acl imwarden_on_{number} port {}", server.port));
+        text.line(format!(
+            "http_access deny imwarden_at_{number} imwarden_on_{number}"
+        ));
+    }
+    if !plan.hosts.is_empty() {
+        text.line("http_access deny imwarden_hosts");
+    }
+    text.finish()
+}
+
+/// Whether the target says anything of a plan.
+pub(super) fn says_nothing(plan: &Plan, target: Target) -> bool {
+    capabilities(plan, target)
+        .iter()
+        .all(|it| matches!(it.can, Can::Impossible(_)))
+}

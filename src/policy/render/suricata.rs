@@ -1,0 +1,122 @@
+//! Suricata rules, for an engine that sits in the path. Not tried against the engine itself: no package of it was at hand.
+
+use super::text::{Text, and, reference};
+use crate::model::Transport;
+use crate::policy::{Action, Opening, Owner, Plan};
+
+/// Where local rules begin.
+const FIRST_ID: u32 = 1_900_001;
+
+struct Rules {
+    text: Text,
+    action: &'static str,
+    next: u32,
+}
+
+impl Rules {
+    /// One rule: `reject tcp any any -> any 5190 (msg:"..."; flow:to_server; sid:1; rev:1;)`.
+    fn add(&mut self, head: &str, message: &str, options: &str) {
+        let (action, id) = (self.action, self.next);
+        self.next += 1;
+        self.text.line(format!(
+            "{action} {head} (msg:\"imwarden {message}\"; {options}classtype:policy-violation; sid:{id}; rev:1;)"
+        ));
+    }
+}
+
+pub(super) fn render(plan: &Plan) -> String {
+    let mut text = Text::default();
+    let names: Vec<_> = plan
+        .messengers
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    text.paragraph(
+        "# ",
+        "# ",
+        &format!(
+            "imwarden policy: refuses {} (profile {}). UNVERIFIED: these rules were written by Suricata's manual and not tried with it.",
+            and(&names),
+            plan.profile.name()
+        ),
+    );
+    text.line("#");
+    text.line("#   check    suricata -T -S FILE");
+    text.line("#   load     suricata in the path (IPS mode) with -S FILE, or in rule-files");
+    text.line("#");
+    let action = match plan.action {
+        Action::Reject => "reject",
+        Action::Drop => "drop",
+    };
+    let mut rules = Rules {
+        text,
+        action,
+        next: FIRST_ID,
+    };
+    for transport in [Transport::Tcp, Transport::Udp] {
+        for (_, ports) in plan.ports(transport) {
+            let owners: Vec<&Owner> = ports.owners.iter().collect();
+            let range = ports.range.to_string().replace('-', ":");
+            let word = transport.name().to_lowercase();
+            let head = format!("{word} any any -> any {range}");
+            rules.add(&head, &reference(&owners, 120), "flow:to_server; ");
+        }
+    }
+    for group in &plan.seen {
+        for seen in &group.seen {
+            let word = seen.transport.name().to_lowercase();
+            let ip = match seen.server.ip {
+                std::net::IpAddr::V4(ip) => ip.to_string(),
+                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            };
+            let head = format!("{word} any any -> {ip} {}", seen.server.port);
+            let content = seen.opening.as_ref().map(content).unwrap_or_default();
+            let message = format!("{} {}, {}", group.service, group.feature, seen.words());
+            rules.add(&head, &message, &format!("flow:to_server; {content}"));
+        }
+    }
+    for host in &plan.hosts {
+        let (name, place) = match host.name.strip_prefix("*.") {
+            Some(name) => (format!(".{name}"), "dotprefix; "),
+            None => (host.name.clone(), ""),
+        };
+        let end = if place.is_empty() {
+            format!("bsize:{}; ", name.len())
+        } else {
+            "endswith; ".to_owned()
+        };
+        for (proto, buffer) in [
+            ("dns", "dns.query"),
+            ("tls", "tls.sni"),
+            ("http", "http.host"),
+        ] {
+            let options = format!("{buffer}; {place}content:\"{name}\"; nocase; {end}");
+            // The host of a request has no capitals by the time that it is compared.
+            let options = match proto {
+                "http" => options.replace("nocase; ", ""),
+                _ => options,
+            };
+            let message = format!("{} {} ({})", host.service, host.name, host.source);
+            rules.add(&format!("{proto} any any -> any any"), &message, &options);
+        }
+    }
+    rules.text.finish()
+}
+
+/// `content:"|2a 01|"; offset:0; depth:2; `.
+fn content(opening: &Opening) -> String {
+    let piece = |(at, bytes): &(u16, Vec<u8>)| {
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let length = bytes.len();
+        format!(
+            "content:\"|{}|\"; offset:{at}; depth:{length}; ",
+            hex.join(" ")
+        )
+    };
+    opening
+        .pieces
+        .iter()
+        .map(piece)
+        .collect::<Vec<_>>()
+        .concat()
+}

@@ -1,0 +1,239 @@
+//! Files for resolvers and proxies, judged by those: each is accepted by its own checker, refuses the names that it should when it
+//! is asked, and leaves their neighbours alone.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "policy_support/mod.rs"]
+mod support;
+
+use assert_cmd::Command;
+use std::path::{Path, PathBuf};
+
+/// Every service and feature that can be asked for, and all of them.
+const CHOICES: [&[&str]; 8] = [
+    &[],
+    &["--profile", "full"],
+    &["--service", "aim"],
+    &["--service", "icq"],
+    &["--service", "msn", "--profile", "full"],
+    &["--service", "yahoo"],
+    &["--feature", "file-transfer", "--profile", "full"],
+    &["--feature", "everything"],
+];
+
+fn write(folder: &Path, format: &str, choice: &[&str]) -> PathBuf {
+    let path = folder.join(format);
+    Command::cargo_bin("imwarden")
+        .unwrap()
+        .args(["policy", "--format", format, "-o"])
+        .arg(&path)
+        .args(choice)
+        .assert()
+        .success();
+    path
+}
+
+/// Runs a script in a private network, and returns what it wrote.
+fn shell(script: &str) -> String {
+    let run = std::process::Command::new("unshare")
+        .args(["-Urn", "sh", "-euc", script])
+        .env("PATH", support::path())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{script}\n{words}");
+    String::from_utf8_lossy(&run.stdout).into_owned()
+}
+
+#[test]
+fn every_choice_is_accepted_by_the_program_it_is_for() {
+    let programs = ["named-checkzone", "unbound-checkconf", "dnsmasq", "squid"];
+    if !support::can_run(
+        "every_choice_is_accepted_by_the_program_it_is_for",
+        &programs,
+    ) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for choice in CHOICES {
+        for (format, check) in [
+            ("rpz", "named-checkzone -i none rpz.imwarden"),
+            ("unbound", "unbound-checkconf"),
+            ("dnsmasq", "dnsmasq --test -C"),
+            ("squid", "squid -n imwardentest -k parse -f"),
+        ] {
+            let path = write(folder.path(), format, choice);
+            let run = std::process::Command::new("sh")
+                .args(["-c", &format!("{check} {} 2>&1", path.display())])
+                .env("PATH", support::path())
+                .output()
+                .unwrap();
+            let words = String::from_utf8_lossy(&run.stdout);
+            assert!(run.status.success(), "{format} {choice:?}: {words}");
+            for bad in ["WARNING", "ERROR", "FATAL", "ignoring"] {
+                assert!(!words.contains(bad), "{format} {choice:?}: {words}");
+            }
+            // Nothing but the file decides: it is the same when it is written again.
+            let first = std::fs::read(&path).unwrap();
+            assert_eq!(
+                std::fs::read(write(folder.path(), format, choice)).unwrap(),
+                first
+            );
+        }
+    }
+}
+
+/// Names that the default policy refuses, and neighbours that it does not.
+const REFUSED: [&str; 5] = [
+    "login.oscar.aol.com",
+    "login.icq.com",
+    "messenger.hotmail.com",
+    "gateway.messenger.hotmail.com",
+    "deep.scs.msg.yahoo.com",
+];
+const ALLOWED: [&str; 6] = [
+    "aol.com",
+    "www.icq.com",
+    "hotmail.com",
+    "notmsg.yahoo.com",
+    "msg.yahoo.com.example.com",
+    "www.example.com",
+];
+
+/// The status of an answer for each name, by a resolver on port 5300.
+fn answers(start: &str) -> Vec<(String, String)> {
+    let names = [&REFUSED[..], &ALLOWED[..]].concat().join(" ");
+    let script = format!(
+        "ip link set lo up
+        {start}
+        for try in 1 2 3 4 5 6 7 8 9 10; do
+            dig +tries=1 +time=1 -p 5300 @127.0.0.1 www.example.com >/dev/null 2>&1 && break
+            sleep 0.2
+        done
+        for name in {names}; do
+            echo $name $(dig +tries=2 +time=2 -p 5300 @127.0.0.1 $name | sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p')
+        done
+        kill $(cat pids) 2>/dev/null || true"
+    );
+    let told = shell(&script);
+    told.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, status)| (name.to_owned(), status.to_owned()))
+        .collect()
+}
+
+fn judge(what: &str, answers: &[(String, String)]) {
+    assert_eq!(
+        answers.len(),
+        REFUSED.len() + ALLOWED.len(),
+        "{what}: {answers:?}"
+    );
+    for (name, status) in answers {
+        let wanted = if REFUSED.contains(&name.as_str()) {
+            "NXDOMAIN"
+        } else {
+            "NOERROR"
+        };
+        assert_eq!(status, wanted, "{what}: {name}");
+    }
+}
+
+#[test]
+fn resolvers_refuse_the_names_and_none_beside_them() {
+    if !support::can_run(
+        "resolvers_refuse_the_names_and_none_beside_them",
+        &["dnsmasq", "unbound", "dig"],
+    ) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    // Everything that is not refused has an address, whoever is asked.
+    let upstream = format!(
+        "cd {at}
+        dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --port=5301 --listen-address=127.0.0.1 \
+            --bind-interfaces --address=/#/192.0.2.80 --pid-file= --user= >up.log 2>&1 & echo $! >pids"
+    );
+    let dnsmasq = write(folder.path(), "dnsmasq", &[]);
+    judge(
+        "dnsmasq",
+        &answers(&format!(
+            "{upstream}
+            dnsmasq --no-daemon --conf-file={} --no-resolv --no-hosts --port=5300 --listen-address=127.0.0.1 --bind-interfaces \
+                --server=127.0.0.1#5301 --pid-file= --user= >own.log 2>&1 & echo $! >>pids",
+            dnsmasq.display()
+        )),
+    );
+    let base = format!(
+        "server:\n interface: 127.0.0.1@5300\n chroot: \"\"\n username: \"\"\n directory: \"{at}\"\n pidfile: \"\"\n use-syslog: no\n \
+         do-not-query-localhost: no\n MODULES\nforward-zone:\n name: \".\"\n forward-addr: 127.0.0.1@5301\nremote-control:\n control-enable: no\n"
+    );
+    let unbound = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        judge(
+            name,
+            &answers(&format!(
+                "{upstream}\nunbound -d -c {at}/{name} >own.log 2>&1 & echo $! >>pids"
+            )),
+        );
+    };
+    let own = write(folder.path(), "unbound", &[]);
+    unbound(
+        "unbound.conf",
+        &format!(
+            "{}include: \"{}\"\n",
+            base.replace("MODULES", "module-config: \"iterator\""),
+            own.display()
+        ),
+    );
+    // The file that BIND takes works there as well.
+    let zone = write(folder.path(), "rpz", &[]);
+    unbound(
+        "rpz.conf",
+        &format!(
+            "{}rpz:\n name: rpz.imwarden\n zonefile: \"{}\"\n",
+            base.replace("MODULES", "module-config: \"respip iterator\""),
+            zone.display()
+        ),
+    );
+}
+
+#[test]
+fn strict_refuses_what_a_format_cannot_say_and_nothing_is_left_out_in_silence() {
+    let run = |arguments: &[&str]| {
+        let run = Command::cargo_bin("imwarden")
+            .unwrap()
+            .arg("policy")
+            .args(arguments)
+            .output()
+            .unwrap();
+        (
+            run.status.code().unwrap(),
+            String::from_utf8(run.stdout).unwrap(),
+            String::from_utf8(run.stderr).unwrap(),
+        )
+    };
+    let (code, out, words) = run(&["--format", "hosts", "--strict"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    for what in ["*.msg.yahoo.com", "aim, icq session (TCP 5190)"] {
+        assert!(words.contains(what), "{words}");
+    }
+    let (code, out, _) = run(&["--format", "hosts"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("*.msg.yahoo.com: not here") && out.contains("0.0.0.0 login.icq.com"));
+    // A policy of ports alone is nothing to a resolver, and that is said.
+    let (code, out, words) = run(&["--format", "rpz", "--feature", "aim:images"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("THIS FILE REFUSES NOTHING") && words.contains("can say nothing"),
+        "{words}"
+    );
+    // What it can say exactly, it may write.
+    let (code, _, words) = run(&[
+        "--format",
+        "nftables",
+        "--feature",
+        "aim:images",
+        "--strict",
+    ]);
+    assert_eq!(code, 0, "{words}");
+}
