@@ -63,6 +63,24 @@ fn name(host: &HostDeny) -> (&str, bool) {
         .map_or((host.name.as_str(), false), |name| (name, true))
 }
 
+/// The hosts to name: each once, and none that another one takes in already.
+fn hosts_of(plan: &Plan) -> Vec<&HostDeny> {
+    let wider = |host: &HostDeny| {
+        plan.hosts.iter().any(|other| {
+            let (it, below) = name(other);
+            let (own, _) = name(host);
+            below
+                && other.name != host.name
+                && (own == it || own.strip_suffix(it).is_some_and(|rest| rest.ends_with('.')))
+        })
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    plan.hosts
+        .iter()
+        .filter(|host| !wider(host) && seen.insert(&host.name))
+        .collect()
+}
+
 /// A response policy zone, for BIND, unbound and others.
 pub(super) fn rpz(plan: &Plan) -> String {
     let mut text = Text::default();
@@ -84,7 +102,7 @@ pub(super) fn rpz(plan: &Plan) -> String {
     text.line("; Raise the first number with every change that others transfer.");
     text.line("@ IN SOA localhost. imwarden.invalid. ( 1 3600 600 86400 300 )");
     text.line("@ IN NS localhost.");
-    for host in &plan.hosts {
+    for host in hosts_of(plan) {
         let (name, below) = name(host);
         text.line(format!("; {}", about(host)));
         text.line(format!("{name} CNAME ."));
@@ -113,7 +131,7 @@ pub(super) fn unbound(plan: &Plan) -> String {
         ],
     );
     text.line("server:");
-    for host in &plan.hosts {
+    for host in hosts_of(plan) {
         let (name, _) = name(host);
         text.line(format!(
             "    local-zone: \"{name}.\" always_nxdomain  # {}",
@@ -143,7 +161,7 @@ pub(super) fn dnsmasq(plan: &Plan) -> String {
             ("remove", "delete that file; restart dnsmasq"),
         ],
     );
-    for host in &plan.hosts {
+    for host in hosts_of(plan) {
         let (name, _) = name(host);
         text.line(format!("# {}", about(host)));
         // Without an address: there is no such name.
@@ -165,7 +183,7 @@ pub(super) fn hosts(plan: &Plan) -> String {
             ("remove", "delete these lines again"),
         ],
     );
-    for host in &plan.hosts {
+    for host in hosts_of(plan) {
         let (name, below) = name(host);
         if !below {
             text.line(format!("0.0.0.0 {name}  # {}", about(host)));
@@ -192,7 +210,7 @@ pub(super) fn squid(plan: &Plan) -> String {
             ("remove", "delete that line; squid -k reconfigure"),
         ],
     );
-    for host in &plan.hosts {
+    for host in hosts_of(plan) {
         let (name, below) = name(host);
         let dot = if below { "." } else { "" };
         text.line(format!("# {}", about(host)));
