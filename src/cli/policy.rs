@@ -1,15 +1,16 @@
 //! `imwarden policy`: firewall rules from the rule files.
 
 use super::{observe, output};
-use crate::model::{Confidence, Service};
+use crate::model::{Confidence, Endpoint, Service, Transport};
 use crate::policy::{
-    Action, Capability, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target,
+    Action, Attempt, Capability, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target,
     capabilities, closes_nothing, render,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Write firewall rules that block messengers.
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 /// itself. The head of the file says how to check, load and remove it, what it cannot stop, and which host
 /// names a resolver should deny as well.
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
   imwarden policy --format nftables -o im.nft && nft -c -f im.nft && nft -f im.nft
@@ -30,6 +32,9 @@ Examples:
 Ports 22, 53, 80 and 443, and other ports that everybody shares, are never closed: the file names what it
 left open, and why. `imwarden rules show NAME` lists every port and host, and who states it.")]
 pub struct PolicyArgs {
+    #[command(subcommand)]
+    command: Option<PolicyCommand>,
+
     /// What to write the rules for
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "nftables")]
     pub format: Format,
@@ -44,6 +49,29 @@ pub struct PolicyArgs {
     /// Write to FILE instead of the standard output
     #[arg(long, short = 'o', value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `imwarden policy COMMAND`.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum PolicyCommand {
+    /// Say what each rule blocks, why, and what it cannot stop; or which rule decides about a connection
+    Explain(ExplainArgs),
+}
+
+/// Arguments of `imwarden policy explain`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  imwarden policy explain --service aim
+  imwarden policy explain --flow 'tcp:10.0.0.5->64.12.24.50:5190'
+  imwarden policy explain --observed office.pcap --flow 'tcp:10.0.0.5->10.0.0.1:3128:434f4e4e454354'")]
+struct ExplainArgs {
+    /// Connections, as PROTO:CLIENT[:PORT]->SERVER:PORT[:HEX], with IPv6 addresses in brackets; HEX is what the client says first
+    #[arg(long, value_name = "FLOW")]
+    flow: Vec<String>,
+
+    #[command(flatten)]
+    plan: PlanArgs,
 }
 
 /// What to block, where and how.
@@ -163,6 +191,9 @@ pub enum PolicyError {
     /// The request.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// `--flow`.
+    #[error("`{}` is no connection: write PROTO:CLIENT->SERVER:PORT[:HEX], such as tcp:10.0.0.5->64.12.24.50:5190", .0.escape_debug())]
+    NoFlow(String),
     /// `--strict`.
     #[error("--strict: this format cannot say all of it exactly:\n  {0}")]
     NotExact(String),
@@ -184,6 +215,9 @@ pub enum PolicyError {
 
 /// Runs the command.
 pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
+    if let Some(PolicyCommand::Explain(args)) = &args.command {
+        return explain(args, out);
+    }
     let plan = args.plan.plan(&args.plan.ruleset()?)?;
     for idle in &plan.idle {
         output::complain(&format!("no rule for {idle}: the file says why"));
@@ -226,6 +260,110 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
             Ok(out.flush()?)
         }
     }
+}
+
+/// What a policy blocks and why, or what it does with some connections.
+fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
+    let plan = args.plan.plan(&args.plan.ruleset()?)?;
+    for flow in &args.flow {
+        let attempt = attempt(flow).ok_or_else(|| PolicyError::NoFlow(flow.clone()))?;
+        let decision = plan.decide(&attempt, Target::Nftables);
+        writeln!(out, "{flow}: {decision}")?;
+    }
+    if !args.flow.is_empty() {
+        return Ok(out.flush()?);
+    }
+    for group in &plan.groups {
+        for ports in &group.ports {
+            writeln!(out, "{} {}", ports.transport.name(), ports.range)?;
+            for owner in &ports.owners {
+                let note = owner.note.as_deref().map(|note| format!(": {note}"));
+                let note = note.unwrap_or_default();
+                writeln!(out, "  {} ({}){note}", owner.id, owner.source)?;
+            }
+        }
+    }
+    for group in &plan.seen {
+        for seen in &group.seen {
+            let how = match seen.opening {
+                Some(_) => ", only what opens as it did",
+                None => ", both ways",
+            };
+            writeln!(out, "{} {}{how}", seen.transport.name(), seen.server)?;
+            writeln!(
+                out,
+                "  {} {}, {}",
+                group.service,
+                group.feature,
+                seen.words()
+            )?;
+        }
+    }
+    for target in [Target::Nftables, Target::IptablesScript] {
+        let name = match target {
+            Target::Nftables => "nftables",
+            _ => "iptables",
+        };
+        let lacking = capabilities(&plan, target);
+        for words in lacking.iter().filter_map(Capability::words) {
+            writeln!(out, "With {name}: {words}")?;
+        }
+    }
+    for left in &plan.left_out {
+        writeln!(
+            out,
+            "Left open: {} {} ({}), {}",
+            left.transport.name(),
+            left.range,
+            left.id,
+            left.reason
+        )?;
+    }
+    for unseen in &plan.unseen {
+        writeln!(out, "Left open: {}, {}", unseen.place, unseen.reason)?;
+    }
+    for limit in &plan.limits {
+        writeln!(out, "Cannot stop: {limit}")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// `tcp:10.0.0.5->64.12.24.50:5190:2a01`.
+fn attempt(text: &str) -> Option<Attempt> {
+    let (proto, rest) = text.split_once(':')?;
+    let transport = match proto.to_ascii_lowercase().as_str() {
+        "tcp" => Transport::Tcp,
+        "udp" => Transport::Udp,
+        _ => return None,
+    };
+    let (client, server) = rest.split_once("->")?;
+    let client = match client.parse::<SocketAddr>() {
+        Ok(place) => Endpoint::new(place.ip(), place.port()),
+        // Whatever port it takes.
+        Err(_) => Endpoint::new(client.trim_matches(['[', ']']).parse().ok()?, 0),
+    };
+    // A payload is behind the port, which an IPv6 address in brackets does not hide.
+    let end = server.rfind(']').map_or(0, |at| at + 1);
+    let mut colons = server.get(end..)?.match_indices(':');
+    let _port = colons.next()?;
+    let (place, hex) = match colons.next() {
+        Some((at, _)) => (server.get(..end + at)?, server.get(end + at + 1..)?),
+        None => (server, ""),
+    };
+    let place: SocketAddr = place.parse().ok()?;
+    if !hex.is_ascii() || !hex.len().is_multiple_of(2) {
+        return None;
+    }
+    let payload = (0..hex.len() / 2)
+        .map(|at| u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok())
+        .collect::<Option<Vec<u8>>>()?;
+    Some(Attempt {
+        transport,
+        client,
+        server: Endpoint::new(place.ip(), place.port()),
+        payload,
+        extended: false,
+    })
 }
 
 impl PlanArgs {

@@ -4,6 +4,7 @@
 //! writes it down for one firewall.
 
 mod capability;
+mod decide;
 mod observed;
 mod plan;
 pub mod prove;
@@ -14,6 +15,7 @@ mod safety;
 mod tests;
 
 pub use capability::{Can, Capability, capabilities};
+pub use decide::{Attempt, Decision, Reason};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
 pub use render::{Target, closes_nothing, render};

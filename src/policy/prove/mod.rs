@@ -16,6 +16,7 @@ mod wire;
 pub use firewall::{Backend, Firewall, Rules};
 pub use lab::Lab;
 pub use replay::{Fate, Replay};
+pub use segment::of as packet;
 
 /// Why nothing can be proven here.
 #[derive(Debug, thiserror::Error)]

@@ -22,8 +22,8 @@ fn ip(src: IpAddr, dst: IpAddr) -> Option<PacketBuilderStep<IpHeaders>> {
     }
 }
 
-/// The packet; `None` for what no packet can be.
-pub(super) fn of(packet: &Packet<'_>) -> Option<Vec<u8>> {
+/// A packet of a capture, as it is sent; `None` for what no packet can be.
+pub fn of(packet: &Packet<'_>) -> Option<Vec<u8>> {
     let ip = ip(packet.src.ip, packet.dst.ip)?;
     let mut payload = packet.payload.to_vec();
     payload.resize(payload.len() + packet.cut, 0);

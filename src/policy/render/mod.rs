@@ -57,6 +57,26 @@ pub fn closes_nothing(plan: &Plan, target: Target) -> bool {
     resolver::says_nothing(plan, target)
 }
 
+/// What the rules of a plan are called, in its order.
+pub(super) struct RuleNames {
+    pub groups: Vec<String>,
+    pub seen: Vec<String>,
+}
+
+/// Names of counters in nftables, of chains in iptables.
+pub(super) fn rule_names(plan: &Plan, target: Target) -> RuleNames {
+    match target {
+        Target::Iptables | Target::Ip6tables | Target::IptablesScript => RuleNames {
+            groups: names::iptables(plan),
+            seen: plan.seen.iter().map(names::seen_iptables).collect(),
+        },
+        _ => RuleNames {
+            groups: names::nftables(plan),
+            seen: plan.seen.iter().map(names::seen_nftables).collect(),
+        },
+    }
+}
+
 /// Writes a plan for one target.
 pub fn render(plan: &Plan, target: Target) -> String {
     match target {
