@@ -6,7 +6,7 @@
 use super::ProveError;
 use super::firewall::run;
 use super::segment;
-use super::wire::Wire;
+use super::wire::{Refusal, Wire};
 use crate::model::Direction;
 use std::net::Ipv4Addr;
 
@@ -18,7 +18,7 @@ pub struct Lab {
     pub server: Wire,
 }
 
-/// Everything that needs no answer. `c1` and `s1` are the router's; `arp off`, since nobody would answer.
+/// Everything that needs no answer. What the router itself says, a refusal, goes to the clients. `c1` and `s1` are the router's; `arp off`, since nobody would answer.
 const COMMANDS: &str = "\
 link set lo up
 link add c0 mtu 65535 type veth peer name c1 mtu 65535
@@ -39,6 +39,10 @@ route add default dev c1 table 102
 -6 rule add iif s1 lookup 102
 -6 route add default dev s1 table 101
 -6 route add default dev c1 table 102
+addr add 192.0.2.254/32 dev c1
+addr add 2001:db8:1::fe/128 dev c1 nodad
+route add default dev c1
+-6 route add default dev c1
 ";
 
 /// Arrived packets are not routed once more. Before connection tracking, which would see them twice.
@@ -99,6 +103,11 @@ impl Lab {
             end: "path",
             what: "no packet comes through without any rules".to_owned(),
         })
+    }
+
+    /// How the router told clients that it refuses what they sent last.
+    pub fn refusal(&mut self) -> Result<Refusal, ProveError> {
+        self.client.last_refusal()
     }
 
     /// Sends a packet, and says whether it came out at the other side.

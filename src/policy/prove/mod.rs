@@ -17,6 +17,7 @@ pub use firewall::{Backend, Firewall, Rules};
 pub use lab::Lab;
 pub use replay::{Fate, Replay};
 pub use segment::of as packet;
+pub use wire::Refusal;
 
 /// Why nothing can be proven here.
 #[derive(Debug, thiserror::Error)]

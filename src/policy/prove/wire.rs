@@ -85,6 +85,15 @@ impl Wire {
         }
     }
 
+    /// The newest refusal among what has arrived.
+    pub fn last_refusal(&mut self) -> Result<Refusal, ProveError> {
+        let mut last = Refusal::Silent;
+        while let Some(packet) = self.next()? {
+            last = Refusal::of(packet).unwrap_or(last);
+        }
+        Ok(last)
+    }
+
     /// Whether this packet is among those that have arrived. Older ones are forgotten.
     pub fn has(&mut self, packet: &[u8]) -> Result<bool, ProveError> {
         while let Some(arrived) = self.next()? {
@@ -111,6 +120,36 @@ impl Wire {
                 return Ok(false);
             }
             std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+}
+
+/// How a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// With a TCP reset.
+    Reset,
+    /// With an ICMP error.
+    Unreachable,
+    /// Without a word.
+    Silent,
+}
+
+impl Refusal {
+    /// What this packet says, if it refuses anything.
+    fn of(packet: &[u8]) -> Option<Self> {
+        const RESET: u8 = 4;
+        let (protocol, header) = match packet.first().map(|byte| (byte >> 4, byte & 15)) {
+            Some((4, words)) => (*packet.get(9)?, usize::from(words) * 4),
+            Some((6, _)) => (*packet.get(6)?, 40),
+            _ => return None,
+        };
+        match protocol {
+            6 => (packet.get(header + 13)? & RESET != 0).then_some(Self::Reset),
+            // Destination unreachable, of ICMP and of ICMPv6; a cable's neighbours talk as well.
+            1 => (*packet.get(header)? == 3).then_some(Self::Unreachable),
+            58 => (*packet.get(header)? == 1).then_some(Self::Unreachable),
+            _ => None,
         }
     }
 }
