@@ -74,6 +74,7 @@ fn requests(rules: &RuleSet) -> Vec<Request> {
                         profile,
                         hooks,
                         action,
+                        ..Request::default()
                     });
                 }
             }

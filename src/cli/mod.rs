@@ -76,7 +76,7 @@ enum Command {
     /// Write a small capture with names and text replaced that still gives the same verdicts
     Scrub(scrub::Args),
     /// Write firewall rules that block messengers
-    Policy(policy::PolicyArgs),
+    Policy(Box<policy::PolicyArgs>),
     /// Replay captures through the kernel's firewall and prove what a policy blocks
     Prove(Box<prove::Args>),
     #[command(hide = true)]

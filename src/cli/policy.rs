@@ -8,9 +8,10 @@ use crate::policy::{
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Write firewall rules that block messengers.
@@ -112,6 +113,14 @@ pub struct PlanArgs {
     #[arg(long, value_enum, default_value_t = ActionArg::Reject)]
     action: ActionArg,
 
+    /// Judge only clients at these addresses and networks [default: all]
+    #[arg(long, value_name = "NET,...", value_delimiter = ',', value_parser = net)]
+    source: Vec<IpNet>,
+
+    /// Leave these addresses and networks alone, whichever end of a connection they are
+    #[arg(long, value_name = "NET,...", value_delimiter = ',', value_parser = net)]
+    except: Vec<IpNet>,
+
     /// Rule files to use in place of all built-in ones
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -180,6 +189,8 @@ pub enum ActionArg {
     Reject,
     /// Dropped without a word
     Drop,
+    /// Counted and logged, and not refused: to see what a policy would do
+    Log,
 }
 
 /// Why there are no rules.
@@ -260,6 +271,17 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
             Ok(out.flush()?)
         }
     }
+}
+
+/// `10.0.0.0/8`, or a host's address alone.
+fn net(text: &str) -> Result<IpNet, String> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(ip));
+    }
+    let net: IpNet = text.parse().map_err(|_| {
+        "this is no address and no network: write 10.0.0.5, 10.0.0.0/8 or 2001:db8::/32".to_owned()
+    })?;
+    Ok(net.trunc())
 }
 
 /// What a policy blocks and why, or what it does with some connections.
@@ -431,7 +453,10 @@ impl PlanArgs {
             action: match self.action {
                 ActionArg::Reject => Action::Reject,
                 ActionArg::Drop => Action::Drop,
+                ActionArg::Log => Action::Log,
             },
+            sources: self.source.clone(),
+            exceptions: self.except.clone(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which rule decides about a connection: the plan, read as a firewall reads its rules.
 
 use super::render::rule_names;
-use super::{Opening, Plan, Target};
+use super::{Action, Opening, Plan, Target};
 use crate::model::{Endpoint, Transport};
 use std::fmt;
 
@@ -27,8 +27,17 @@ pub enum Decision {
     Refused(Reason),
     /// It is opened, and refused once the client has said what it wants.
     RefusedByPayload(Reason),
+    /// It is counted and logged, and passes: the policy only looks.
+    Logged(Reason),
     /// No rule is against it.
     Passes,
+}
+
+impl Decision {
+    /// Whether it gets through.
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Logged(_) | Self::Passes)
+    }
 }
 
 /// The rule, and why it is there.
@@ -49,6 +58,9 @@ impl fmt::Display for Decision {
             Self::RefusedByPayload(Reason { rule, why }) => {
                 write!(f, "opened, and refused at this request, by {rule}: {why}")
             }
+            Self::Logged(Reason { rule, why }) => {
+                write!(f, "counted and logged by {rule}, and passes: {why}")
+            }
             Self::Passes => f.write_str("passes: no rule is against it"),
         }
     }
@@ -57,6 +69,22 @@ impl fmt::Display for Decision {
 impl Plan {
     /// What a packet filter with these rules does with a connection.
     pub fn decide(&self, attempt: &Attempt, target: Target) -> Decision {
+        match (self.judge(attempt, target), self.action) {
+            (Decision::Refused(reason) | Decision::RefusedByPayload(reason), Action::Log) => {
+                Decision::Logged(reason)
+            }
+            (decision, _) => decision,
+        }
+    }
+
+    fn judge(&self, attempt: &Attempt, target: Target) -> Decision {
+        let (client, server) = (attempt.client.ip, attempt.server.ip);
+        if self.leaves_alone(client) || self.leaves_alone(server) {
+            return Decision::Passes;
+        }
+        if !self.is_about(client) && !self.is_about(server) {
+            return Decision::Passes;
+        }
         let names = rule_names(self, target);
         // What was seen comes first, whichever end it is.
         for (group, name) in self.seen.iter().zip(&names.seen) {
@@ -70,6 +98,9 @@ impl Plan {
                     });
                 }
             }
+        }
+        if !self.is_about(client) {
+            return Decision::Passes;
         }
         for (group, name) in self.groups.iter().zip(&names.groups) {
             let hit = group.ports.iter().find(|ports| {

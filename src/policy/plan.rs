@@ -6,7 +6,9 @@ use super::safety::{self, Judgement};
 use super::{Action, Hook, PlanError, Profile, Request};
 use crate::model::{Service, Transport};
 use crate::ruleset::{Feature, HostUse, Messenger, PortRange, RuleSet, Source};
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The fact behind a closed port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +88,10 @@ pub struct Plan {
     pub hooks: Vec<Hook>,
     /// How.
     pub action: Action,
+    /// Clients that it is about; none for all. No network is inside another.
+    pub sources: Vec<IpNet>,
+    /// Hosts and networks that are left alone. No network is inside another.
+    pub exceptions: Vec<IpNet>,
     /// What is closed.
     pub groups: Vec<Group>,
     /// Endpoints that messengers were seen at.
@@ -182,6 +188,8 @@ impl Plan {
             profile: request.profile,
             hooks,
             action: request.action,
+            sources: IpNet::aggregate(&request.sources),
+            exceptions: IpNet::aggregate(&request.exceptions),
             idle: idle(request, &selected, &facts),
             groups: group(disjoint(&facts)),
             seen,
@@ -198,6 +206,16 @@ impl Plan {
     /// Whether nothing at all will be closed.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty() && self.seen.is_empty()
+    }
+
+    /// Whether clients at this address are meant.
+    pub fn is_about(&self, ip: IpAddr) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|net| net.contains(&ip))
+    }
+
+    /// Whether this address is left alone.
+    pub fn leaves_alone(&self, ip: IpAddr) -> bool {
+        self.exceptions.iter().any(|net| net.contains(&ip))
     }
 
     /// All ports of one transport, in order.

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use crate::ruleset::{Feature, Messenger, RuleSet, Source};
+use ipnet::IpNet;
 use std::fmt;
 
 /// Which facts become rules.
@@ -66,6 +67,8 @@ pub enum Action {
     Reject,
     /// Say nothing.
     Drop,
+    /// Count and log, and refuse nothing: to see what a policy would do.
+    Log,
 }
 
 /// One feature, of one messenger or of all that have it.
@@ -115,6 +118,10 @@ pub struct Request {
     pub hooks: Vec<Hook>,
     /// How.
     pub action: Action,
+    /// Clients that it is about; none for all.
+    pub sources: Vec<IpNet>,
+    /// Hosts and networks that are left alone, whichever end of a connection they are.
+    pub exceptions: Vec<IpNet>,
 }
 
 /// Why a request cannot be planned.

@@ -1,7 +1,8 @@
 //! The comment at the head of every file: what it does, how to handle it, and what it cannot do.
 
-use super::text::{Text, and};
+use super::text::{Text, and, place};
 use crate::policy::{Action, Hook, Plan, Profile};
+use std::fmt::Write as _;
 
 /// How a file of one kind is checked, loaded and removed: `(verb, command)`.
 pub(super) type Commands<'a> = &'a [(&'a str, &'a str)];
@@ -68,11 +69,34 @@ fn conduct(plan: &Plan) -> String {
             "refused: TCP with a reset, UDP with \"port unreachable\", so that clients give up at once"
         }
         Action::Drop => "dropped without a word; clients will try on for a while",
+        Action::Log => {
+            "counted and logged, five a second at most, and NOT REFUSED: this file only looks"
+        }
     };
+    let nets = |nets: &[ipnet::IpNet]| {
+        let words: Vec<String> = nets.iter().map(|net| place(*net)).collect();
+        words.join(", ")
+    };
+    // Writing to a String cannot fail.
+    let mut scope = String::new();
+    if !plan.sources.is_empty() {
+        let _ = write!(
+            scope,
+            " Only clients in {} are judged.",
+            nets(&plan.sources)
+        );
+    }
+    if !plan.exceptions.is_empty() {
+        let _ = write!(
+            scope,
+            " Left alone, at either end: {}.",
+            nets(&plan.exceptions)
+        );
+    }
     format!(
         "Connections {} are judged by the port that they are opened to, and {action}. A session that is \
          open already ends with the next packet of the side that opened it. Loopback is left alone, and nothing here opens what other \
-         rules close.",
+         rules close.{scope}",
         and(&places)
     )
 }

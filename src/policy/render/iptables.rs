@@ -1,9 +1,10 @@
 //! iptables and ip6tables: chains of our own, filled by `iptables-restore --noflush`.
 
-use super::text::{Text, reference};
+use super::text::{Text, place, reference};
 use super::{header, names};
 use crate::model::Transport;
 use crate::policy::{Action, Group, Hook, Opening, Owner, Plan, Ports, Seen};
+use ipnet::IpNet;
 
 /// `-m comment` takes 255 characters.
 const MAX_COMMENT: usize = 255;
@@ -56,8 +57,15 @@ pub(super) const fn jump(hook: Hook) -> &'static str {
 /// All chains of ours, the entry first.
 pub(super) fn chains(plan: &Plan) -> Vec<String> {
     let mut chains = vec!["IMWARDEN".to_owned()];
-    if !plan.is_empty() && plan.action == Action::Reject {
-        chains.push("IMW-REFUSE".to_owned());
+    if !plan.sources.is_empty() {
+        chains.extend(["IMW-SCOPE".to_owned(), "IMW-CLIENTS".to_owned()]);
+    }
+    if !plan.is_empty() {
+        match plan.action {
+            Action::Reject => chains.push("IMW-REFUSE".to_owned()),
+            Action::Log => chains.push("IMW-AUDIT".to_owned()),
+            Action::Drop => {}
+        }
     }
     chains.extend(names::iptables(plan));
     chains.extend(plan.seen.iter().map(names::seen_iptables));
@@ -125,26 +133,35 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
         "imwarden: resets pass",
         "RETURN",
     ));
-    seen_endpoints(text, plan, family);
+    let judge = scope(text, plan, family);
+    seen_endpoints(text, plan, family, judge);
     text.line(
         "# Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.",
     );
     text.line(own(
-        "-A IMWARDEN -m conntrack --ctdir REPLY",
+        &format!("-A {judge} -m conntrack --ctdir REPLY"),
         "imwarden: answers pass",
         "RETURN",
     ));
-    seen_openings(text, plan, family);
+    let judge = clients(text, plan, family, judge);
+    seen_openings(text, plan, family, judge);
     for (group, name) in plan.groups.iter().zip(&names) {
         for owner in group.owners() {
             if let Some(note) = &owner.note {
                 text.paragraph("# ", "# ", &format!("{}: {note}", owner.id));
             }
         }
-        matches(text, group, name);
+        matches(text, group, name, judge);
         let target = target(plan);
         let comment = reference(&group.owners(), MAX_COMMENT);
         text.line(own(&format!("-A {name}"), &comment, target));
+    }
+    if !plan.is_empty() && plan.action == Action::Log {
+        text.line(own(
+            "-A IMW-AUDIT -m limit --limit 5/second --limit-burst 10",
+            "imwarden: what would be refused",
+            "LOG --log-prefix \"imwarden: \"",
+        ));
     }
     if !plan.is_empty() && plan.action == Action::Reject {
         let unreachable = format!("REJECT --reject-with {}", family.unreachable());
@@ -157,10 +174,55 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
     }
 }
 
+/// Who is left alone, and who is not meant; the chain that goes on.
+fn scope(text: &mut Text, plan: &Plan, family: Family) -> &'static str {
+    let here = |net: &&IpNet| net.addr().is_ipv4() == (family == Family::V4);
+    for net in plan.exceptions.iter().filter(here) {
+        for end in ["-s", "-d"] {
+            let rule = format!("-A IMWARDEN {end} {}", place(*net));
+            text.line(own(&rule, "imwarden: left alone", "RETURN"));
+        }
+    }
+    if plan.sources.is_empty() {
+        return "IMWARDEN";
+    }
+    for net in plan.sources.iter().filter(here) {
+        for end in ["-s", "-d"] {
+            text.line(goto(
+                &format!("-A IMWARDEN {end} {}", place(*net)),
+                "imwarden: meant",
+                "IMW-SCOPE",
+            ));
+        }
+    }
+    "IMW-SCOPE"
+}
+
+/// From here on the client is the sender, and must be meant; the chain that goes on.
+fn clients(text: &mut Text, plan: &Plan, family: Family, judge: &'static str) -> &'static str {
+    if plan.sources.is_empty() {
+        return judge;
+    }
+    let here = |net: &&IpNet| net.addr().is_ipv4() == (family == Family::V4);
+    for net in plan.sources.iter().filter(here) {
+        text.line(goto(
+            &format!("-A {judge} -s {}", place(*net)),
+            "imwarden: its own clients",
+            "IMW-CLIENTS",
+        ));
+    }
+    "IMW-CLIENTS"
+}
+
+fn goto(rule: &str, comment: &str, chain: &str) -> String {
+    format!("{rule} -m comment --comment \"{comment}\" -g {chain}")
+}
+
 const fn target(plan: &Plan) -> &'static str {
     match plan.action {
         Action::Reject => "IMW-REFUSE",
         Action::Drop => "DROP",
+        Action::Log => "IMW-AUDIT",
     }
 }
 
@@ -178,7 +240,7 @@ fn seen_in(plan: &Plan, family: Family) -> impl Iterator<Item = (&Seen, String)>
 }
 
 /// Endpoints that are closed as a whole, both ways: a session that is open ends whoever speaks next.
-fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family) {
+fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
     for group in &plan.seen {
         let words = format!(
             "imwarden: {} {}, where it was seen",
@@ -195,7 +257,7 @@ fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family) {
         let word = seen.transport.name().to_lowercase();
         for (host, side) in [("-d", "--dport"), ("-s", "--sport")] {
             text.line(own(
-                &format!("-A IMWARDEN {host} {ip} -p {word} -m {word} {side} {port}"),
+                &format!("-A {judge} {host} {ip} -p {word} -m {word} {side} {port}"),
                 &seen.words(),
                 &name,
             ));
@@ -204,7 +266,7 @@ fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family) {
 }
 
 /// What others use too is judged by the first bytes of a segment.
-fn seen_openings(text: &mut Text, plan: &Plan, family: Family) {
+fn seen_openings(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
     for (seen, name) in seen_in(plan, family) {
         let Some(opening) = &seen.opening else {
             continue;
@@ -213,7 +275,7 @@ fn seen_openings(text: &mut Text, plan: &Plan, family: Family) {
         let word = seen.transport.name().to_lowercase();
         text.line(own(
             &format!(
-                "-A IMWARDEN -d {ip} -p {word} -m {word} --dport {port} -m u32 --u32 \"{}\"",
+                "-A {judge} -d {ip} -p {word} -m {word} --dport {port} -m u32 --u32 \"{}\"",
                 payload(opening, family)
             ),
             &seen.words(),
@@ -259,7 +321,7 @@ fn payload(opening: &Opening, family: Family) -> String {
 }
 
 /// The rules that lead to one feature's chain.
-fn matches(text: &mut Text, group: &Group, name: &str) {
+fn matches(text: &mut Text, group: &Group, name: &str, judge: &str) {
     for (transport, word) in [(Transport::Tcp, "tcp"), (Transport::Udp, "udp")] {
         let mut ports: Vec<_> = group
             .ports
@@ -278,7 +340,7 @@ fn matches(text: &mut Text, group: &Group, name: &str) {
             owners.dedup();
             let comment = reference(&owners, MAX_COMMENT);
             text.line(own(
-                &format!("-A IMWARDEN -p {word} {condition}"),
+                &format!("-A {judge} -p {word} {condition}"),
                 &comment,
                 name,
             ));

@@ -5,9 +5,10 @@
 
 use super::header;
 use super::names;
-use super::text::{Text, reference};
+use super::text::{Text, place, reference};
 use crate::model::Transport;
 use crate::policy::{Action, Hook, Opening, Owner, Plan, SeenGroup};
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// nft refuses a comment of 129 characters.
@@ -60,8 +61,11 @@ fn body(text: &mut Text, plan: &Plan) {
         .into_iter()
         .filter(|family| seen_map(text, plan, *family))
         .collect();
-    if !plan.is_empty() && plan.action == Action::Reject {
-        refuse(text);
+    match plan.action {
+        _ if plan.is_empty() => {}
+        Action::Reject => refuse(text),
+        Action::Log => audit(text),
+        Action::Drop => {}
     }
     feature_chains(text, plan, &names);
     seen_chains(text, plan);
@@ -142,6 +146,13 @@ impl Family {
         match self {
             Self::V4 => "ipv4_addr",
             Self::V6 => "ipv6_addr",
+        }
+    }
+
+    const fn protocol(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
         }
     }
 
@@ -238,6 +249,67 @@ fn verdict(plan: &Plan) -> &'static str {
     match plan.action {
         Action::Reject => "goto refuse",
         Action::Drop => "drop",
+        Action::Log => "goto audit",
+    }
+}
+
+/// Five lines a second in the log, and nothing is refused.
+fn audit(text: &mut Text) {
+    text.line("\tchain audit {");
+    text.line("\t\tlimit rate 5/second burst 10 packets log prefix \"imwarden: \" comment \"imwarden: what would be refused\"");
+    text.line("\t\taccept comment \"imwarden: and is not\"");
+    text.line("\t}");
+    text.blank();
+}
+
+/// Networks of one family as a set: `{ 10.0.0.0/8, 192.0.2.1 }`.
+fn nets(nets: &[IpNet], family: Family) -> Option<String> {
+    let all: Vec<String> = nets
+        .iter()
+        .filter(|net| Family::of(net.addr()) == family)
+        .map(|net| place(*net))
+        .collect();
+    (!all.is_empty()).then(|| format!("{{ {} }}", all.join(", ")))
+}
+
+/// Who is left alone, and who is not meant.
+fn scope(text: &mut Text, plan: &Plan) {
+    for family in [Family::V4, Family::V6] {
+        let word = family.word();
+        if let Some(set) = nets(&plan.exceptions, family) {
+            for end in ["saddr", "daddr"] {
+                text.line(format!(
+                    "\t\t{word} {end} {set} accept comment \"imwarden: left alone\""
+                ));
+            }
+        }
+    }
+    if plan.sources.is_empty() {
+        return;
+    }
+    for family in [Family::V4, Family::V6] {
+        let word = family.word();
+        text.line(match nets(&plan.sources, family) {
+            Some(set) => format!(
+                "\t\t{word} saddr != {set} {word} daddr != {set} accept comment \"imwarden: not meant\""
+            ),
+            None => format!(
+                "\t\tmeta nfproto {} accept comment \"imwarden: not meant\"",
+                family.protocol()
+            ),
+        });
+    }
+}
+
+/// From here on the client is the sender, and must be meant.
+fn clients(text: &mut Text, plan: &Plan) {
+    for family in [Family::V4, Family::V6] {
+        if let Some(set) = nets(&plan.sources, family) {
+            text.line(format!(
+                "\t\t{} saddr != {set} accept comment \"imwarden: another's client\"",
+                family.word()
+            ));
+        }
     }
 }
 
@@ -276,6 +348,7 @@ fn judge(text: &mut Text, plan: &Plan, transports: &[&str], families: &[Family])
     }
     text.line("\tchain judge {");
     text.line("\t\ttcp flags rst accept comment \"imwarden: resets pass\"");
+    scope(text, plan);
     for family in families {
         let (ip, map) = (family.word(), family.map());
         for (host, port) in [("daddr", "dport"), ("saddr", "sport")] {
@@ -285,6 +358,7 @@ fn judge(text: &mut Text, plan: &Plan, transports: &[&str], families: &[Family])
         }
     }
     text.line("\t\tct direction reply accept comment \"imwarden: answers pass\"");
+    clients(text, plan);
     for group in &plan.seen {
         openings(text, group);
     }

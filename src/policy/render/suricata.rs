@@ -47,6 +47,7 @@ pub(super) fn render(plan: &Plan) -> String {
     let action = match plan.action {
         Action::Reject => "reject",
         Action::Drop => "drop",
+        Action::Log => "alert",
     };
     let mut rules = Rules {
         text,

@@ -1,6 +1,7 @@
 //! Lines of a configuration file.
 
 use crate::policy::Owner;
+use ipnet::IpNet;
 
 const WIDTH: usize = 100;
 
@@ -72,6 +73,15 @@ pub(super) fn reference(owners: &[&Owner], max: usize) -> String {
         text.push_str(&piece);
     }
     text
+}
+
+/// A host without its length, a network with it.
+pub(super) fn place(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() {
+        net.addr().to_string()
+    } else {
+        net.to_string()
+    }
 }
 
 /// `a`, `a and b`, `a, b and c`.
