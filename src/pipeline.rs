@@ -1,6 +1,6 @@
 //! The road itself: source -> decode -> flows -> classify -> findings.
 
-use crate::capture::{CaptureError, FrameSource};
+use crate::capture::{CaptureError, Frame, FrameSource};
 use crate::classify::engine::Engine;
 use crate::flow::{Timeouts, Tracker};
 use crate::model::{Finding, Occurrence, Summary};
@@ -116,12 +116,7 @@ pub fn run(
             summary.packets += 1;
             summary.bytes += u64::from(frame.wire_len);
             summary.saw(frame.timestamp);
-            let meta = FrameMeta {
-                number: summary.packets,
-                timestamp: frame.timestamp,
-                link: frame.link,
-                wire_len: frame.wire_len,
-            };
+            let meta = frame_meta(summary.packets, &frame);
             defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
             match &decode(meta, frame.data) {
                 Decoded::Packet(packet) => tracker.packet(packet),
@@ -149,6 +144,16 @@ pub fn run(
     summary.evictions = counted.evictions;
     summary.overlaps = counted.overlaps + pieces.overlaps;
     Analysis { summary, error }
+}
+
+/// What the decoder is told of a frame besides its bytes.
+pub const fn frame_meta(number: u64, frame: &Frame<'_>) -> FrameMeta {
+    FrameMeta {
+        number,
+        timestamp: frame.timestamp,
+        link: frame.link,
+        wire_len: frame.wire_len,
+    }
 }
 
 fn hand_out(engine: &mut Engine<'_>, summary: &mut Summary, sink: &mut dyn Sink) {

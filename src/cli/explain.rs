@@ -7,7 +7,7 @@ use crate::model::{
     Confidence, Direction, Evidence, EvidenceKind, Finding, FlowKey, Packet, Transport,
     TransportHeader,
 };
-use crate::packet::{Decoded, FrameMeta, decode};
+use crate::packet::{Decoded, decode};
 use crate::pipeline::{self, Settings};
 use crate::report::clean;
 use crate::ruleset::RuleSet;
@@ -102,12 +102,7 @@ impl Bytes {
         let mut number = 0;
         while let Ok(Some(frame)) = source.next_frame() {
             number += 1;
-            let meta = FrameMeta {
-                number,
-                timestamp: frame.timestamp,
-                link: frame.link,
-                wire_len: frame.wire_len,
-            };
+            let meta = pipeline::frame_meta(number, &frame);
             if let Decoded::Packet(packet) = &decode(meta, frame.data)
                 && FlowKey::of_packet(packet.transport(), packet.src, packet.dst).0 == key
                 && (finding.first_seen..=finding.last_seen).contains(&packet.timestamp)

@@ -4,7 +4,8 @@ use super::CliError;
 use crate::capture::{self, Frame, Writer};
 use crate::flow::Chosen;
 use crate::model::Finding;
-use crate::packet::{Decoded, FrameMeta, decode};
+use crate::packet::{Decoded, decode};
+use crate::pipeline;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
@@ -42,12 +43,7 @@ impl Extract {
 
     /// What is to be said of a frame that is wanted.
     fn verdict(&self, number: u64, frame: &Frame<'_>) -> Option<&str> {
-        let meta = FrameMeta {
-            number,
-            timestamp: frame.timestamp,
-            link: frame.link,
-            wire_len: frame.wire_len,
-        };
+        let meta = pipeline::frame_meta(number, &frame);
         match &decode(meta, frame.data) {
             Decoded::Packet(packet) => self.flows.flow_of(packet).map(AsRef::as_ref),
             Decoded::Fragment(fragment) => self

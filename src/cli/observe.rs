@@ -4,7 +4,7 @@ use super::CliError;
 use crate::capture::{self, CaptureError};
 use crate::flow::Chosen;
 use crate::model::{Confidence, Endpoint, Finding, Packet, Service, Transport};
-use crate::packet::{Decoded, Defragmenter, FrameMeta, decode};
+use crate::packet::{Decoded, Defragmenter, decode};
 use crate::pipeline::{self, Settings};
 use crate::policy::{Opening, Sighting, Sightings, feature_of};
 use crate::ruleset::RuleSet;
@@ -162,12 +162,7 @@ pub fn packets(path: &Path, each: &mut dyn FnMut(&Packet<'_>)) {
     {
         for frame in frames.iter() {
             number += 1;
-            let meta = FrameMeta {
-                number,
-                timestamp: frame.timestamp,
-                link: frame.link,
-                wire_len: frame.wire_len,
-            };
+            let meta = pipeline::frame_meta(number, &frame);
             defragmenter.tick(frame.timestamp, &mut |packet| each(packet));
             match &decode(meta, frame.data) {
                 Decoded::Packet(packet) => each(packet),

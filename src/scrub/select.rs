@@ -5,7 +5,7 @@ use super::oracle::{self, Level, Verdict};
 use crate::capture::{self, CaptureError, Frame, Record};
 use crate::flow::Chosen;
 use crate::model::{Finding, FiveTuple, Occurrence, Party, Timestamp, Transport, risk};
-use crate::packet::{Decoded, FrameMeta, decode};
+use crate::packet::{Decoded, decode};
 use crate::pipeline::{self, Settings, Sink};
 use crate::ruleset::RuleSet;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -276,12 +276,7 @@ fn read(capture: &Path, flows: BTreeMap<u64, Flow>) -> Result<Vec<Group>, ScrubE
     // What cannot be read was said when it was read for the first time.
     while let Ok(Some(frame)) = source.next_frame() {
         number += 1;
-        let meta = FrameMeta {
-            number,
-            timestamp: frame.timestamp,
-            link: frame.link,
-            wire_len: frame.wire_len,
-        };
+        let meta = pipeline::frame_meta(number, &frame);
         let flow = match &decode(meta, frame.data) {
             Decoded::Packet(packet) => chosen.flow_of(packet).copied(),
             Decoded::Fragment(fragment) => {
