@@ -119,3 +119,73 @@ fn own_rule_files_replace_the_builtin_ones() {
         "{err}"
     );
 }
+
+#[test]
+fn what_would_touch_others_is_refused_unless_it_is_forced() {
+    let sample = |name: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-pcaps");
+        folder.join(name).to_str().unwrap().to_owned()
+    };
+    // Baits on messengers' ports: the table would close them, what was seen does not.
+    let baits = sample("baits-binary.pcap");
+    let table = ["--profile", "document", "--observed", &baits];
+    let (code, out, words) = run(&table);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(
+        words.contains("flows that are no messenger's") && words.contains("--force"),
+        "{words}"
+    );
+    let (code, out, words) = run(&[&table[..], &["--force"]].concat());
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("table inet imwarden") && words.contains("would also touch"),
+        "{words}"
+    );
+    let office = sample("office.pcap");
+    let (code, _, words) = run(&["--observed", &office]);
+    assert_eq!((code, words.as_str()), (0, ""));
+}
+
+#[test]
+fn explain_says_which_rule_decides() {
+    let decides = |flow: &str| run(&["explain", "--flow", flow]);
+    let (code, out, _) = decides("tcp:10.0.0.5->192.0.2.9:5190");
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("refused when it is opened, by aim_icq_session"),
+        "{out}"
+    );
+    assert!(
+        decides("udp:[2001:db8::1]->[2001:db8::2]:13325")
+            .1
+            .contains("msn_conferencing")
+    );
+    assert!(
+        decides("tcp:10.0.0.5:5190->192.0.2.9:80")
+            .1
+            .contains("passes")
+    );
+    let (_, out, _) = run(&[
+        "explain",
+        "--except",
+        "10.0.0.0/24",
+        "--flow",
+        "tcp:10.0.0.5->192.0.2.9:5190",
+    ]);
+    assert!(out.contains("passes"), "{out}");
+    for wrong in [
+        "tcp",
+        "tcp:10.0.0.5->192.0.2.9",
+        "icmp:10.0.0.5->192.0.2.9:1",
+        "tcp:10.0.0.5->192.0.2.9:80:xyz",
+    ] {
+        let (code, out, words) = decides(wrong);
+        assert_eq!((code, out.as_str()), (2, ""), "{wrong}");
+        assert!(words.contains("is no connection"), "{words}");
+    }
+    let (_, out, _) = run(&["explain", "--service", "yahoo"]);
+    assert!(
+        out.contains("yahoo/session (document)") && out.contains("Cannot stop: Yahoo"),
+        "{out}"
+    );
+}

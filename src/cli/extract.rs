@@ -43,7 +43,7 @@ impl Extract {
 
     /// What is to be said of a frame that is wanted.
     fn verdict(&self, number: u64, frame: &Frame<'_>) -> Option<&str> {
-        let meta = pipeline::frame_meta(number, &frame);
+        let meta = pipeline::frame_meta(number, frame);
         match &decode(meta, frame.data) {
             Decoded::Packet(packet) => self.flows.flow_of(packet).map(AsRef::as_ref),
             Decoded::Fragment(fragment) => self

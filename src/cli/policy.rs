@@ -3,8 +3,8 @@
 use super::{observe, output};
 use crate::model::{Confidence, Endpoint, Service, Transport};
 use crate::policy::{
-    Action, Attempt, Capability, FeatureChoice, Hook, Plan, PlanError, Profile, Request, Target,
-    capabilities, closes_nothing, render,
+    Action, Attempt, Capability, Collateral, FeatureChoice, Hook, Plan, PlanError, Profile,
+    Request, Sightings, Target, capabilities, closes_nothing, render,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::{Args, ValueEnum};
@@ -42,6 +42,10 @@ pub struct PolicyArgs {
 
     #[command(flatten)]
     plan: PlanArgs,
+
+    /// Write rules that would touch more than one in a thousand of the other flows that --observed saw
+    #[arg(long)]
+    pub force: bool,
 
     /// Refuse to write what this format cannot say exactly
     #[arg(long)]
@@ -202,6 +206,9 @@ pub enum PolicyError {
     /// The request.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// More than messengers would go.
+    #[error("{0}")]
+    Collateral(String),
     /// `--flow`.
     #[error("`{}` is no connection: write PROTO:CLIENT->SERVER:PORT[:HEX], such as tcp:10.0.0.5->64.12.24.50:5190", .0.escape_debug())]
     NoFlow(String),
@@ -229,7 +236,8 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     if let Some(PolicyCommand::Explain(args)) = &args.command {
         return explain(args, out);
     }
-    let plan = args.plan.plan(&args.plan.ruleset()?)?;
+    let (plan, sightings) = args.plan.planned(&args.plan.ruleset()?)?;
+    check(&plan.collateral(&sightings), args.force)?;
     for idle in &plan.idle {
         output::complain(&format!("no rule for {idle}: the file says why"));
     }
@@ -417,13 +425,18 @@ impl PlanArgs {
 
     /// What these arguments ask for.
     pub fn plan(&self, rules: &RuleSet) -> Result<Plan, PolicyError> {
+        Ok(self.planned(rules)?.0)
+    }
+
+    /// The same, and what was seen.
+    fn planned(&self, rules: &RuleSet) -> Result<(Plan, Sightings), PolicyError> {
         let seen = observe::sightings(&self.observed, rules, self.least())
             .map_err(|error| PolicyError::Observed(error.to_string()))?;
         let plan = Plan::observing(rules, &self.request(), &seen)?;
         for flow in &plan.unseen {
             output::complain(&format!("no rule for {}: {}", flow.place, flow.reason));
         }
-        Ok(plan)
+        Ok((plan, seen))
     }
 
     /// As the planner takes it.
@@ -459,6 +472,35 @@ impl PlanArgs {
             exceptions: self.except.clone(),
         }
     }
+}
+
+/// Refuses what would touch others, and says what it would.
+fn check(collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
+    const SHOWN: usize = 5;
+    if collateral.touched == 0 {
+        return Ok(());
+    }
+    let places: Vec<String> = collateral
+        .places
+        .iter()
+        .take(SHOWN)
+        .map(|(transport, server, rule, flows)| {
+            format!("  {} {server}: {flows}, by {rule}", transport.name())
+        })
+        .collect();
+    let words = format!(
+        "these rules would also touch {} of {} flows that are no messenger's:\n{}",
+        collateral.touched,
+        collateral.flows,
+        places.join("\n")
+    );
+    if collateral.is_too_much() && !force {
+        return Err(PolicyError::Collateral(format!(
+            "{words}\nThat is more than one in a thousand: --force writes them all the same, --except leaves hosts alone"
+        )));
+    }
+    output::complain(&words);
+    Ok(())
 }
 
 /// The usual rules against these messengers, for nftables; `None` when no rule file knows them.

@@ -1,9 +1,11 @@
 //! Which rule decides about a connection: the plan, read as a firewall reads its rules.
 
 use super::render::rule_names;
-use super::{Action, Opening, Plan, Target};
+use super::{Action, Opening, Plan, Sightings, Target};
 use crate::model::{Endpoint, Transport};
+use ipnet::IpNet;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A connection that somebody opens.
 #[derive(Clone, Debug)]
@@ -136,10 +138,101 @@ impl Plan {
     }
 }
 
+/// Flows of others that a plan would touch.
+#[derive(Clone, Debug, Default)]
+pub struct Collateral {
+    /// How many.
+    pub touched: u64,
+    /// Of so many.
+    pub flows: u64,
+    /// Where they went, by which rule, and how many each; the most first.
+    pub places: Vec<(Transport, Endpoint, String, u64)>,
+}
+
+impl Collateral {
+    /// More than one in a thousand: nobody would want that by accident.
+    pub const fn is_too_much(&self) -> bool {
+        self.touched.saturating_mul(1000) > self.flows
+    }
+}
+
+impl Plan {
+    /// What these rules would do to the other flows that were seen. Who opened them is not kept, so that `--source` does not
+    /// make it less.
+    pub fn collateral(&self, sightings: &Sightings) -> Collateral {
+        let mut all = Collateral {
+            flows: sightings.other_flows(),
+            ..Collateral::default()
+        };
+        for ((transport, server), flows) in &sightings.others {
+            let attempt = Attempt {
+                transport: *transport,
+                client: self.anybody(server.ip),
+                server: *server,
+                payload: Vec::new(),
+                extended: false,
+            };
+            if let Decision::Refused(reason) = self.decide(&attempt, Target::Nftables) {
+                all.touched += flows;
+                all.places.push((*transport, *server, reason.rule, *flows));
+            }
+        }
+        all.places
+            .sort_by(|a, b| b.3.cmp(&a.3).then_with(|| (a.0, a.1).cmp(&(b.0, b.1))));
+        all
+    }
+
+    /// A client that the plan is about.
+    fn anybody(&self, server: IpAddr) -> Endpoint {
+        let same = |net: &&IpNet| net.addr().is_ipv4() == server.is_ipv4();
+        let ip = match (self.sources.iter().find(same), server) {
+            (Some(net), _) => net.addr(),
+            (None, IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
+            (None, IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Endpoint::new(ip, 0)
+    }
+}
+
 /// iptables looks at a fixed place behind the IPv6 header; nftables walks there.
 fn finds(opening: &Opening, attempt: &Attempt, target: Target) -> bool {
     let blind = attempt.extended
         && attempt.server.ip.is_ipv6()
         && matches!(target, Target::Ip6tables | Target::IptablesScript);
     !blind && opening.is_in(&attempt.payload)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::policy::{Hook, Request};
+    use crate::ruleset::RuleSet;
+
+    #[test]
+    fn other_flows_on_closed_ports_are_counted() {
+        let request = Request {
+            hooks: vec![Hook::Forward],
+            ..Request::default()
+        };
+        let plan = Plan::new(&RuleSet::builtin().unwrap(), &request).unwrap();
+        let at = |last, port| {
+            let place = Endpoint::new([192, 0, 2, last].into(), port);
+            (Transport::Tcp, place)
+        };
+        let with = |others: &[((Transport, Endpoint), u64)]| {
+            plan.collateral(&Sightings {
+                others: others.iter().copied().collect(),
+                ..Sightings::default()
+            })
+        };
+        let few = with(&[(at(1, 443), 9_999), (at(2, 5050), 1)]);
+        assert_eq!((few.touched, few.flows), (1, 10_000));
+        assert!(!few.is_too_much());
+        let many = with(&[(at(1, 443), 900), (at(2, 5050), 1), (at(3, 1863), 5)]);
+        assert!(many.is_too_much());
+        assert_eq!(many.places[0].2, "msn_session");
+        assert!(!with(&[(at(1, 443), 5)]).is_too_much());
+        assert!(!with(&[]).is_too_much());
+    }
 }

@@ -15,7 +15,7 @@ mod safety;
 mod tests;
 
 pub use capability::{Can, Capability, capabilities};
-pub use decide::{Attempt, Decision, Reason};
+pub use decide::{Attempt, Collateral, Decision, Reason};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
 pub use render::{Target, closes_nothing, render};
