@@ -2,13 +2,14 @@
 
 use super::{Firewall, Lab, ProveError, segment};
 use crate::model::{Direction, Endpoint, Packet, TcpFlags, TransportHeader};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Flows whose rule is asked for by reading all counters; more are counted without their rule.
 const ATTRIBUTED: usize = 1000;
 
 /// What became of a flow's packets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fate {
     /// Packets sent, by either side.
     pub sent: u64,

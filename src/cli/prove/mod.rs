@@ -1,15 +1,17 @@
 //! `imwarden prove`: replays captures through the kernel's firewall, with and without a policy, and counts what passed.
 
+mod certificate;
+
+use self::certificate::{certify, text};
 use super::observe::{self, Flow};
 use super::policy::{ConfidenceArg, PlanArgs};
 use super::{CliError, DONE, NOT_PROVEN, output};
 use crate::flow::Chosen;
-use crate::model::{Confidence, Endpoint, Finding};
+use crate::model::{Confidence, Endpoint};
 use crate::policy::prove::{Backend, Fate, Firewall, Lab, ProveError, Replay, Rules};
 use crate::policy::{Opening, Plan, Request, Sightings, Target, render};
 use crate::ruleset::RuleSet;
 use clap::{Args as ClapArgs, ValueEnum};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -98,133 +100,10 @@ pub struct ReplayArgs {
     rules: Option<PathBuf>,
 }
 
-/// What became of one flow, as the child tells it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Told {
-    sent: u64,
-    refused: u64,
-    withheld: u64,
-    offered: u64,
-    arrived: u64,
-    rule: Option<String>,
-}
-
-impl From<Fate> for Told {
-    fn from(fate: Fate) -> Self {
-        Self {
-            sent: fate.sent,
-            refused: fate.refused,
-            withheld: fate.withheld,
-            offered: fate.offered,
-            arrived: fate.arrived,
-            rule: fate.rule,
-        }
-    }
-}
-
-/// What became of a flow under a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    /// None of its payload, or nothing at all, came through.
-    Blocked,
-    /// It began, and did not go on.
-    Cut,
-    /// All of it came through.
-    Passed,
-}
-
-impl Outcome {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Cut => "cut",
-            Self::Passed => "passed",
-        }
-    }
-}
-
-/// How a flow counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Group {
-    Messenger,
-    Unsure,
-    Other,
-}
-
-impl Told {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self { refused: 0, .. } => Outcome::Passed,
-            Self { arrived: 0, .. } => Outcome::Blocked,
-            _ => Outcome::Cut,
-        }
-    }
-}
-
-/// One flow in the certificate.
-#[derive(Debug, Serialize)]
-struct FlowLine {
-    flow_id: u64,
-    proto: &'static str,
-    src: String,
-    dest: String,
-    verdict: Option<String>,
-    group: Group,
-    payload_packets_before: u64,
-    payload_packets_after: u64,
-    outcome: Outcome,
-    rule: Option<String>,
-}
-
-/// Blocked and cut of so many.
-#[derive(Debug, Default, Serialize)]
-struct Counted {
-    flows: u64,
-    blocked: u64,
-    cut: u64,
-    passed: u64,
-}
-
-impl Counted {
-    fn count(&mut self, outcome: Outcome) {
-        self.flows += 1;
-        *match outcome {
-            Outcome::Blocked => &mut self.blocked,
-            Outcome::Cut => &mut self.cut,
-            Outcome::Passed => &mut self.passed,
-        } += 1;
-    }
-
-    fn touched(&self) -> u64 {
-        self.blocked + self.cut
-    }
-}
-
-/// One capture, one policy, one firewall.
-#[derive(Debug, Serialize)]
-struct Certificate {
-    capture: String,
-    policy: &'static str,
-    backend: &'static str,
-    /// It decides the exit code; others are for comparison.
-    decides: bool,
-    /// Flows as sure as asked for.
-    messengers: Counted,
-    /// Flows of messengers that are less sure.
-    unsure: Counted,
-    /// All others.
-    others: Counted,
-    /// Flows that do not pass a router without any rules either, such as to multicast addresses.
-    not_replayed: u64,
-    proven: bool,
-    flows: Vec<FlowLine>,
-}
-
 /// A policy to be proven.
 struct Candidate {
     name: &'static str,
+    /// It decides the exit code; others are for comparison.
     decides: bool,
     /// For nftables, and for the two others.
     rules: Vec<Rules>,
@@ -385,7 +264,7 @@ impl Namespace {
         capture: &Path,
         backend: Backend,
         rules: Option<&Rules>,
-    ) -> Result<BTreeMap<u64, Told>, CliError> {
+    ) -> Result<BTreeMap<u64, Fate>, CliError> {
         let failed = |what: String| CliError::Namespace(format!("{}: {what}", capture.display()));
         let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
         let mut command = Command::new("unshare");
@@ -440,12 +319,8 @@ pub fn replay(args: &ReplayArgs) -> Result<u8, CliError> {
         None => None,
     };
     let fates = send(&args.capture, &flows, &mut lab, firewall.as_ref())?;
-    let told: BTreeMap<u64, Told> = fates
-        .into_iter()
-        .map(|(number, fate)| (number, fate.into()))
-        .collect();
     let mut out = output::stdout();
-    serde_json::to_writer(&mut out, &told).map_err(std::io::Error::from)?;
+    serde_json::to_writer(&mut out, &fates).map_err(std::io::Error::from)?;
     out.flush()?;
     Ok(DONE)
 }
@@ -482,145 +357,6 @@ fn send(
         Some(error) => Err(error),
         None => Ok(replay.finish()),
     }
-}
-
-fn certify(
-    capture: &Path,
-    candidate: &Candidate,
-    backend: Backend,
-    flows: &[Flow],
-    before: &BTreeMap<u64, Told>,
-    after: &BTreeMap<u64, Told>,
-) -> Certificate {
-    let (mut messengers, mut unsure, mut others) =
-        (Counted::default(), Counted::default(), Counted::default());
-    let (mut not_replayed, mut lines) = (0, Vec::new());
-    for Flow { finding, named } in flows {
-        let (Some(was), Some(is)) = (before.get(&finding.flow_id), after.get(&finding.flow_id))
-        else {
-            not_replayed += 1;
-            continue;
-        };
-        if was.refused > 0 || was.sent == 0 {
-            not_replayed += 1;
-            continue;
-        }
-        let outcome = is.outcome();
-        let group = match (named, &finding.service) {
-            (true, _) => Group::Messenger,
-            (false, Some(_)) => Group::Unsure,
-            (false, None) => Group::Other,
-        };
-        match group {
-            Group::Messenger => messengers.count(outcome),
-            Group::Unsure => unsure.count(outcome),
-            Group::Other => others.count(outcome),
-        }
-        lines.push(line(finding, was, is, group));
-    }
-    let proven = messengers.blocked == messengers.flows && others.touched() == 0;
-    Certificate {
-        capture: capture.display().to_string(),
-        policy: candidate.name,
-        backend: backend.name(),
-        decides: candidate.decides,
-        messengers,
-        unsure,
-        others,
-        not_replayed,
-        proven,
-        flows: lines,
-    }
-}
-
-fn line(finding: &Finding, was: &Told, is: &Told, group: Group) -> FlowLine {
-    FlowLine {
-        flow_id: finding.flow_id,
-        proto: finding.tuple.transport.name(),
-        src: finding.tuple.client.to_string(),
-        dest: finding.tuple.server.to_string(),
-        verdict: finding.verdict(),
-        group,
-        payload_packets_before: was.arrived,
-        payload_packets_after: is.arrived,
-        outcome: is.outcome(),
-        rule: is.rule.clone(),
-    }
-}
-
-fn text(certificates: &[Certificate], verbose: bool, out: &mut dyn Write) -> std::io::Result<()> {
-    let mut capture = "";
-    for it in certificates {
-        if capture != it.capture {
-            capture = &it.capture;
-            writeln!(out, "{capture}, replayed through this kernel's firewall")?;
-        }
-        writeln!(
-            out,
-            "  {} ({}): messenger flows blocked {} of {}, other flows touched {} of {}",
-            it.policy,
-            it.backend,
-            it.messengers.blocked,
-            it.messengers.flows,
-            it.others.touched(),
-            it.others.flows
-        )?;
-        if it.messengers.cut > 0 {
-            writeln!(out, "    cut after they had begun: {}", it.messengers.cut)?;
-        }
-        if it.unsure.flows > 0 {
-            writeln!(
-                out,
-                "    less sure to be a messenger's: {} of {} touched, counted with neither",
-                it.unsure.touched(),
-                it.unsure.flows
-            )?;
-        }
-        if it.not_replayed > 0 {
-            writeln!(
-                out,
-                "    pass no router without rules either, and were left out: {}",
-                it.not_replayed
-            )?;
-        }
-        if it.decides {
-            let verdict = match (it.proven, it.messengers.flows) {
-                (true, 0) => "NOTHING TO BLOCK, nothing touched",
-                (true, _) => "PROVEN",
-                (false, _) => "NOT PROVEN",
-            };
-            writeln!(out, "    {verdict}")?;
-        }
-        for flow in it.flows.iter().filter(|flow| wanted(flow, it, verbose)) {
-            writeln!(
-                out,
-                "    flow {}: {} {} -> {}, {}: {}, {} of {} packets with payload came through{}",
-                flow.flow_id,
-                flow.proto,
-                flow.src,
-                flow.dest,
-                flow.verdict.as_deref().unwrap_or("no messenger"),
-                flow.outcome.word(),
-                flow.payload_packets_after,
-                flow.payload_packets_before,
-                flow.rule
-                    .as_ref()
-                    .map(|rule| format!(", by {rule}"))
-                    .unwrap_or_default()
-            )?;
-        }
-    }
-    Ok(())
-}
-
-/// Flows that the reader must see: all if asked for, else those that speak against the policy.
-fn wanted(flow: &FlowLine, of: &Certificate, verbose: bool) -> bool {
-    let against = match flow.group {
-        Group::Messenger => flow.outcome != Outcome::Blocked,
-        Group::Other => flow.outcome != Outcome::Passed,
-        Group::Unsure => false,
-    };
-    verbose || (of.decides && against)
 }
 
 impl From<ConfidenceArg> for Confidence {
