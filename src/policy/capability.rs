@@ -75,6 +75,13 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
     all
 }
 
+/// Whether this target can say nothing at all of what the plan wants closed.
+pub fn closes_nothing(plan: &Plan, target: Target) -> bool {
+    capabilities(plan, target)
+        .iter()
+        .all(|it| matches!(it.can, Can::Impossible(_)))
+}
+
 const fn port(target: Target) -> Can {
     match target {
         Target::Nftables | Target::IptablesScript | Target::Suricata => Can::Exact,

@@ -14,10 +14,10 @@ mod safety;
 #[cfg(test)]
 mod tests;
 
-pub use capability::{Can, Capability, capabilities};
+pub use capability::{Can, Capability, capabilities, closes_nothing};
 pub use decide::{Attempt, Collateral, Decision, Reason};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
-pub use render::{Target, closes_nothing, render};
+pub use render::{Target, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
 pub use safety::Refusal;

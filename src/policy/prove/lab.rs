@@ -67,7 +67,6 @@ const SETTINGS: [(&str, &str); 10] = [
     ("net/ipv4/conf/all/send_redirects", "0"),
     ("net/ipv4/conf/c1/send_redirects", "0"),
     ("net/ipv4/conf/s1/send_redirects", "0"),
-    // An answer without its question is let through as new, which is what a router that was just started does.
     ("net/netfilter/nf_conntrack_tcp_be_liberal", "1"),
 ];
 

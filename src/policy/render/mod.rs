@@ -52,11 +52,6 @@ impl Target {
     ];
 }
 
-/// Whether a file for this target closes nothing at all of what the plan wants closed.
-pub fn closes_nothing(plan: &Plan, target: Target) -> bool {
-    resolver::says_nothing(plan, target)
-}
-
 /// What the rules of a plan are called, in its order.
 pub(super) struct RuleNames {
     pub groups: Vec<String>,

@@ -2,7 +2,7 @@
 
 use super::text::{Text, and};
 use crate::model::Transport;
-use crate::policy::{Can, HostDeny, Plan, Target, capabilities};
+use crate::policy::{Capability, HostDeny, Plan, Target, capabilities};
 
 /// The head: what it does, how to handle it, and what it cannot say.
 fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&str, &str)]) {
@@ -26,7 +26,7 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
     let (item, rest) = (format!("{mark}   - "), format!("{mark}     "));
     let lines: Vec<String> = capabilities(plan, target)
         .iter()
-        .filter_map(super::super::Capability::words)
+        .filter_map(Capability::words)
         .collect();
     if !lines.is_empty() {
         text.line(format!("{mark} Of this policy, this file cannot say all:"));
@@ -243,11 +243,4 @@ pub(super) fn squid(plan: &Plan) -> String {
         text.line("http_access deny imwarden_hosts");
     }
     text.finish()
-}
-
-/// Whether the target says anything of a plan.
-pub(super) fn says_nothing(plan: &Plan, target: Target) -> bool {
-    capabilities(plan, target)
-        .iter()
-        .all(|it| matches!(it.can, Can::Impossible(_)))
 }
