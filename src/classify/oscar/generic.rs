@@ -1,4 +1,4 @@
-//! The smaller facts of a session: families 0001, 0002, 0003, 0007, 000D, 000E and 0013.
+//! The smaller facts of a session: families 0001, 0002, 0003, 0007, 000D, 000E, 0010 and 0013.
 
 use super::bytes::Bytes;
 use super::snac::{Snac, family};
@@ -24,10 +24,16 @@ pub fn unit(snac: &Snac<'_>, from_client: bool, tell: &mut Teller<'_>) {
         (family::GENERIC, 0x11) => idle(body, tell),
         (family::GENERIC, 0x1E) => own_status(body, tell),
         (family::LOCATE, 0x04) => profile(body, tell),
+        // A profile that is asked for: what of it first, as u16 in the old request, as u32 in the new one.
+        (family::LOCATE, 0x05) => asked(body.get(2..), "user-info", tell),
+        (family::LOCATE, 0x0B) => asked(Some(body), "user-info", tell),
+        (family::LOCATE, 0x15) => asked(body.get(4..), "user-info", tell),
         (family::BUDDY, 0x0B) => buddy(body, "online", tell),
         (family::BUDDY, 0x0C) => buddy(body, "offline", tell),
         (family::BUDDY, 0x04) => named(body, "added", tell),
         (family::BUDDY, 0x05) => named(body, "removed", tell),
+        // Somebody's icon, asked for by its sum in the old form and by its id in the new one.
+        (family::ICONS, 0x04 | 0x06) => asked(Some(body), "buddy-icon", tell),
         (family::FEEDBAG, 0x06) => listed(body, tell),
         (family::FEEDBAG, 0x08) => items(body, "added", tell),
         (family::FEEDBAG, 0x0A) => items(body, "removed", tell),
@@ -121,6 +127,15 @@ fn idle(body: &[u8], tell: &mut Teller<'_>) {
                 .with("status", status)
                 .with("idle_seconds", u64::from(seconds)),
         );
+    }
+}
+
+/// The client asks for what somebody shows of himself: his name comes first.
+fn asked(body: Option<&[u8]>, kind: &'static str, tell: &mut Teller<'_>) {
+    let name = body.and_then(|body| Bytes::new(body).short_text());
+    if let Some(name) = name.and_then(names::account) {
+        let asked = Activity::new(what::QUERY).by(Party::Own).to(name);
+        tell.done(asked.with("kind", kind));
     }
 }
 

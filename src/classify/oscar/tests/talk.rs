@@ -5,7 +5,9 @@ use super::streams::*;
 use super::{DOWN, UP, follow};
 use crate::classify::oscar::dissector::FlapDissector;
 use crate::classify::{Dissector, Events, Start};
-use crate::model::{Confidence, Event, Format, Service, ServiceHint, Target, feature, risk};
+use crate::model::{
+    Confidence, Event, Format, Party, Service, ServiceHint, Target, feature, risk, what,
+};
 
 #[test]
 fn typing_and_automatic_answers_name_the_other() {
@@ -122,6 +124,40 @@ fn games_voice_and_video_are_features() {
             &[Event::Feature(wanted)],
         );
     }
+}
+
+#[test]
+fn whose_profile_or_icon_is_asked_for_is_told() {
+    let asked = |family, subtype, before: &[u8], after: &[u8]| {
+        let mut out = Events::default();
+        let body = [before, &short("Bob 42"), after].concat();
+        FlapDissector::default().feed(UP, &data(1, family, subtype, &body), &mut out);
+        out.drain().find_map(|event| match event {
+            Event::Done(done) if done.what == what::QUERY => {
+                assert_eq!(done.to, Some(Party::Account("bob42".to_owned())));
+                done.details.first().map(|(_, kind)| kind.clone())
+            }
+            _ => None,
+        })
+    };
+    // 0010/0004: the sum of the icon behind its flags; 0010/0006: how many icons, type, flags, sum.
+    let sum = hex("0100011000112233445566778899aabbccddeeff");
+    for subtype in [0x04, 0x06] {
+        assert_eq!(
+            asked(0x10, subtype, &[], &sum),
+            Some("buddy-icon".into()),
+            "{subtype}"
+        );
+    }
+    for (subtype, before) in [(0x05, &[0, 1][..]), (0x0B, &[]), (0x15, &[0, 0, 0, 3])] {
+        assert_eq!(
+            asked(2, subtype, before, &[]),
+            Some("user-info".into()),
+            "{subtype}"
+        );
+    }
+    // Its own icon, put on the server: nobody is asked for.
+    assert_eq!(asked(0x10, 0x02, &[0, 1], &[]), None);
 }
 
 #[test]
