@@ -125,9 +125,10 @@ fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     clean(&names.join(", ")).into_owned()
 }
 
+/// The day above the time of day, so that a column need not be wide.
 fn time(time: Timestamp) -> String {
     let text = time.to_string();
-    text.get(..19).unwrap_or(&text).replace('T', " ")
+    text.get(..19).unwrap_or(&text).replace('T', "\n")
 }
 
 fn user(user: &User) -> Value {
