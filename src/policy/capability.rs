@@ -1,6 +1,7 @@
 //! What each target can do of a plan: nothing of it is left out in silence.
 
-use super::{Plan, Target};
+use super::{Action, CustomRule, HostDeny, Place, Plan, Target};
+use crate::model::Service;
 use std::net::IpAddr;
 
 /// How well a target can say something.
@@ -21,6 +22,8 @@ pub struct Capability {
     pub what: String,
     /// How well.
     pub can: Can,
+    /// It closes something; else it says for whom, or how.
+    pub closes: bool,
 }
 
 impl Capability {
@@ -34,24 +37,65 @@ impl Capability {
     }
 }
 
+/// Kinds of targets: what they look at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A packet filter that we write every rule of.
+    Filter,
+    /// A front of a packet filter, with rules of ports and addresses.
+    Front,
+    /// Who answers for names.
+    Resolver,
+    /// What tells a packet filter the addresses of names.
+    Feeder,
+    /// A proxy.
+    Proxy,
+    /// An engine that reads content.
+    Engine,
+}
+
+impl Target {
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Nftables
+            | Self::NftablesKeep
+            | Self::Iptables
+            | Self::Ip6tables
+            | Self::IptablesScript => Kind::Filter,
+            Self::Firewalld | Self::Ufw | Self::Pf | Self::Openwrt | Self::Mikrotik => Kind::Front,
+            Self::Rpz | Self::Unbound | Self::Dnsmasq | Self::Hosts => Kind::Resolver,
+            Self::Ipset | Self::DnsmasqNftset | Self::DnsmasqIpset => Kind::Feeder,
+            Self::Squid => Kind::Proxy,
+            Self::Suricata => Kind::Engine,
+        }
+    }
+}
+
 /// What this target makes of the plan, part by part.
 pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
     let mut all = Vec::new();
-    let mut say = |what: String, can: Can| all.push(Capability { what, can });
+    let mut say = |what: String, can: Can| {
+        all.push(Capability {
+            what,
+            can,
+            closes: true,
+        });
+    };
+    for rule in &plan.custom {
+        say(
+            format!("{} ({})", rule.id, rule.words()),
+            custom(target, rule),
+        );
+    }
     for group in &plan.groups {
         let ports: Vec<String> = group
             .ports
             .iter()
             .map(|ports| format!("{} {}", ports.transport.name(), ports.range))
             .collect();
-        let owners: Vec<&str> = group
-            .services
-            .iter()
-            .map(crate::model::Service::id)
-            .collect();
         let what = format!(
             "{} {} ({})",
-            owners.join(", "),
+            ids(&group.services),
             group.feature,
             ports.join(", ")
         );
@@ -59,19 +103,42 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
     }
     for seen in plan.seen.iter().flat_map(|group| &group.seen) {
         let what = format!("{} {}", seen.transport.name(), seen.server);
-        say(
-            what,
-            match (&seen.opening, target) {
-                (_, Target::Iptables) if seen.server.ip.is_ipv6() => Can::Impossible("IPv4 only"),
-                (_, Target::Ip6tables) if seen.server.ip.is_ipv4() => Can::Impossible("IPv6 only"),
-                (None, _) => port(target),
-                (Some(_), _) => opening(target, seen.server.ip),
-            },
+        let can = match &seen.opening {
+            _ if !speaks(target, seen.server.ip) => other_family(target),
+            None => endpoint(target),
+            Some(_) => opening(target, seen.server.ip),
+        };
+        say(what, can);
+    }
+    for group in &plan.signatures {
+        let what = format!(
+            "{} {}, by what is said",
+            ids(&group.services),
+            group.feature
         );
+        let any = match target {
+            // What is not sure for one family is not sure.
+            Target::Iptables => opening(target, IpAddr::from([0, 0, 0, 0])),
+            _ => opening(target, IpAddr::from([0; 16])),
+        };
+        say(what, any);
     }
     for host in &plan.hosts {
-        say(host.name.clone(), name(target, host.name.starts_with("*.")));
+        say(host.name.clone(), name(plan, target, host));
     }
+    for group in plan.names.iter().filter(|group| group.ports.is_some()) {
+        for host in &group.names {
+            let what = format!("{} ({})", host.name, group.id);
+            let can = match target.kind() {
+                Kind::Resolver | Kind::Proxy | Kind::Engine => {
+                    Can::Impossible("only some ports of it are meant, and names have none here")
+                }
+                _ => told(target),
+            };
+            say(what, can);
+        }
+    }
+    all.extend(scope(plan, target));
     all
 }
 
@@ -79,35 +146,109 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
 pub fn closes_nothing(plan: &Plan, target: Target) -> bool {
     capabilities(plan, target)
         .iter()
+        .filter(|it| it.closes)
         .all(|it| matches!(it.can, Can::Impossible(_)))
+}
+
+fn ids(services: &[Service]) -> String {
+    let ids: Vec<&str> = services.iter().map(Service::id).collect();
+    ids.join(", ")
+}
+
+const fn speaks(target: Target, ip: IpAddr) -> bool {
+    !matches!(
+        (target, ip),
+        (Target::Iptables, IpAddr::V6(_)) | (Target::Ip6tables, IpAddr::V4(_))
+    )
+}
+
+const fn other_family(target: Target) -> Can {
+    match target {
+        Target::Iptables => Can::Impossible("IPv4 only"),
+        _ => Can::Impossible("IPv6 only"),
+    }
 }
 
 const fn port(target: Target) -> Can {
     match target {
-        Target::Nftables | Target::IptablesScript | Target::Suricata => Can::Exact,
+        Target::Nftables
+        | Target::NftablesKeep
+        | Target::IptablesScript
+        | Target::Suricata
+        | Target::Pf => Can::Exact,
         Target::Iptables => Can::Weaker("IPv4 only, ip6tables needs a file of its own"),
         Target::Ip6tables => Can::Weaker("IPv6 only, iptables needs a file of its own"),
+        Target::Firewalld | Target::Ufw | Target::Openwrt => {
+            Can::Weaker("a session that is open already goes on: this firewall accepts those first")
+        }
+        Target::Mikrotik => {
+            Can::Weaker("only where it stands before what is accepted; see the head of the file")
+        }
         Target::Squid => Can::Weaker("only what asks this proxy for a tunnel"),
         Target::Rpz | Target::Unbound | Target::Dnsmasq | Target::Hosts => {
             Can::Impossible("names are all that a resolver knows")
         }
+        Target::Ipset | Target::DnsmasqNftset | Target::DnsmasqIpset => {
+            Can::Impossible("this file is about the sets of names only")
+        }
+    }
+}
+
+/// An address and a port of it.
+const fn endpoint(target: Target) -> Can {
+    match target {
+        Target::Iptables | Target::Ip6tables => Can::Exact,
+        Target::Firewalld | Target::Ufw | Target::Openwrt | Target::Pf | Target::Mikrotik => {
+            Can::Weaker("only connections to it that are new")
+        }
+        _ => port(target),
+    }
+}
+
+fn custom(target: Target, rule: &CustomRule) -> Can {
+    match (&rule.place, &rule.ports) {
+        (Place::Net(net), _) if !speaks(target, net.addr()) => other_family(target),
+        (Place::Net(_), _) if matches!(target, Target::Iptables | Target::Ip6tables) => Can::Exact,
+        _ => port(target),
     }
 }
 
 const fn opening(target: Target, ip: IpAddr) -> Can {
+    const SPLIT: Can = Can::Weaker("a request that is cut into several segments passes");
     match (target, ip) {
         (Target::Suricata, _) => Can::Exact,
-        (Target::Nftables, _) | (Target::Iptables | Target::IptablesScript, IpAddr::V4(_)) => {
-            Can::Weaker("a request that is cut into several segments passes")
-        }
+        (Target::Nftables | Target::NftablesKeep, _)
+        | (Target::Iptables | Target::IptablesScript, IpAddr::V4(_)) => SPLIT,
         (Target::Iptables | Target::Ip6tables | Target::IptablesScript, _) => Can::Weaker(
             "a request that is cut into several segments passes, and so does one behind IPv6 extension headers",
         ),
-        (target, _) => port(target),
+        (Target::Squid, _) => Can::Impossible("a proxy looks into no tunnel"),
+        (target, _) => match target.kind() {
+            Kind::Front => Can::Impossible("it judges by address and port"),
+            _ => port(target),
+        },
     }
 }
 
-const fn name(target: Target, below: bool) -> Can {
+/// Addresses that a resolver tells to a packet filter.
+const fn told(target: Target) -> Can {
+    match target.kind() {
+        Kind::Filter | Kind::Feeder => Can::Weaker(
+            "by the addresses that dnsmasq tells: not for who asks elsewhere, and with what else is at the same address",
+        ),
+        _ => Can::Impossible("it knows addresses, not names"),
+    }
+}
+
+fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
+    let below = host.name.starts_with("*.");
+    let kept = plan
+        .names
+        .iter()
+        .any(|group| group.ports.is_none() && group.names.iter().any(|it| it.name == host.name));
+    if plan.action == Action::Log && target.kind() == Kind::Resolver {
+        return Can::Impossible("this policy only looks, and a resolver cannot");
+    }
     match (target, below) {
         (Target::Rpz | Target::Squid | Target::Suricata, _)
         | (Target::Unbound | Target::Dnsmasq, true)
@@ -116,6 +257,82 @@ const fn name(target: Target, below: bool) -> Can {
             Can::Weaker("names below it are refused as well")
         }
         (Target::Hosts, true) => Can::Impossible("a hosts file knows no names below a name"),
-        _ => Can::Impossible("a packet filter knows addresses, not names"),
+        (target, _) => match target.kind() {
+            Kind::Filter | Kind::Feeder if kept => told(target),
+            Kind::Filter => Can::Impossible("a packet filter knows addresses, not names"),
+            Kind::Feeder => Can::Impossible("no set is kept of it: --match name does"),
+            _ => Can::Impossible("it knows addresses, not names"),
+        },
     }
+}
+
+/// For whom, which way, and how: where that cannot be said, the file means everybody.
+fn scope(plan: &Plan, target: Target) -> Vec<Capability> {
+    use Kind::{Engine, Feeder, Filter, Front, Proxy, Resolver};
+    let mut all = Vec::new();
+    let mut say = |what: &str, can: Can| {
+        all.push(Capability {
+            what: what.to_owned(),
+            can,
+            closes: false,
+        });
+    };
+    let kind = target.kind();
+    // Sets are filled, and nobody is refused by that.
+    if kind == Feeder {
+        return all;
+    }
+    const EVERYBODY: &str = "whoever comes here is refused";
+    if !plan.sources.is_empty() {
+        say(
+            "only some clients",
+            match kind {
+                Filter | Engine => Can::Exact,
+                Front if target == Target::Openwrt => Can::Impossible(EVERYBODY),
+                Front => Can::Exact,
+                _ => Can::Impossible(EVERYBODY),
+            },
+        );
+    }
+    if !plan.exceptions.is_empty() {
+        say(
+            "exceptions",
+            match kind {
+                Filter | Engine => Can::Exact,
+                _ if target == Target::Pf => Can::Exact,
+                Front => Can::Impossible(
+                    "they would have to be allowed, which would open what other rules close",
+                ),
+                _ => Can::Impossible(EVERYBODY),
+            },
+        );
+    }
+    if !plan.interfaces.is_any() {
+        say(
+            "only some interfaces",
+            match kind {
+                Filter => Can::Exact,
+                _ => Can::Impossible("whichever way connections come is the same here"),
+            },
+        );
+    }
+    if plan.action == Action::Log && matches!(kind, Proxy | Front) {
+        say(
+            "counting and logging without refusing",
+            Can::Impossible("nothing is written"),
+        );
+    }
+    if plan.log.is_some() && kind != Filter {
+        say(
+            "the log group",
+            Can::Impossible("logs are this program's own business"),
+        );
+    }
+    if plan.action == Action::Drop && matches!(kind, Resolver | Proxy) {
+        say(
+            "dropping without a word",
+            Can::Weaker("whoever asks is told no"),
+        );
+    }
+    all
 }

@@ -1,8 +1,9 @@
 //! Which rule decides about a connection: the plan, read as a firewall reads its rules.
 
-use super::render::rule_names;
-use super::{Action, Opening, Plan, Sightings, Target};
+use super::render::{RuleNames, rule_names};
+use super::{Action, HostDeny, Opening, Owner, Place, Plan, Sightings, Target};
 use crate::model::{Endpoint, Transport};
+use crate::ruleset::Speaker;
 use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -20,6 +21,19 @@ pub struct Attempt {
     pub payload: Vec<u8>,
     /// There are IPv6 extension headers before the transport's.
     pub extended: bool,
+}
+
+/// What a firewall sees of a connection besides its packets, and what the other side says.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Where the opener's packets come in; `None` if nobody knows, or nowhere.
+    pub incoming: Option<String>,
+    /// Where they go out.
+    pub outgoing: Option<String>,
+    /// Names that the resolver, which fills our sets, gave this server's address for.
+    pub names: Vec<String>,
+    /// What the server says, before the client says anything, in one segment.
+    pub greeting: Vec<u8>,
 }
 
 /// What becomes of it.
@@ -71,7 +85,12 @@ impl fmt::Display for Decision {
 impl Plan {
     /// What a packet filter with these rules does with a connection.
     pub fn decide(&self, attempt: &Attempt, target: Target) -> Decision {
-        match (self.judge(attempt, target), self.action) {
+        self.decide_in(attempt, target, &Surroundings::default())
+    }
+
+    /// The same, where more is known than the connection itself.
+    pub fn decide_in(&self, attempt: &Attempt, target: Target, around: &Surroundings) -> Decision {
+        match (self.judge(attempt, target, around), self.action) {
             (Decision::Refused(reason) | Decision::RefusedByPayload(reason), Action::Log) => {
                 Decision::Logged(reason)
             }
@@ -79,8 +98,15 @@ impl Plan {
         }
     }
 
-    fn judge(&self, attempt: &Attempt, target: Target) -> Decision {
+    fn judge(&self, attempt: &Attempt, target: Target, around: &Surroundings) -> Decision {
         let (client, server) = (attempt.client.ip, attempt.server.ip);
+        let (incoming, outgoing) = (&around.incoming, &around.outgoing);
+        if !self
+            .interfaces
+            .take(incoming.as_deref(), outgoing.as_deref())
+        {
+            return Decision::Passes;
+        }
         if self.leaves_alone(client) || self.leaves_alone(server) {
             return Decision::Passes;
         }
@@ -94,47 +120,132 @@ impl Plan {
                 if seen.transport == attempt.transport
                     && [attempt.server, attempt.client].contains(&seen.server)
                 {
-                    return Decision::Refused(Reason {
-                        rule: name.clone(),
-                        why: format!("{} {}, {}", group.service, group.feature, seen.words()),
-                    });
+                    let why = format!("{} {}, {}", group.service, group.feature, seen.words());
+                    return Decision::Refused(Reason::new(name, why));
                 }
             }
         }
         if !self.is_about(client) {
             return Decision::Passes;
         }
-        for (group, name) in self.groups.iter().zip(&names.groups) {
-            let hit = group.ports.iter().find(|ports| {
-                ports.transport == attempt.transport && ports.range.contains(attempt.server.port)
-            });
-            if let Some(ports) = hit {
-                let owners: Vec<String> = ports
-                    .owners
-                    .iter()
-                    .map(|owner| format!("{} ({})", owner.id, owner.source))
-                    .collect();
-                return Decision::Refused(Reason {
-                    rule: name.clone(),
-                    why: owners.join(", "),
-                });
+        self.by_place(attempt, &names, around)
+            .map(Decision::Refused)
+            .or_else(|| {
+                self.by_content(attempt, target, &names, around)
+                    .map(Decision::RefusedByPayload)
+            })
+            .unwrap_or(Decision::Passes)
+    }
+
+    /// By where it goes: rules of one's own, then names, then ports.
+    fn by_place(
+        &self,
+        attempt: &Attempt,
+        names: &RuleNames,
+        around: &Surroundings,
+    ) -> Option<Reason> {
+        let Attempt {
+            transport, server, ..
+        } = attempt;
+        for (rule, name) in self.custom.iter().zip(&names.custom) {
+            let there = match &rule.place {
+                Place::Net(net) => net.contains(&server.ip),
+                Place::Anywhere => true,
+                Place::Name { .. } => false,
+            };
+            if there && rule.takes(*transport, server.port) {
+                return Some(Reason::new(name, format!("{}: {}", rule.id, rule.reason)));
             }
         }
+        for (group, name) in self.names.iter().zip(&names.names) {
+            let takes = group
+                .ports
+                .is_none_or(|(its, range)| its == *transport && range.contains(server.port));
+            let told = around.names.iter().find(|told| {
+                let hit = |host: &&HostDeny| host.feeds(told);
+                group.names.iter().any(|host| hit(&host))
+            });
+            if let (true, Some(told)) = (takes, told) {
+                let why = format!("a resolver gave this address for {told}");
+                return Some(Reason::new(name, why));
+            }
+        }
+        for (group, name) in self.groups.iter().zip(&names.groups) {
+            let hit = group
+                .ports
+                .iter()
+                .find(|ports| ports.transport == *transport && ports.range.contains(server.port));
+            if let Some(ports) = hit {
+                return Some(Reason::new(name, owners(&ports.owners)));
+            }
+        }
+        None
+    }
+
+    /// By what is said: at places that others use too, and anywhere.
+    fn by_content(
+        &self,
+        attempt: &Attempt,
+        target: Target,
+        names: &RuleNames,
+        around: &Surroundings,
+    ) -> Option<Reason> {
         for (group, name) in self.seen.iter().zip(&names.seen) {
             for seen in &group.seen {
                 if let Some(opening) = &seen.opening
                     && seen.transport == attempt.transport
                     && seen.server == attempt.server
-                    && finds(opening, attempt, target)
+                    && finds(opening, &attempt.payload, attempt, target)
                 {
-                    return Decision::RefusedByPayload(Reason {
-                        rule: name.clone(),
-                        why: format!("{} {}, {}", group.service, group.feature, seen.words()),
-                    });
+                    let why = format!("{} {}, {}", group.service, group.feature, seen.words());
+                    return Some(Reason::new(name, why));
                 }
             }
         }
-        Decision::Passes
+        if attempt.transport != Transport::Tcp {
+            return None;
+        }
+        for (speaker, said) in [
+            (Speaker::Server, &around.greeting),
+            (Speaker::Client, &attempt.payload),
+        ] {
+            for (at, signature) in self.said_by(speaker) {
+                if finds(&signature.opening, said, attempt, target) {
+                    let name = names.signatures.get(at)?;
+                    return Some(Reason::new(name, owners(&signature.owners)));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Reason {
+    fn new(rule: &str, why: String) -> Self {
+        Self {
+            rule: rule.to_owned(),
+            why,
+        }
+    }
+}
+
+/// `aim/session (document), icq/session (document)`.
+fn owners(owners: &[Owner]) -> String {
+    let words: Vec<String> = owners
+        .iter()
+        .map(|owner| format!("{} ({})", owner.id, owner.source))
+        .collect();
+    words.join(", ")
+}
+
+impl HostDeny {
+    /// Whether an answer for this name puts its addresses into the set: dnsmasq takes all names below one as well.
+    fn feeds(&self, told: &str) -> bool {
+        let name = self.name.strip_prefix("*.").unwrap_or(&self.name);
+        told == name
+            || told
+                .strip_suffix(name)
+                .is_some_and(|rest| rest.ends_with('.'))
     }
 }
 
@@ -195,11 +306,11 @@ impl Plan {
 }
 
 /// iptables looks at a fixed place behind the IPv6 header; nftables walks there.
-fn finds(opening: &Opening, attempt: &Attempt, target: Target) -> bool {
+fn finds(opening: &Opening, said: &[u8], attempt: &Attempt, target: Target) -> bool {
     let blind = attempt.extended
         && attempt.server.ip.is_ipv6()
         && matches!(target, Target::Ip6tables | Target::IptablesScript);
-    !blind && opening.is_in(&attempt.payload)
+    !blind && opening.is_in(said)
 }
 
 #[cfg(test)]

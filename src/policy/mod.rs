@@ -4,20 +4,33 @@
 //! writes it down for one firewall.
 
 mod capability;
+mod conflict;
+mod custom;
 mod decide;
+mod diff;
+mod file;
+mod groups;
 mod observed;
 mod plan;
 pub mod prove;
 mod render;
 mod request;
 mod safety;
+mod scope;
+mod signature;
 #[cfg(test)]
 mod tests;
 
 pub use capability::{Can, Capability, capabilities, closes_nothing};
-pub use decide::{Attempt, Collateral, Decision, Reason};
+pub use conflict::Shadowed;
+pub use custom::{CustomRule, Exception, Place};
+pub use decide::{Attempt, Collateral, Decision, Reason, Surroundings};
+pub use diff::{Change, contents, contents_of, difference};
+pub use file::{PolicyFile, PolicyFileError, net};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
-pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
+pub use plan::{Group, HostDeny, LeftOut, NameGroup, Owner, Plan, Ports};
 pub use render::{Target, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
-pub use safety::Refusal;
+pub use safety::{Guard, Refusal};
+pub use scope::{Interface, Interfaces, Mark, Matching};
+pub use signature::{Signature, SignatureGroup};

@@ -1,13 +1,19 @@
 //! The plan: normalised, sorted, explained. The only thing renderers see.
 
+use super::conflict::{self, Shadowed};
+use super::groups::{disjoint, group};
 use super::observed::{self, SeenGroup, Sightings, Unseen};
 use super::request::Selected;
 use super::safety::{self, Judgement};
-use super::{Action, Hook, PlanError, Profile, Request};
+use super::signature::{self, SignatureGroup};
+use super::{
+    Action, CustomRule, Exception, Hook, Interfaces, Mark, Place, PlanError, Profile, Request,
+    scope,
+};
 use crate::model::{Service, Transport};
-use crate::ruleset::{Feature, HostUse, Messenger, PortRange, RuleSet, Source};
+use crate::ruleset::{Feature, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The fact behind a closed port.
@@ -60,6 +66,19 @@ pub struct HostDeny {
     pub note: Option<String>,
 }
 
+/// Host names whose addresses are refused, once a resolver has told them.
+#[derive(Clone, Debug)]
+pub struct NameGroup {
+    /// The messenger's id, or the id of a rule of one's own.
+    pub id: String,
+    /// The names: none is below another.
+    pub names: Vec<HostDeny>,
+    /// Only these ports; all of TCP and UDP, if `None`.
+    pub ports: Option<(Transport, PortRange)>,
+    /// It is a rule of one's own.
+    pub custom: bool,
+}
+
 /// A known port that stays open.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
@@ -92,6 +111,20 @@ pub struct Plan {
     pub sources: Vec<IpNet>,
     /// Hosts and networks that are left alone. No network is inside another.
     pub exceptions: Vec<IpNet>,
+    /// Which way connections take that are judged.
+    pub interfaces: Interfaces,
+    /// Why some are left alone.
+    pub reasons: Vec<Exception>,
+    /// Rules of one's own with an address or a port; the narrower first, and all before the tables'.
+    pub custom: Vec<CustomRule>,
+    /// Names that sets are kept of.
+    pub names: Vec<NameGroup>,
+    /// What connections open with.
+    pub signatures: Vec<SignatureGroup>,
+    /// What a connection that opened so is marked with.
+    pub mark: Mark,
+    /// The NFLOG group that refusals are told to.
+    pub log: Option<u16>,
     /// What is closed.
     pub groups: Vec<Group>,
     /// Endpoints that messengers were seen at.
@@ -106,6 +139,12 @@ pub struct Plan {
     pub idle: Vec<String>,
     /// What no rule of this kind can stop.
     pub limits: Vec<String>,
+    /// Rules and exceptions that are over, and were left out.
+    pub expired: Vec<String>,
+    /// Rules that never decide, and those that do so before them.
+    pub shadowed: Vec<Shadowed>,
+    /// What else is to be known: ports that messengers share, what `--force` overrode.
+    pub notes: Vec<String>,
 }
 
 impl Group {
@@ -172,6 +211,10 @@ impl Plan {
         if !refused.is_empty() {
             return Err(PlanError::Unsafe(refused));
         }
+        if !request.matching.ports {
+            facts.clear();
+            left_out.clear();
+        }
         let (seen, unseen) = observed::groups(sightings, |service, feature| {
             wanted(&selected, request, service, feature)
         });
@@ -179,7 +222,42 @@ impl Plan {
         hooks.sort_unstable();
         hooks.dedup();
         let named = |messenger: &Messenger| (messenger.service.clone(), messenger.name.clone());
-        Ok(Self {
+        let over = |until| scope::is_over(until, request.as_of);
+        let (ended, mut rules_of_ones_own): (Vec<_>, Vec<_>) = request
+            .rules
+            .iter()
+            .cloned()
+            .partition(|rule| over(rule.until));
+        let (no_longer, reasons): (Vec<_>, Vec<_>) = request
+            .dated_exceptions
+            .iter()
+            .cloned()
+            .partition(|exception| over(exception.until));
+        rules_of_ones_own.sort_by(|a, b| a.width().cmp(&b.width()));
+        let mut hosts = hosts(request, &selected);
+        let mut names = if request.matching.names {
+            names_of(&hosts)
+        } else {
+            Vec::new()
+        };
+        for rule in &rules_of_ones_own {
+            names_of_ones_own(rule, request, &mut hosts, &mut names);
+        }
+        let custom = rules_of_ones_own
+            .iter()
+            .filter(|rule| !matches!(rule.place, Place::Name { .. }));
+        let exceptions: Vec<IpNet> = request
+            .exceptions
+            .iter()
+            .copied()
+            .chain(reasons.iter().map(|exception| exception.net))
+            .collect();
+        let signatures = if request.matching.signatures {
+            signature::groups(&selected)
+        } else {
+            Vec::new()
+        };
+        let mut plan = Self {
             messengers: selected
                 .iter()
                 .map(|selected| named(selected.messenger))
@@ -189,23 +267,69 @@ impl Plan {
             hooks,
             action: request.action,
             sources: IpNet::aggregate(&request.sources),
-            exceptions: IpNet::aggregate(&request.exceptions),
-            idle: idle(request, &selected, &facts),
+            exceptions: IpNet::aggregate(&exceptions),
+            interfaces: request.interfaces.clone(),
+            reasons,
+            idle: idle(request, &selected, &facts, &signatures),
+            custom: custom.cloned().collect(),
+            names,
+            signatures,
+            mark: request.mark,
+            log: request.log,
             groups: group(disjoint(&facts)),
             seen,
             unseen,
-            hosts: hosts(request, &selected),
+            hosts,
             left_out,
             limits: selected
                 .iter()
                 .flat_map(|s| s.messenger.limits.iter().cloned())
                 .collect(),
-        })
+            expired: ended
+                .iter()
+                .map(|rule| conflict::ended(&rule.id, &rule.words(), rule.until))
+                .chain(no_longer.iter().map(|it| {
+                    conflict::ended("exception", &Place::Net(it.net).to_string(), it.until)
+                }))
+                .collect(),
+            shadowed: Vec::new(),
+            notes: Vec::new(),
+        };
+        plan.keep_safe(rules, request, &rules_of_ones_own)?;
+        plan.shadowed = conflict::shadowed(&plan);
+        plan.notes.extend(conflict::shared(&plan, rules));
+        Ok(plan)
     }
 
     /// Whether nothing at all will be closed.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.seen.is_empty()
+        self.groups.is_empty()
+            && self.seen.is_empty()
+            && self.custom.is_empty()
+            && self.names.is_empty()
+            && self.signatures.is_empty()
+    }
+
+    /// Whether connections are marked, so that the rest of them can be refused.
+    pub fn marks(&self) -> bool {
+        !self.signatures.is_empty() && self.action != Action::Log
+    }
+
+    /// What somebody says first, for a rule about it.
+    pub(super) fn said_by(
+        &self,
+        speaker: Speaker,
+    ) -> impl Iterator<Item = (usize, &signature::Signature)> {
+        self.signatures
+            .iter()
+            .enumerate()
+            .flat_map(move |(at, group)| {
+                let said = group
+                    .signatures
+                    .iter()
+                    .filter(move |it| it.speaker == speaker);
+                said.map(move |it| (at, it))
+            })
     }
 
     /// Whether clients at this address are meant.
@@ -274,19 +398,68 @@ fn hosts(request: &Request, selected: &[Selected<'_>]) -> Vec<HostDeny> {
     hosts
 }
 
+/// The names of each messenger that a resolver would refuse.
+fn names_of(hosts: &[HostDeny]) -> Vec<NameGroup> {
+    let mut groups: Vec<NameGroup> = Vec::new();
+    for host in hosts {
+        let id = host.service.id();
+        match groups.iter_mut().find(|group| group.id == id) {
+            Some(group) => group.names.push(host.clone()),
+            None => groups.push(NameGroup {
+                id: id.to_owned(),
+                names: vec![host.clone()],
+                ports: None,
+                custom: false,
+            }),
+        }
+    }
+    groups
+}
+
+/// A name of one's own: for a resolver if it is meant as a whole, and for a set if ports of it are meant or sets are kept.
+fn names_of_ones_own(
+    rule: &CustomRule,
+    request: &Request,
+    hosts: &mut Vec<HostDeny>,
+    names: &mut Vec<NameGroup>,
+) {
+    let Place::Name { .. } = &rule.place else {
+        return;
+    };
+    let host = HostDeny {
+        service: Service::named(rule.id.clone()),
+        name: rule.place.to_string(),
+        source: Source::Site,
+        note: Some(rule.reason.clone()),
+    };
+    if rule.ports.is_none() {
+        hosts.push(host.clone());
+    }
+    if rule.ports.is_some() || request.matching.names {
+        names.push(NameGroup {
+            id: rule.id.clone(),
+            names: vec![host],
+            ports: rule.ports,
+            custom: true,
+        });
+    }
+}
+
 /// What was asked for by name and gives no rule: said aloud, never dropped in silence.
-fn idle(request: &Request, selected: &[Selected<'_>], facts: &[Ports]) -> Vec<String> {
+fn idle(
+    request: &Request,
+    selected: &[Selected<'_>],
+    facts: &[Ports],
+    signatures: &[SignatureGroup],
+) -> Vec<String> {
     if request.features.is_empty() {
         return Vec::new();
     }
-    let closed: BTreeSet<_> = facts
-        .iter()
-        .flat_map(|ports| {
-            ports
-                .owners
-                .iter()
-                .map(|owner| (owner.service.id(), owner.feature))
-        })
+    let by_port = facts.iter().flat_map(|ports| &ports.owners);
+    let by_content = signatures.iter().flat_map(SignatureGroup::owners);
+    let closed: BTreeSet<_> = by_port
+        .chain(by_content)
+        .map(|owner| (owner.service.id(), owner.feature))
         .collect();
     let mut idle = Vec::new();
     for Selected {
@@ -305,66 +478,4 @@ fn idle(request: &Request, selected: &[Selected<'_>], facts: &[Ports]) -> Vec<St
         idle.extend(without.map(|feature| format!("{id}:{feature}")));
     }
     idle
-}
-
-/// Cuts overlapping facts at each other's borders, so that every port stands in one place with all its owners.
-fn disjoint(facts: &[Ports]) -> Vec<Ports> {
-    let mut result = Vec::new();
-    for transport in [Transport::Tcp, Transport::Udp] {
-        let facts: Vec<_> = facts
-            .iter()
-            .filter(|fact| fact.transport == transport)
-            .collect();
-        let starts = facts.iter().map(|fact| u32::from(fact.range.first()));
-        let ends = facts.iter().map(|fact| u32::from(fact.range.last()) + 1);
-        let borders: BTreeSet<u32> = starts.chain(ends).collect();
-        let pairs = borders.iter().zip(borders.iter().skip(1));
-        for (&from, &to) in pairs {
-            let bounds = (u16::try_from(from), u16::try_from(to.saturating_sub(1)));
-            let (Ok(first), Ok(last)) = bounds else {
-                continue;
-            };
-            let Some(range) = PortRange::new(first, last) else {
-                continue;
-            };
-            let here = facts.iter().filter(|fact| fact.range.contains(first));
-            let owners: BTreeSet<_> = here.flat_map(|fact| fact.owners.iter().cloned()).collect();
-            if !owners.is_empty() {
-                result.push(Ports {
-                    transport,
-                    range,
-                    owners: owners.into_iter().collect(),
-                });
-            }
-        }
-    }
-    result
-}
-
-/// One group for each feature and the messengers that share its ports.
-fn group(ports: Vec<Ports>) -> Vec<Group> {
-    let mut groups: BTreeMap<(Vec<Service>, Feature), Vec<Ports>> = BTreeMap::new();
-    for ports in ports {
-        let Some(feature) = ports.owners.first().map(|owner| owner.feature) else {
-            continue;
-        };
-        let sharing = ports.owners.iter().filter(|owner| owner.feature == feature);
-        let mut services: Vec<_> = sharing.map(|owner| owner.service.clone()).collect();
-        services.dedup();
-        groups.entry((services, feature)).or_default().push(ports);
-    }
-    let group = |((services, feature), ports)| Group {
-        feature,
-        services,
-        ports,
-    };
-    let mut groups: Vec<_> = groups.into_iter().map(group).collect();
-    // A messenger's groups stand together, its session first.
-    groups.sort_by(|a, b| {
-        let key = |group: &Group| (group.services.first().cloned(), group.feature);
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.services.cmp(&b.services))
-    });
-    groups
 }

@@ -1,8 +1,10 @@
 //! What somebody asks for, and what is wrong with asking for it.
 
-use super::Refusal;
+use super::safety::{Guard, Refusal};
+use super::{CustomRule, Exception, Interfaces, Mark, Matching};
 use crate::ruleset::{Feature, Messenger, RuleSet, Source};
 use ipnet::IpNet;
+use jiff::civil::Date;
 use std::fmt;
 
 /// Which facts become rules.
@@ -122,6 +124,24 @@ pub struct Request {
     pub sources: Vec<IpNet>,
     /// Hosts and networks that are left alone, whichever end of a connection they are.
     pub exceptions: Vec<IpNet>,
+    /// The same, each with a reason and perhaps an end.
+    pub dated_exceptions: Vec<Exception>,
+    /// By what messengers are known.
+    pub matching: Matching,
+    /// Which way connections take that are judged.
+    pub interfaces: Interfaces,
+    /// Rules of one's own.
+    pub rules: Vec<CustomRule>,
+    /// What recognised connections are marked with.
+    pub mark: Mark,
+    /// The NFLOG group that refusals are told to, five a second at most.
+    pub log: Option<u16>,
+    /// Today: what ended before is left out. Nothing ends, if `None`.
+    pub as_of: Option<Date>,
+    /// What must not be cut off.
+    pub guard: Guard,
+    /// Plan what the guard would refuse, and say so.
+    pub force: bool,
 }
 
 /// Why a request cannot be planned.
@@ -159,6 +179,12 @@ pub enum PlanError {
     /// A rule file asks for what would cut off more than a messenger.
     #[error("{}", list(.0))]
     Unsafe(Vec<Refusal>),
+    /// A rule of one's own, or what was seen, would cut off what nobody may.
+    #[error("{}", .0.join("\n"))]
+    Never(Vec<String>),
+    /// The same, and somebody may want it.
+    #[error("{}\n--force writes it all the same", .0.join("\n"))]
+    Guarded(Vec<String>),
 }
 
 fn list(refusals: &[Refusal]) -> String {

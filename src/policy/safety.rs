@@ -1,7 +1,10 @@
 //! What is never closed, because more than a messenger would go with it.
 
-use crate::ruleset::{Origin, PortRule};
+use super::{Attempt, CustomRule, Decision, Hook, Place, Plan, PlanError, Request, Target, Unseen};
+use crate::model::{Endpoint, Transport};
+use crate::ruleset::{HostUse, Origin, PortRule, RuleSet};
 use std::fmt;
+use std::net::IpAddr;
 
 /// Ports that carry everybody's traffic, or an administrator's only way in.
 const PROTECTED: [(u16, &str); 4] = [
@@ -63,4 +66,203 @@ pub(super) fn judge(rule: &PortRule) -> Result<Judgement, Refusal> {
         origin: rule.origin.clone(),
         reason,
     })
+}
+
+/// A network as wide as this is everybody, and not a host of somebody's: bits of IPv4, of IPv6.
+const WIDEST: (u8, u8) = (8, 19);
+
+/// What this machine and whoever works on it cannot do without.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    /// Default gateways.
+    pub gateways: Vec<IpAddr>,
+    /// Resolvers.
+    pub resolvers: Vec<IpAddr>,
+    /// The administrator's own SSH connection: client and server.
+    pub ssh: Option<(Endpoint, Endpoint)>,
+}
+
+impl Guard {
+    /// What an address is to this machine.
+    fn known(&self, at: impl Fn(&IpAddr) -> bool) -> Option<(&'static str, IpAddr)> {
+        let gateways = self.gateways.iter().map(|ip| ("gateway", *ip));
+        let resolvers = self.resolvers.iter().map(|ip| ("resolver", *ip));
+        let peer = self.ssh.iter().map(|(client, _)| ("SSH peer", client.ip));
+        gateways.chain(resolvers).chain(peer).find(|(_, ip)| at(ip))
+    }
+}
+
+/// What is wrong with a rule of one's own: what nobody may have, and what somebody may insist on.
+struct Wrong {
+    never: bool,
+    why: String,
+}
+
+fn wrong_with(rule: &CustomRule, rules: &RuleSet, guard: &Guard) -> Option<Wrong> {
+    let wrong = |never, why: String| Some(Wrong { never, why });
+    match &rule.place {
+        Place::Anywhere => {
+            let (_, range) = rule.ports?;
+            if let Some((port, what)) = PROTECTED.iter().find(|(port, _)| range.contains(*port)) {
+                return wrong(true, format!("port {port} carries {what}"));
+            }
+            if range.count() > MAX_CLOSED_PORTS {
+                let many = range.count();
+                return wrong(
+                    false,
+                    format!("{many} ports at once take in other people's traffic"),
+                );
+            }
+        }
+        Place::Net(net) => {
+            if net.prefix_len() == 0 {
+                return wrong(true, format!("{net} is everybody"));
+            }
+            let widest = if net.addr().is_ipv4() {
+                WIDEST.0
+            } else {
+                WIDEST.1
+            };
+            if net.prefix_len() < widest {
+                return wrong(false, format!("{net} is a good part of the Internet"));
+            }
+            if let Some((what, ip)) = guard.known(|ip| net.contains(ip)) {
+                let reached = match (&rule.ports, what) {
+                    (None, _) => true,
+                    (Some((_, range)), "resolver") => range.contains(53),
+                    (Some((_, range)), "SSH peer") => range.contains(22),
+                    _ => false,
+                };
+                if reached {
+                    return wrong(false, format!("{ip} is this machine's {what}"));
+                }
+            }
+        }
+        Place::Name { name, below } => {
+            let shared = |host: &str| rules.is_shared_host(host);
+            let inside = |host: &str| {
+                *below
+                    && host
+                        .strip_suffix(name.as_str())
+                        .is_some_and(|rest| rest.ends_with('.'))
+            };
+            let hosts = rules.messengers().iter().flat_map(|it| &it.hosts);
+            let inner = hosts
+                .filter(|host| host.usage == HostUse::Shared)
+                .find(|host| inside(&host.name));
+            if shared(name) && rules.host(name).is_none() {
+                return wrong(false, format!("{name} serves others as well"));
+            }
+            if let Some(host) = inner {
+                return wrong(
+                    false,
+                    format!("{}, below it, serves others as well", host.name),
+                );
+            }
+        }
+    }
+    None
+}
+
+impl Plan {
+    /// Takes out, or refuses, what would cut off the machine, its administrator, or everybody.
+    pub(super) fn keep_safe(
+        &mut self,
+        rules: &RuleSet,
+        request: &Request,
+        own: &[CustomRule],
+    ) -> Result<(), PlanError> {
+        let (mut never, mut guarded) = (Vec::new(), Vec::new());
+        for rule in own {
+            if let Some(wrong) = wrong_with(rule, rules, &request.guard) {
+                let words = format!(
+                    "refusing the rule {} ({}): {}",
+                    rule.id,
+                    rule.words(),
+                    wrong.why
+                );
+                if wrong.never {
+                    never.push(words);
+                } else {
+                    guarded.push(words);
+                }
+            }
+        }
+        if !never.is_empty() {
+            return Err(PlanError::Never(never));
+        }
+        self.spare(request);
+        if let Some(words) = self.cuts_ssh(&request.guard) {
+            guarded.push(words);
+        }
+        if !guarded.is_empty() && !request.force {
+            return Err(PlanError::Guarded(guarded));
+        }
+        let overridden = guarded.into_iter().map(|words| {
+            let words = words.trim_start_matches("refusing ");
+            format!("--force overrides: {words}")
+        });
+        self.notes.extend(overridden);
+        Ok(())
+    }
+
+    /// What was seen at the machine's own gateway, resolver or administrator is not closed.
+    fn spare(&mut self, request: &Request) {
+        let Self {
+            seen,
+            unseen,
+            notes,
+            ..
+        } = self;
+        for group in &mut *seen {
+            let service = group.service.clone();
+            group.seen.retain(|it| {
+                let known = request.guard.known(|ip| *ip == it.server.ip);
+                let (None, Some((what, _))) = (&it.opening, known) else {
+                    return true;
+                };
+                if request.force {
+                    notes.push(format!(
+                        "--force overrides: {} is this machine's {what}",
+                        it.server
+                    ));
+                    return true;
+                }
+                unseen.push(Unseen {
+                    place: it.place.clone(),
+                    service: service.clone(),
+                    server: it.server,
+                    reason: match what {
+                        "gateway" => "it is this machine's gateway",
+                        "resolver" => "it is this machine's resolver",
+                        _ => "it is where you are connected from",
+                    },
+                });
+                false
+            });
+        }
+        seen.retain(|group| !group.seen.is_empty());
+    }
+
+    /// Whether the connection that this is asked over would end.
+    fn cuts_ssh(&self, guard: &Guard) -> Option<String> {
+        let (client, server) = guard.ssh?;
+        if !self.hooks.iter().any(|hook| *hook != Hook::Forward) {
+            return None;
+        }
+        let attempt = Attempt {
+            transport: Transport::Tcp,
+            client,
+            server,
+            payload: Vec::new(),
+            extended: false,
+        };
+        match self.decide(&attempt, Target::Nftables) {
+            Decision::Refused(reason) => Some(format!(
+                "refusing to cut your own SSH connection from {client} to {server}, by {}",
+                reason.rule
+            )),
+            _ => None,
+        }
+    }
 }

@@ -7,16 +7,18 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A rule file's text under the name that messages give it.
+/// A file's text under the name that messages give it.
 #[derive(Clone, Debug)]
-pub(super) struct SourceFile {
-    pub(super) name: Arc<str>,
-    pub(super) text: Arc<str>,
+pub struct SourceFile {
+    /// What messages call it.
+    pub name: Arc<str>,
+    /// All of it.
+    pub text: Arc<str>,
 }
 
 impl SourceFile {
     /// Line and column of a byte offset.
-    pub(super) fn origin(&self, offset: usize) -> Origin {
+    pub fn origin(&self, offset: usize) -> Origin {
         let offset = floor_char_boundary(&self.text, offset);
         let before = self.text.get(..offset).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -38,7 +40,7 @@ fn floor_char_boundary(text: &str, offset: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// One mistake in a rule file. Prints as `file:line:column` with the line and a caret.
+/// One mistake in a file. Prints as `file:line:column` with the line and a caret.
 #[derive(Clone, Debug)]
 pub struct Mistake {
     file: SourceFile,
@@ -48,7 +50,8 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(super) fn new(
+    /// What is wrong at a place (`message`), and what belongs there (`label`).
+    pub fn new(
         file: &SourceFile,
         span: Range<usize>,
         message: impl Into<String>,
@@ -124,7 +127,9 @@ fn render_all(mistakes: &[Mistake], renderer: &Renderer) -> String {
     parts.join("\n\n")
 }
 
-struct Plain<'a>(&'a [Mistake]);
+/// Mistakes, as a reader without colours sees them.
+#[derive(Debug)]
+pub struct Plain<'a>(pub &'a [Mistake]);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

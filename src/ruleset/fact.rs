@@ -1,6 +1,6 @@
 //! One port, one host: what a rule file states, and who says so.
 
-use super::Feature;
+use super::{Feature, Pattern};
 use crate::model::{Service, Transport};
 use std::fmt;
 use std::sync::Arc;
@@ -240,6 +240,47 @@ impl fmt::Display for HostRule {
     }
 }
 
+/// Whose first bytes a signature is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Speaker {
+    /// Who opens the connection.
+    Client,
+    /// Who listens.
+    Server,
+}
+
+impl Speaker {
+    /// Either.
+    pub const ALL: [Self; 2] = [Self::Client, Self::Server];
+
+    /// The name in rule files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// Bytes that a messenger's TCP connection opens with, on whatever port.
+#[derive(Clone, Debug)]
+pub struct SignatureRule {
+    /// Name of the fact, such as `aim/flap`.
+    pub id: String,
+    /// What the connection is used for.
+    pub feature: Feature,
+    /// Who says it.
+    pub speaker: Speaker,
+    /// What.
+    pub pattern: Pattern,
+    /// Who states it.
+    pub source: Source,
+    /// What refusing it promises, or cannot do.
+    pub note: Option<String>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
 /// One rule file: a messenger and all that is stated about it.
 #[derive(Clone, Debug)]
 pub struct Messenger {
@@ -255,19 +296,25 @@ pub struct Messenger {
     pub ports: Vec<PortRule>,
     /// Its hosts, in the file's order.
     pub hosts: Vec<HostRule>,
+    /// What its connections open with, in the file's order.
+    pub signatures: Vec<SignatureRule>,
     /// Where its file begins.
     pub origin: Origin,
 }
 
 impl Messenger {
-    /// Every feature that a port or an exclusive host of it names, in order, each once.
+    /// Every feature that a port, a signature or an exclusive host of it names, in order, each once.
     pub fn features(&self) -> Vec<Feature> {
         let ports = self.ports.iter().map(|rule| rule.feature);
         let hosts = self
             .hosts
             .iter()
             .filter(|rule| rule.usage == HostUse::Exclusive);
-        let mut features: Vec<_> = ports.chain(hosts.map(|rule| rule.feature)).collect();
+        let signatures = self.signatures.iter().map(|rule| rule.feature);
+        let mut features: Vec<_> = ports
+            .chain(hosts.map(|rule| rule.feature))
+            .chain(signatures)
+            .collect();
         features.sort_unstable();
         features.dedup();
         features

@@ -27,6 +27,14 @@
 //! use = "exclusive"                # exclusive, or shared with other services: then it proves nothing
 //! source = "site"
 //! note = "..."                     # optional
+//!
+//! [[signature]]
+//! id = "chat/hello"
+//! feature = "session"
+//! from = "client"                  # who says it first: client or server
+//! pattern = "'HELLO ' ?? 00 01"    # text, bytes in hex, any byte: what a connection opens with
+//! source = "site"
+//! note = "..."                     # optional
 //! ```
 //!
 //! `risks.toml` beside them says of each risk that a flow can show how bad it is and what to do:
@@ -45,19 +53,23 @@ mod fact;
 mod feature;
 mod index;
 mod parse;
+mod pattern;
+mod read;
 mod risks;
 #[cfg(test)]
 mod tests;
 mod validate;
 
-pub use error::{Mistake, RulesError};
+pub use error::{Mistake, Plain, RulesError, SourceFile};
 pub use fact::{
-    HostMatch, HostRule, HostUse, Messenger, Opening, Origin, PortRange, PortRule, Source,
+    HostMatch, HostRule, HostUse, Messenger, Opening, Origin, PortRange, PortRule, SignatureRule,
+    Source, Speaker,
 };
 pub use feature::Feature;
+pub use pattern::Pattern;
+pub use read::{Reader, toml as read_toml};
 
 use crate::model::{Risk, Service, Transport};
-use error::SourceFile;
 use std::path::{Path, PathBuf};
 
 const BUILTIN_RISKS: &str = include_str!("../../rules/risks.toml");

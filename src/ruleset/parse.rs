@@ -1,6 +1,7 @@
 //! The shape of a rule file. Values keep their place, so that [`super::validate`] can point at them.
 
 use super::error::{Mistake, SourceFile};
+use super::read;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,6 +17,8 @@ pub(super) struct RawFile {
     pub(super) ports: Vec<RawPort>,
     #[serde(default, rename = "host")]
     pub(super) hosts: Vec<RawHost>,
+    #[serde(default, rename = "signature")]
+    pub(super) signatures: Vec<RawSignature>,
 }
 
 #[derive(Deserialize)]
@@ -45,11 +48,17 @@ pub(super) struct RawHost {
     pub(super) note: Option<Spanned<String>>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSignature {
+    pub(super) id: Spanned<String>,
+    pub(super) feature: Spanned<String>,
+    pub(super) from: Spanned<String>,
+    pub(super) pattern: Spanned<String>,
+    pub(super) source: Spanned<String>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
 pub(super) fn parse(file: &SourceFile) -> Result<RawFile, Mistake> {
-    toml::from_str(&file.text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        // The parser may add lines of its own; the first one says what is wrong.
-        let message = error.message().lines().next().unwrap_or("not a rule file");
-        Mistake::new(file, span, message, "here")
-    })
+    read::toml(file, "not a rule file")
 }

@@ -1,6 +1,7 @@
 //! `risks.toml`: how bad each risk is, what it means and what to do about it.
 
 use super::error::{Mistake, SourceFile};
+use super::read;
 use crate::model::{Risk, Severity, risk};
 use serde::Deserialize;
 use toml::Spanned;
@@ -29,11 +30,7 @@ struct RawRisk {
 
 /// Reads the file; every risk that can be seen must be described, and no other.
 pub(super) fn parse(file: &SourceFile) -> Result<Vec<Risk>, Vec<Mistake>> {
-    let raw: RawFile = toml::from_str(&file.text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        let message = error.message().lines().next().unwrap_or("not a risk file");
-        vec![Mistake::new(file, span, message, "here")]
-    })?;
+    let raw: RawFile = read::toml(file, "not a risk file").map_err(|mistake| vec![mistake])?;
     let mut mistakes = Vec::new();
     let mut risks: Vec<Risk> = Vec::new();
     for raw in raw.risk {

@@ -228,25 +228,51 @@ COMMIT
 END-OF-RULES
 }
 
+sets() { :; }
+no_sets() { :; }
+
 # jumps PROGRAM: leads the directions asked for into our chains, and no others.
 jumps() {
-	"$1" -w -C FORWARD -m comment --comment "imwarden" -j IMWARDEN 2>/dev/null ||
+	if ! only "$1" FORWARD -m comment --comment "imwarden" -j IMWARDEN; then
 		"$1" -w -I FORWARD 1 -m comment --comment "imwarden" -j IMWARDEN
-	unjump "$1" OUTPUT ! -o lo -m comment --comment "imwarden" -j IMWARDEN
-	unjump "$1" INPUT ! -i lo -m comment --comment "imwarden" -j IMWARDEN
+		unjump "$1" FORWARD 1
+	fi
+	unjump "$1" OUTPUT 0
+	unjump "$1" INPUT 0
 }
 
 no_jumps() {
-	unjump "$1" FORWARD -m comment --comment "imwarden" -j IMWARDEN
-	unjump "$1" OUTPUT ! -o lo -m comment --comment "imwarden" -j IMWARDEN
-	unjump "$1" INPUT ! -i lo -m comment --comment "imwarden" -j IMWARDEN
+	unjump "$1" FORWARD 0
+	unjump "$1" OUTPUT 0
+	unjump "$1" INPUT 0
 }
 
-# unjump PROGRAM RULE...: deletes the rule, however often it is there.
+# count PROGRAM CHAIN: how many jumps of ours are there.
+count() {
+	"$1" -w -S "$2" | grep -c -- '-j IMWARDEN$' || true
+}
+
+# only PROGRAM CHAIN RULE...: whether this rule leads into our chains, and no other does.
+only() {
+	program=$1
+	chain=$2
+	shift 2
+	[ "$(count "$program" "$chain")" = 1 ] && "$program" -w -C "$chain" "$@" 2>/dev/null
+}
+
+# unjump PROGRAM CHAIN KEEP: takes out our jumps but the first KEEP of them.
 unjump() {
-	tool=$1
-	shift
-	while "$tool" -w -D "$@" 2>/dev/null; do :; done
+	number=0
+	seen=0
+	old=
+	for target in $("$1" -w -S "$2" | sed -n 's/^-A .*-j IMWARDEN$/ours/p; t; s/^-A .*/other/p'); do
+		number=$((number + 1))
+		[ "$target" = ours ] || continue
+		seen=$((seen + 1))
+		[ "$seen" -le "$3" ] || old="$number $old"
+	done
+	# From the last to the first, so that numbers stay what they are.
+	for number in $old; do "$1" -w -D "$2" "$number"; done
 }
 
 # our_chains PROGRAM: every chain that an imwarden policy has left here.
@@ -269,6 +295,7 @@ drop_chains() {
 }
 
 check() {
+	sets
 	rules_v4 | "$IPTABLES-restore" -w --noflush --test
 	rules_v6 | "$IP6TABLES-restore" -w --noflush --test
 }
@@ -288,6 +315,7 @@ remove() {
 		no_jumps "$program"
 		drop_chains "$program" ""
 	done
+	no_sets
 }
 
 case ${1:-load} in
@@ -299,3 +327,45 @@ remove) remove ;;
 	exit 2
 	;;
 esac
+#
+# What this file is about, for imwarden policy --diff:
+# imwarden-rule: action reject
+# imwarden-rule: direction forward
+# imwarden-rule: host *.contacts.msn.com msn
+# imwarden-rule: host *.messenger.hotmail.com msn
+# imwarden-rule: host *.messenger.live.com msn
+# imwarden-rule: host *.messenger.msn.com msn
+# imwarden-rule: host *.msg.yahoo.co.jp yahoo
+# imwarden-rule: host *.msg.yahoo.com yahoo
+# imwarden-rule: host *.msgr.hotmail.com msn
+# imwarden-rule: host cs.yahoo.co.jp yahoo
+# imwarden-rule: host cs1.msg.vip.ogk.yahoo.co.jp yahoo
+# imwarden-rule: host cs1.yahoo.com yahoo
+# imwarden-rule: host cs2.yahoo.com yahoo
+# imwarden-rule: host cs3.yahoo.com yahoo
+# imwarden-rule: host ebyrdromegactcsmsn.log1p.xyz msn
+# imwarden-rule: host eowsmsgrmsn.log1p.xyz msn
+# imwarden-rule: host ersih.log1p.xyz msn
+# imwarden-rule: host http.pager.yahoo.com yahoo
+# imwarden-rule: host lookup.msg.vip.mud.yahoo.com yahoo
+# imwarden-rule: host rsi.hotmail.com msn
+# imwarden-rule: host wc.yahoo.co.jp yahoo
+# imwarden-rule: host webcam.yahoo.com yahoo
+# imwarden-rule: port tcp 11999 yahoo games yahoo/games
+# imwarden-rule: port tcp 1503 msn application-sharing msn/application-sharing
+# imwarden-rule: port tcp 1863 msn session msn/session
+# imwarden-rule: port tcp 1864 msn session msn/switchboard
+# imwarden-rule: port tcp 5000-5001 yahoo voice yahoo/voice-tcp
+# imwarden-rule: port tcp 5050 yahoo session yahoo/session
+# imwarden-rule: port tcp 5055 yahoo voice yahoo/phone
+# imwarden-rule: port tcp 5100 yahoo webcam yahoo/webcam
+# imwarden-rule: port tcp 5101 yahoo peer-to-peer yahoo/peer
+# imwarden-rule: port tcp 6891 msn file-transfer msn/file-transfer
+# imwarden-rule: port tcp 6892-6900 msn file-transfer msn/file-transfer-range
+# imwarden-rule: port tcp 6901 msn conferencing msn/voice-tcp
+# imwarden-rule: port tcp 7800-7825 msn application-sharing msn/whiteboard
+# imwarden-rule: port tcp 8001-8002 yahoo session yahoo/fallback-8001-8002
+# imwarden-rule: port udp 13324-13325 msn conferencing msn/conferencing
+# imwarden-rule: port udp 5000-5010 yahoo voice yahoo/voice-udp
+# imwarden-rule: port udp 6801 msn conferencing msn/conferencing-old
+# imwarden-rule: port udp 6901 msn conferencing msn/voice-udp

@@ -41,7 +41,7 @@ pub struct Args {
     captures: Vec<PathBuf>,
 
     /// A rule file instead of a plan: for nft, for iptables-restore, or a script of `--format iptables-script`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["service", "feature", "profile", "observed", "action"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan", "service", "feature", "profile", "matching", "observed", "action"])]
     policy: Option<PathBuf>,
 
     #[command(flatten)]
@@ -207,7 +207,7 @@ fn candidates(
     }
     let mut sightings = Sightings::default();
     observe::from_capture(capture, flows, &mut sightings);
-    let request = args.plan.request();
+    let request = args.plan.request()?;
     let seen = Request {
         profile: crate::policy::Profile::None,
         ..request.clone()

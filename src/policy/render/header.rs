@@ -9,6 +9,27 @@ pub(super) type Commands<'a> = &'a [(&'a str, &'a str)];
 
 /// Writes all of it, as `#` comments.
 pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
+    about(text, plan, commands);
+    text.line("#");
+    text.paragraph("# ", "# ", &conduct(plan));
+    own(text, plan);
+    warnings(text, plan);
+    limits(text, plan);
+    left_out(text, plan);
+    unseen(text, plan);
+    hosts(text, plan);
+}
+
+/// Without what only a packet filter of our own writing does.
+pub(super) fn plain(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
+    about(text, plan, commands);
+    own(text, plan);
+    limits(text, plan);
+    left_out(text, plan);
+    unseen(text, plan);
+}
+
+fn about(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
     let names: Vec<_> = plan
         .messengers
         .iter()
@@ -24,15 +45,36 @@ pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
         1 => "the one place that they were seen at".to_owned(),
         many => format!("the {many} places that they were seen at"),
     };
-    let what = match (what, plan.seen.is_empty()) {
-        ("", _) => places,
-        (what, true) => what.to_owned(),
-        (what, false) => format!("{what} and {places}"),
-    };
+    let mut what = vec![what.to_owned()];
+    if plan.groups.is_empty() {
+        what.clear();
+    }
+    if !plan.seen.is_empty() {
+        what.push(places);
+    }
+    if !plan.signatures.is_empty() {
+        what.push("what opens as a messenger does, on any port,".to_owned());
+    }
+    if !plan.names.is_empty() {
+        what.push("the addresses of host names, as a resolver tells them,".to_owned());
+    }
+    match plan.custom.len() {
+        0 => {}
+        1 => what.push("what a rule of this site names".to_owned()),
+        many => what.push(format!("what {many} rules of this site name")),
+    }
+    if what.is_empty() {
+        what.push("nothing".to_owned());
+    }
+    let what: Vec<&str> = what.iter().map(String::as_str).collect();
     text.paragraph(
         "# ",
         "# ",
-        &format!("imwarden policy: closes {what} for {}.", and(&names)),
+        &format!(
+            "imwarden policy: closes {} for {}.",
+            and(&what),
+            and(&names)
+        ),
     );
     if !plan.chosen.is_empty() {
         text.paragraph(
@@ -45,13 +87,42 @@ pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
     for (verb, command) in commands {
         text.line(format!("#   {verb:<8} {command}"));
     }
+}
+
+/// What a policy file says besides: why some are left alone, what is over, what is to be known.
+fn own(text: &mut Text, plan: &Plan) {
+    let mut lines = Vec::new();
+    for exception in &plan.reasons {
+        let until = exception
+            .until
+            .map(|until| format!(" until {until}"))
+            .unwrap_or_default();
+        let net = place(exception.net);
+        lines.push(format!("{net} is left alone{until}: {}", exception.why));
+    }
+    for rule in &plan.custom {
+        let until = rule
+            .until
+            .map(|until| format!(" until {until}"))
+            .unwrap_or_default();
+        lines.push(format!(
+            "{} ({}){until}: {}",
+            rule.id,
+            rule.words(),
+            rule.reason
+        ));
+    }
+    lines.extend(plan.expired.iter().map(|it| format!("LEFT OUT: {it}")));
+    lines.extend(plan.shadowed.iter().map(ToString::to_string));
+    lines.extend(plan.notes.iter().cloned());
+    if lines.is_empty() {
+        return;
+    }
     text.line("#");
-    text.paragraph("# ", "# ", &conduct(plan));
-    warnings(text, plan);
-    limits(text, plan);
-    left_out(text, plan);
-    unseen(text, plan);
-    hosts(text, plan);
+    text.line("# To be known of this policy:");
+    for line in lines {
+        text.paragraph("#   - ", "#     ", &line);
+    }
 }
 
 fn conduct(plan: &Plan) -> String {
@@ -93,6 +164,26 @@ fn conduct(plan: &Plan) -> String {
             nets(&plan.exceptions)
         );
     }
+    if !plan.interfaces.is_any() {
+        let _ = write!(
+            scope,
+            " Only connections that come and go by {} are judged, as far as there is such a side.",
+            plan.interfaces
+        );
+    }
+    if let Some(group) = plan.log {
+        let _ = write!(
+            scope,
+            " Five a second at most are told to NFLOG group {group}."
+        );
+    }
+    if plan.marks() {
+        let _ = write!(
+            scope,
+            " A connection that opens as a messenger's does, on any port, is marked {} and ends there.",
+            plan.mark
+        );
+    }
     format!(
         "Connections {} are judged by the port that they are opened to, and {action}. A session that is \
          open already ends with the next packet of the side that opened it. Loopback is left alone, and nothing here opens what other \
@@ -129,8 +220,15 @@ fn limits(text: &mut Text, plan: &Plan) {
     for limit in &plan.limits {
         text.paragraph("#   - ", "#     ", limit);
     }
-    let judged = plan.seen.iter().flat_map(|group| &group.seen);
-    if judged.clone().any(|seen| seen.opening.is_some()) {
+    let mut judged = plan.seen.iter().flat_map(|group| &group.seen);
+    if !plan.signatures.is_empty() {
+        text.paragraph(
+            "#   - ",
+            "#     ",
+            "On other ports: an opening that is cut into several segments, that stands behind something else, or that is encrypted.",
+        );
+    }
+    if judged.any(|seen| seen.opening.is_some()) {
         text.paragraph(
             "#   - ",
             "#     ",

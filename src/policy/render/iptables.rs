@@ -1,9 +1,11 @@
 //! iptables and ip6tables: chains of our own, filled by `iptables-restore --noflush`.
 
 use super::text::{Text, place, reference};
-use super::{header, names};
+use super::{RuleNames, header, ipset, names, u32, words};
 use crate::model::Transport;
-use crate::policy::{Action, Group, Hook, Opening, Owner, Plan, Ports, Seen};
+use crate::policy::signature::WINDOW;
+use crate::policy::{Action, Group, Hook, Owner, Place, Plan, Ports, Seen};
+use crate::ruleset::{PortRange, Speaker};
 use ipnet::IpNet;
 
 /// `-m comment` takes 255 characters.
@@ -45,32 +47,89 @@ pub(super) const fn chain(hook: Hook) -> &'static str {
     }
 }
 
-/// The rule that leads from a built-in chain into ours, behind `-I CHAIN 1` or `-C CHAIN`.
-pub(super) const fn jump(hook: Hook) -> &'static str {
-    match hook {
-        Hook::Forward => "-m comment --comment \"imwarden\" -j IMWARDEN",
-        Hook::Output => "! -o lo -m comment --comment \"imwarden\" -j IMWARDEN",
-        Hook::Input => "! -i lo -m comment --comment \"imwarden\" -j IMWARDEN",
+/// The rules that lead from a built-in chain into ours, behind `-I CHAIN 1` or `-C CHAIN`.
+///
+/// Where interfaces are named there is one for each way, and one for the way back: a user's chain cannot ask where a packet
+/// came in when it also sees packets that came in nowhere.
+pub(super) fn jumps(plan: &Plan, hook: Hook) -> Vec<String> {
+    let lo = match hook {
+        Hook::Forward => "",
+        Hook::Output => "! -o lo ",
+        Hook::Input => "! -i lo ",
+    };
+    let to = "-m comment --comment \"imwarden\" -j IMWARDEN";
+    if plan.interfaces.is_any() {
+        return vec![format!("{lo}{to}")];
     }
+    let (has_in, has_out) = match hook {
+        Hook::Forward => (true, true),
+        Hook::Output => (false, true),
+        Hook::Input => (true, false),
+    };
+    let mut all = Vec::new();
+    for (direction, comes, leaves) in [("ORIGINAL", "-i", "-o"), ("REPLY", "-o", "-i")] {
+        let side = |option: &str, names: &[crate::policy::Interface]| -> Vec<String> {
+            let there = if option == "-i" { has_in } else { has_out };
+            if names.is_empty() || !there {
+                return vec![String::new()];
+            }
+            names.iter().map(|it| format!("{option} {it} ")).collect()
+        };
+        for from in side(comes, &plan.interfaces.incoming) {
+            for over in side(leaves, &plan.interfaces.outgoing) {
+                // Nothing is named by its interface and loopback at once.
+                let lo = if from.is_empty() && over.is_empty() {
+                    lo
+                } else {
+                    ""
+                };
+                all.push(format!(
+                    "{lo}{from}{over}-m conntrack --ctdir {direction} {to}"
+                ));
+            }
+        }
+    }
+    all
 }
 
 /// All chains of ours, the entry first.
 pub(super) fn chains(plan: &Plan) -> Vec<String> {
+    let names = names::iptables(plan);
     let mut chains = vec!["IMWARDEN".to_owned()];
     if !plan.sources.is_empty() {
         chains.extend(["IMW-SCOPE".to_owned(), "IMW-CLIENTS".to_owned()]);
     }
-    if !plan.is_empty() {
-        match plan.action {
-            Action::Reject => chains.push("IMW-REFUSE".to_owned()),
-            Action::Log => chains.push("IMW-AUDIT".to_owned()),
-            Action::Drop => {}
+    for (speaker, name) in CONTENT {
+        if plan.said_by(speaker).next().is_some() {
+            chains.push(name.to_owned());
         }
     }
-    chains.extend(names::iptables(plan));
-    chains.extend(plan.seen.iter().map(names::seen_iptables));
+    if plan.marks() {
+        chains.push("IMW-MARKED".to_owned());
+    }
+    if !plan.is_empty() {
+        match target(plan) {
+            "DROP" => {}
+            chain => chains.push(chain.to_owned()),
+        }
+    }
+    for part in [
+        names.custom,
+        names.names,
+        names.groups,
+        names.seen,
+        names.signatures,
+    ] {
+        chains.extend(part);
+    }
     chains
 }
+
+/// Who says something, and the chain that listens.
+const CONTENT: [(Speaker, &str); 2] = [
+    (Speaker::Server, "IMW-GREETINGS"),
+    (Speaker::Client, "IMW-SIGNATURES"),
+];
 
 /// A whole restore file.
 pub(super) fn file(plan: &Plan, family: Family) -> String {
@@ -80,13 +139,21 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
     let load = format!("{program}-restore -w --noflush FILE");
     let watch = format!("{program} -w -nvL");
     let remove = "sh SCRIPT remove, with the script of --format iptables-script";
+    let sets =
+        "ipset restore -exist -file SETS, with the file of --format ipset, before the others";
     let commands = [
+        ("sets", sets),
         ("check", &*check),
         ("load", &load),
         ("watch", &watch),
         ("remove", remove),
     ];
-    header::write(&mut text, plan, &commands);
+    let commands = if plan.names.is_empty() {
+        commands.get(1..).unwrap_or_default()
+    } else {
+        &commands
+    };
+    header::write(&mut text, plan, commands);
     text.line("#");
     text.paragraph(
         "# ",
@@ -98,7 +165,9 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
     text.line("*filter");
     declarations(&mut text, plan);
     for hook in &plan.hooks {
-        text.line(format!("-I {} 1 {}", chain(*hook), jump(*hook)));
+        for jump in jumps(plan, *hook) {
+            text.line(format!("-I {} 1 {jump}", chain(*hook)));
+        }
     }
     rules(&mut text, plan, family);
     text.line("COMMIT");
@@ -134,43 +203,192 @@ fn rules(text: &mut Text, plan: &Plan, family: Family) {
         "RETURN",
     ));
     let judge = scope(text, plan, family);
-    seen_endpoints(text, plan, family, judge);
+    if plan.marks() {
+        text.line(own(
+            &format!("-A {judge} -m connmark --mark {}", plan.mark),
+            "imwarden: recognised before",
+            "IMW-MARKED",
+        ));
+        text.line(own(
+            "-A IMW-MARKED",
+            "imwarden: of a connection that was recognised",
+            target(plan),
+        ));
+    }
+    seen_endpoints(text, plan, &names, family, judge);
+    answers(text, plan, family, judge);
+    let judge = clients(text, plan, family, judge);
+    custom(text, plan, &names, family, judge);
+    named(text, plan, &names, family, judge);
+    seen_openings(text, plan, &names, family, judge);
+    for (group, name) in plan.groups.iter().zip(&names.groups) {
+        for note in words::notes(&group.owners()) {
+            text.paragraph("# ", "# ", &note);
+        }
+        matches(text, group, name, judge);
+        let comment = reference(&group.owners(), MAX_COMMENT);
+        text.line(own(&format!("-A {name}"), &comment, target(plan)));
+    }
+    content(text, plan, &names, family, judge);
+    refusal(text, plan, family);
+}
+
+/// Answers pass; where servers are recognised by what they say first, not before that is looked at.
+fn answers(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
     text.line(
         "# Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.",
     );
-    text.line(own(
-        &format!("-A {judge} -m conntrack --ctdir REPLY"),
-        "imwarden: answers pass",
-        "RETURN",
-    ));
-    let judge = clients(text, plan, family, judge);
-    seen_openings(text, plan, family, judge);
-    for (group, name) in plan.groups.iter().zip(&names) {
-        for owner in group.owners() {
-            if let Some(note) = &owner.note {
-                text.paragraph("# ", "# ", &format!("{}: {note}", owner.id));
+    let reply = format!("-A {judge} -m conntrack --ctdir REPLY");
+    if plan.said_by(Speaker::Server).next().is_some() {
+        let greetings = "imwarden: answers pass, but for greetings";
+        if plan.sources.is_empty() {
+            text.line(goto(&reply, greetings, "IMW-GREETINGS"));
+            return;
+        }
+        let here = |net: &&IpNet| net.addr().is_ipv4() == (family == Family::V4);
+        for net in plan.sources.iter().filter(here) {
+            let rule = format!("{reply} -d {}", place(*net));
+            text.line(goto(&rule, greetings, "IMW-GREETINGS"));
+        }
+    }
+    text.line(own(&reply, "imwarden: answers pass", "RETURN"));
+}
+
+/// `-p tcp -m tcp --dport 7000`, or both transports.
+fn ports_of(ports: Option<&(Transport, PortRange)>) -> Vec<String> {
+    match ports {
+        Some((transport, range)) => {
+            let word = transport.name().to_lowercase();
+            vec![format!("-p {word} -m {word} --dport {}", span(*range))]
+        }
+        None => vec!["-p tcp".to_owned(), "-p udp".to_owned()],
+    }
+}
+
+fn custom(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family, judge: &str) {
+    for (rule, name) in plan.custom.iter().zip(&names.custom) {
+        let comment = format!("{}, a rule of this site", rule.id);
+        let to = match &rule.place {
+            Place::Net(net) if net.addr().is_ipv4() == (family == Family::V4) => {
+                format!("-d {} ", place(*net))
+            }
+            Place::Net(_) => continue,
+            _ => String::new(),
+        };
+        text.paragraph("# ", "# ", &format!("{}: {}", rule.id, rule.reason));
+        for ports in ports_of(rule.ports.as_ref()) {
+            text.line(own(&format!("-A {judge} {to}{ports}"), &comment, name));
+        }
+        text.line(own(&format!("-A {name}"), &comment, target(plan)));
+    }
+}
+
+/// An address stays in its set as long as somebody goes on asking for it.
+fn named(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family, judge: &str) {
+    for (group, name) in plan.names.iter().zip(&names.names) {
+        let comment = format!("{}, by its host names", group.id);
+        let set = ipset::name(name, family == Family::V4);
+        for ports in ports_of(group.ports.as_ref()) {
+            let rule = format!("-A {judge} {ports} -m set --match-set {set} dst");
+            text.line(own(&rule, &comment, name));
+        }
+        let again = format!("SET --add-set {set} dst --exist");
+        text.line(own(
+            &format!("-A {name}"),
+            "imwarden: still asked for",
+            &again,
+        ));
+        text.line(own(&format!("-A {name}"), &comment, target(plan)));
+    }
+}
+
+/// What connections open with: each segment is judged by itself, and only the first of a connection.
+fn content(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family, judge: &str) {
+    for (speaker, chain) in CONTENT {
+        if plan.said_by(speaker).next().is_none() {
+            continue;
+        }
+        if speaker == Speaker::Client {
+            text.line(goto(
+                &format!("-A {judge} -p tcp"),
+                "imwarden: by what is said, on any port",
+                chain,
+            ));
+        }
+        let side = match speaker {
+            Speaker::Client => "original",
+            Speaker::Server => "reply",
+        };
+        text.line(own(
+            &format!(
+                "-A {chain} -m connbytes --connbytes {}: --connbytes-dir {side} --connbytes-mode packets",
+                WINDOW + 1
+            ),
+            "imwarden: no beginning any more",
+            "RETURN",
+        ));
+        for (at, signature) in plan.said_by(speaker) {
+            let owners: Vec<&Owner> = signature.owners.iter().collect();
+            if let Some(name) = names.signatures.get(at) {
+                text.line(own(
+                    &format!(
+                        "-A {chain} -p tcp -m u32 --u32 \"{}\"",
+                        u32::expression(&signature.opening, family)
+                    ),
+                    &reference(&owners, MAX_COMMENT),
+                    name,
+                ));
             }
         }
-        matches(text, group, name, judge);
-        let target = target(plan);
+    }
+    for (group, name) in plan.signatures.iter().zip(&names.signatures) {
         let comment = reference(&group.owners(), MAX_COMMENT);
-        text.line(own(&format!("-A {name}"), &comment, target));
+        if plan.marks() {
+            let mark = format!("CONNMARK --set-xmark {}", plan.mark);
+            let rule = format!("-A {name}");
+            text.line(own(&rule, "imwarden: the rest of it, too", &mark));
+        }
+        text.line(own(&format!("-A {name}"), &comment, target(plan)));
     }
-    if !plan.is_empty() && plan.action == Action::Log {
-        text.line(own(
-            "-A IMW-AUDIT -m limit --limit 5/second --limit-burst 10",
-            "imwarden: what would be refused",
-            "LOG --log-prefix \"imwarden: \"",
-        ));
+}
+
+/// What becomes of what is not wanted.
+fn refusal(text: &mut Text, plan: &Plan, family: Family) {
+    if plan.is_empty() {
+        return;
     }
-    if !plan.is_empty() && plan.action == Action::Reject {
-        let unreachable = format!("REJECT --reject-with {}", family.unreachable());
-        text.line(own(
-            "-A IMW-REFUSE -p tcp",
-            "imwarden: TCP, at once",
-            "REJECT --reject-with tcp-reset",
-        ));
-        text.line(own("-A IMW-REFUSE", "imwarden: UDP, at once", &unreachable));
+    let chain = target(plan);
+    let (told, what) = match plan.action {
+        Action::Log => (true, "imwarden: what would be refused"),
+        _ => (plan.log.is_some(), "imwarden: what is refused"),
+    };
+    if told {
+        let log = match plan.log {
+            Some(group) => {
+                format!("NFLOG --nflog-group {group} --nflog-prefix \"imwarden: \" --nflog-size 96")
+            }
+            None => "LOG --log-prefix \"imwarden: \"".to_owned(),
+        };
+        let rule = format!("-A {chain} -m limit --limit 5/second --limit-burst 10");
+        text.line(own(&rule, what, &log));
+    }
+    match plan.action {
+        Action::Log => {}
+        Action::Drop if chain == "DROP" => {}
+        Action::Drop => text.line(own(
+            &format!("-A {chain}"),
+            "imwarden: without a word",
+            "DROP",
+        )),
+        Action::Reject => {
+            let unreachable = format!("REJECT --reject-with {}", family.unreachable());
+            text.line(own(
+                "-A IMW-REFUSE -p tcp",
+                "imwarden: TCP, at once",
+                "REJECT --reject-with tcp-reset",
+            ));
+            text.line(own("-A IMW-REFUSE", "imwarden: UDP, at once", &unreachable));
+        }
     }
 }
 
@@ -219,37 +437,38 @@ fn goto(rule: &str, comment: &str, chain: &str) -> String {
 }
 
 const fn target(plan: &Plan) -> &'static str {
-    match plan.action {
-        Action::Reject => "IMW-REFUSE",
-        Action::Drop => "DROP",
-        Action::Log => "IMW-AUDIT",
+    match (plan.action, plan.log) {
+        (Action::Reject, _) | (Action::Drop, Some(_)) => "IMW-REFUSE",
+        (Action::Drop, None) => "DROP",
+        (Action::Log, _) => "IMW-AUDIT",
     }
 }
 
 /// Endpoints of this family, with the name of their chain.
-fn seen_in(plan: &Plan, family: Family) -> impl Iterator<Item = (&Seen, String)> {
-    plan.seen.iter().flat_map(move |group| {
-        let name = names::seen_iptables(group);
-        let here = move |seen: &&Seen| seen.server.ip.is_ipv4() == (family == Family::V4);
-        group
-            .seen
-            .iter()
-            .filter(here)
-            .map(move |seen| (seen, name.clone()))
-    })
+fn seen_in<'a>(
+    plan: &'a Plan,
+    names: &'a RuleNames,
+    family: Family,
+) -> impl Iterator<Item = (&'a Seen, &'a String)> {
+    plan.seen
+        .iter()
+        .zip(&names.seen)
+        .flat_map(move |(group, name)| {
+            let here = move |seen: &&Seen| seen.server.ip.is_ipv4() == (family == Family::V4);
+            group.seen.iter().filter(here).map(move |seen| (seen, name))
+        })
 }
 
 /// Endpoints that are closed as a whole, both ways: a session that is open ends whoever speaks next.
-fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
-    for group in &plan.seen {
+fn seen_endpoints(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family, judge: &str) {
+    for (group, name) in plan.seen.iter().zip(&names.seen) {
         let words = format!(
             "imwarden: {} {}, where it was seen",
             group.service, group.feature
         );
-        let name = names::seen_iptables(group);
         text.line(own(&format!("-A {name}"), &words, target(plan)));
     }
-    for (seen, name) in seen_in(plan, family) {
+    for (seen, name) in seen_in(plan, names, family) {
         if seen.opening.is_some() {
             continue;
         }
@@ -259,15 +478,15 @@ fn seen_endpoints(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
             text.line(own(
                 &format!("-A {judge} {host} {ip} -p {word} -m {word} {side} {port}"),
                 &seen.words(),
-                &name,
+                name,
             ));
         }
     }
 }
 
 /// What others use too is judged by the first bytes of a segment.
-fn seen_openings(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
-    for (seen, name) in seen_in(plan, family) {
+fn seen_openings(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family, judge: &str) {
+    for (seen, name) in seen_in(plan, names, family) {
         let Some(opening) = &seen.opening else {
             continue;
         };
@@ -276,48 +495,12 @@ fn seen_openings(text: &mut Text, plan: &Plan, family: Family, judge: &str) {
         text.line(own(
             &format!(
                 "-A {judge} -d {ip} -p {word} -m {word} --dport {port} -m u32 --u32 \"{}\"",
-                payload(opening, family)
+                u32::expression(opening, family)
             ),
             &seen.words(),
-            &name,
+            name,
         ));
     }
-}
-
-/// u32 reads four bytes at a time and at most ten times. What stands before the @ goes over the IP and TCP headers,
-/// as long as they say they are; for IPv6 it supposes that no extension header is between them.
-fn payload(opening: &Opening, family: Family) -> String {
-    let skip = match family {
-        Family::V4 => "0>>22&0x3C@12>>26&0x3C@",
-        Family::V6 => "52>>26&0x3C@",
-    };
-    let base = match family {
-        Family::V4 => 0,
-        Family::V6 => 40,
-    };
-    let mut tests = Vec::new();
-    for (at, bytes) in &opening.pieces {
-        for (number, part) in bytes.chunks(4).enumerate() {
-            let mut at = base + usize::from(*at) + 4 * number;
-            let mut part = part.to_vec();
-            // Four bytes must be there to be read: the last ones overlap with those before.
-            if part.len() < 4 && number > 0 {
-                let missing = 4 - part.len();
-                at -= missing;
-                part = bytes.get(bytes.len() - 4..).map_or(part, <[u8]>::to_vec);
-            }
-            let value = part
-                .iter()
-                .fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
-            let shift = match 4 - part.len() {
-                0 => String::new(),
-                missing => format!(">>{}", missing * 8),
-            };
-            tests.push(format!("{skip}{at}{shift}=0x{value:x}"));
-        }
-    }
-    tests.truncate(10);
-    tests.join("&&")
 }
 
 /// The rules that lead to one feature's chain.
@@ -330,7 +513,7 @@ fn matches(text: &mut Text, group: &Group, name: &str, judge: &str) {
             .collect();
         ports.sort_by_key(|ports| ports.range);
         for chunk in chunks(&ports) {
-            let list: Vec<_> = chunk.iter().map(|ports| port(ports)).collect();
+            let list: Vec<_> = chunk.iter().map(|ports| span(ports.range)).collect();
             let condition = match list.as_slice() {
                 [one] => format!("-m {word} --dport {one}"),
                 many => format!("-m multiport --dports {}", many.join(",")),
@@ -365,8 +548,8 @@ fn chunks<'a>(ports: &[&'a Ports]) -> Vec<Vec<&'a Ports>> {
     chunks
 }
 
-fn port(ports: &Ports) -> String {
-    let (first, last) = (ports.range.first(), ports.range.last());
+fn span(range: PortRange) -> String {
+    let (first, last) = (range.first(), range.last());
     if first == last {
         first.to_string()
     } else {

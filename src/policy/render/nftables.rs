@@ -3,121 +3,142 @@
 //! The base chains accept by policy and every verdict is accept-here, reject or drop: an accept in one table
 //! does not undo a drop in another, so this table can close ports but never open what others close.
 
-use super::header;
-use super::names;
+use super::names::{self, MARKED};
+use super::nft_table::{self, Kind, Object};
 use super::text::{Text, place, reference};
+use super::{RuleNames, header, words};
 use crate::model::Transport;
-use crate::policy::{Action, Hook, Opening, Owner, Plan, SeenGroup};
+use crate::policy::signature::WINDOW;
+use crate::policy::{Action, Hook, Interface, NameGroup, Opening, Owner, Place, Plan};
+use crate::ruleset::Speaker;
 use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// nft refuses a comment of 129 characters.
 const MAX_COMMENT: usize = 128;
+/// How long an address is refused that a resolver told, unless somebody goes on asking for it. Longer than resolvers
+/// and clients remember one.
+const TOLD_FOR: &str = "1d";
 
-pub(super) fn render(plan: &Plan) -> String {
+/// Replaced as a whole, or with its counters and learned addresses kept.
+pub(super) fn render(plan: &Plan, keep: bool) -> String {
     let mut text = Text::default();
     text.line("#!/usr/sbin/nft -f");
+    let load = if keep {
+        "nft -f FILE (again at will: counters, and addresses that a resolver told, are kept)"
+    } else {
+        "nft -f FILE (again at will: it replaces itself, and the counters start at 0)"
+    };
     header::write(
         &mut text,
         plan,
         &[
             ("check", "nft -c -f FILE"),
-            (
-                "load",
-                "nft -f FILE (again at will: it replaces itself, and the counters start at 0)",
-            ),
+            ("load", load),
             ("watch", "nft list counters table inet imwarden"),
             ("remove", "nft delete table inet imwarden"),
         ],
     );
+    if keep {
+        text.line("#");
+        text.paragraph(
+            "# ",
+            "# ",
+            "Kept: the table itself is not replaced. Counters and sets of rules that are no longer in this file stay behind, \
+             without effect, until the table is deleted; loads after versions of imwarden that place their chains otherwise are refused as a whole: \
+             delete the table then.",
+        );
+    }
     text.blank();
-    text.line("# Replaced as a whole or not at all. (The first line makes the second work on an empty machine.)");
-    text.line("table inet imwarden");
-    text.line("delete table inet imwarden");
-    text.blank();
-    text.line("table inet imwarden {");
-    body(&mut text, plan);
-    text.line("}");
+    let objects = objects(plan, keep);
+    if keep {
+        nft_table::keep(&mut text, &objects);
+    } else {
+        nft_table::replace(&mut text, &objects);
+    }
     text.finish()
 }
 
-fn body(text: &mut Text, plan: &Plan) {
+fn objects(plan: &Plan, keep: bool) -> Vec<Object> {
     let names = names::nftables(plan);
-    if !plan.is_empty() {
-        text.line("\t# One counter a feature: the attempts that were refused.");
-        let seen = plan.seen.iter().map(names::seen_nftables);
-        for name in names.iter().cloned().chain(seen) {
-            text.line(format!("\tcounter {name} {{ }}"));
-        }
-        text.blank();
-    }
+    let mut all = counters(plan, &names);
+    all.extend(name_sets(plan, &names));
     let mut judged = Vec::new();
     for (transport, word) in [(Transport::Tcp, "tcp"), (Transport::Udp, "udp")] {
-        if port_map(text, plan, &names, transport, word) {
+        if let Some(map) = port_map(plan, &names, transport, word) {
             judged.push(word);
+            all.push(map);
         }
     }
-    let families: Vec<_> = [Family::V4, Family::V6]
+    let mut families = Vec::new();
+    for family in Family::BOTH {
+        if let Some(map) = seen_map(plan, &names, family) {
+            families.push(family);
+            all.push(map);
+        }
+    }
+    if !plan.is_empty() {
+        all.extend(refusal(plan));
+        feature_chains(&mut all, plan, &names);
+        if !plan.signatures.is_empty() {
+            content(&mut all, plan, &names);
+        }
+    }
+    all.push(judge(plan, &names, &judged, &families));
+    for hook in [Hook::Forward, Hook::Output, Hook::Input] {
+        let wanted = plan.hooks.contains(&hook);
+        // A chain of an earlier file is emptied: there is no taking it away without the table.
+        if wanted || keep {
+            all.push(base_chain(plan, hook, wanted));
+        }
+    }
+    all
+}
+
+fn counters(plan: &Plan, names: &RuleNames) -> Vec<Object> {
+    let every = [
+        &names.custom,
+        &names.names,
+        &names.groups,
+        &names.seen,
+        &names.signatures,
+    ];
+    let mut all: Vec<Object> = every
         .into_iter()
-        .filter(|family| seen_map(text, plan, *family))
+        .flatten()
+        .map(|name| Object::counter(name.clone()))
         .collect();
-    match plan.action {
-        _ if plan.is_empty() => {}
-        Action::Reject => refuse(text),
-        Action::Log => audit(text),
-        Action::Drop => {}
+    if plan.marks() {
+        all.push(Object::counter(MARKED));
     }
-    feature_chains(text, plan, &names);
-    seen_chains(text, plan);
-    judge(text, plan, &judged, &families);
-    for hook in &plan.hooks {
-        text.blank();
-        base_chain(text, *hook);
+    if let Some(first) = all.first_mut() {
+        first
+            .comment
+            .push("One counter a feature: the attempts that were refused.".to_owned());
     }
+    all
 }
 
 /// A map from port to chain: one look-up however many ports there are.
-fn port_map(
-    text: &mut Text,
-    plan: &Plan,
-    names: &[String],
-    transport: Transport,
-    word: &str,
-) -> bool {
-    let ports = plan.ports(transport);
-    if ports.is_empty() {
-        return false;
-    }
-    text.line(format!("\tmap {word}_ports {{"));
-    text.line("\t\ttype inet_service : verdict");
-    text.line("\t\tflags interval");
-    text.line("\t\telements = {");
-    for (at, (group, ports)) in ports.iter().enumerate() {
-        let Some(name) = plan
-            .groups
-            .iter()
-            .zip(names)
-            .find(|(g, _)| g == group)
-            .map(|(_, n)| n)
-        else {
+fn port_map(plan: &Plan, names: &RuleNames, transport: Transport, word: &str) -> Option<Object> {
+    let mut map = Object::new(Kind::Map, format!("{word}_ports"));
+    map.head = vec![
+        "type inet_service : verdict".to_owned(),
+        "flags interval".to_owned(),
+    ];
+    for (group, ports) in plan.ports(transport) {
+        let mut all = plan.groups.iter().zip(&names.groups);
+        let Some((_, name)) = all.find(|(it, _)| *it == group) else {
             continue;
         };
         let owners: Vec<&Owner> = ports.owners.iter().collect();
         let comment = reference(&owners, MAX_COMMENT);
-        let comma = if at + 1 < plan.ports(transport).len() {
-            ","
-        } else {
-            ""
-        };
-        text.line(format!(
-            "\t\t\t{} comment \"{comment}\" : goto f_{name}{comma}",
+        map.line(format!(
+            "{} comment \"{comment}\" : goto f_{name}",
             ports.range
         ));
     }
-    text.line("\t\t}");
-    text.line("\t}");
-    text.blank();
-    true
+    (!map.body.is_empty()).then_some(map)
 }
 
 /// IPv4 or IPv6: addresses have a type each.
@@ -128,6 +149,8 @@ enum Family {
 }
 
 impl Family {
+    const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
     const fn word(self) -> &'static str {
         match self {
             Self::V4 => "ip",
@@ -135,10 +158,10 @@ impl Family {
         }
     }
 
-    const fn map(self) -> &'static str {
+    const fn digit(self) -> char {
         match self {
-            Self::V4 => "seen4",
-            Self::V6 => "seen6",
+            Self::V4 => '4',
+            Self::V6 => '6',
         }
     }
 
@@ -164,15 +187,46 @@ impl Family {
     }
 }
 
+/// The set that a resolver fills with the addresses of one group of names.
+pub(super) fn set_name(name: &str, v4: bool) -> String {
+    format!("{name}{}", if v4 { '4' } else { '6' })
+}
+
+fn name_sets(plan: &Plan, names: &RuleNames) -> Vec<Object> {
+    let mut all = Vec::new();
+    for (group, name) in plan.names.iter().zip(&names.names) {
+        for family in Family::BOTH {
+            let mut set = Object::new(Kind::Learned, set_name(name, family == Family::V4));
+            if family == Family::V4 {
+                set.comment.push(format!(
+                    "The addresses of {}, as a resolver tells them (imwarden policy --format dnsmasq-nftset).",
+                    words::names_of(group)
+                ));
+            }
+            set.head = vec![
+                format!("type {}", family.key()),
+                "size 65535".to_owned(),
+                "flags dynamic,timeout".to_owned(),
+                format!("timeout {TOLD_FOR}"),
+            ];
+            all.push(set);
+        }
+    }
+    all
+}
+
 /// Endpoints that are closed as a whole: one look-up however many there are.
-fn seen_map(text: &mut Text, plan: &Plan, family: Family) -> bool {
-    let mut elements = Vec::new();
-    for group in &plan.seen {
-        let name = names::seen_nftables(group);
+fn seen_map(plan: &Plan, names: &RuleNames, family: Family) -> Option<Object> {
+    let mut map = Object::new(Kind::Map, format!("seen{}", family.digit()));
+    map.head = vec![format!(
+        "type {} . inet_proto . inet_service : verdict",
+        family.key()
+    )];
+    for (group, name) in plan.seen.iter().zip(&names.seen) {
         for seen in group.seen.iter().filter(|seen| seen.opening.is_none()) {
             if Family::of(seen.server.ip) == family {
-                elements.push(format!(
-                    "\t\t\t{} . {} . {} comment \"{}\" : goto f_{name}",
+                map.line(format!(
+                    "{} . {} . {} comment \"{}\" : goto f_{name}",
                     seen.server.ip,
                     seen.transport.name().to_lowercase(),
                     seen.server.port,
@@ -181,56 +235,10 @@ fn seen_map(text: &mut Text, plan: &Plan, family: Family) -> bool {
             }
         }
     }
-    if elements.is_empty() {
-        return false;
-    }
-    text.line(format!("\tmap {} {{", family.map()));
-    text.line(format!(
-        "\t\ttype {} . inet_proto . inet_service : verdict",
-        family.key()
-    ));
-    text.line("\t\telements = {");
-    text.line(elements.join(",\n"));
-    text.line("\t\t}");
-    text.line("\t}");
-    text.blank();
-    true
+    (!map.body.is_empty()).then_some(map)
 }
 
-fn seen_chains(text: &mut Text, plan: &Plan) {
-    let verdict = verdict(plan);
-    for group in &plan.seen {
-        let name = names::seen_nftables(group);
-        text.line(format!("\tchain f_{name} {{"));
-        text.line(format!(
-            "\t\tcounter name \"{name}\" {verdict} comment \"imwarden: {} {}, where it was seen\"",
-            group.service, group.feature
-        ));
-        text.line("\t}");
-        text.blank();
-    }
-}
-
-/// What others use too is judged by the first bytes of a segment, which nftables finds behind any TCP options.
-fn openings(text: &mut Text, group: &SeenGroup) {
-    let name = names::seen_nftables(group);
-    for seen in &group.seen {
-        let Some(opening) = &seen.opening else {
-            continue;
-        };
-        text.line(format!(
-            "\t\t{} daddr {} {} dport {} {} goto f_{name} comment \"{}\"",
-            Family::of(seen.server.ip).word(),
-            seen.server.ip,
-            seen.transport.name().to_lowercase(),
-            seen.server.port,
-            payload(opening),
-            seen.words()
-        ));
-    }
-}
-
-/// `@ih,0,16 0x2a01 @ih,48,32 0x1`: at most sixteen bytes an expression.
+/// `@ih,0,16 0x2a01 @ih,48,32 0x1`: at most sixteen bytes an expression. nftables finds them behind any TCP options.
 fn payload(opening: &Opening) -> String {
     let mut words = Vec::new();
     for (at, bytes) in &opening.pieces {
@@ -246,20 +254,45 @@ fn payload(opening: &Opening) -> String {
 }
 
 fn verdict(plan: &Plan) -> &'static str {
-    match plan.action {
-        Action::Reject => "goto refuse",
-        Action::Drop => "drop",
-        Action::Log => "goto audit",
+    match (plan.action, plan.log) {
+        (Action::Reject, _) | (Action::Drop, Some(_)) => "goto refuse",
+        (Action::Drop, None) => "drop",
+        (Action::Log, _) => "goto audit",
     }
 }
 
-/// Five lines a second in the log, and nothing is refused.
-fn audit(text: &mut Text) {
-    text.line("\tchain audit {");
-    text.line("\t\tlimit rate 5/second burst 10 packets log prefix \"imwarden: \" comment \"imwarden: what would be refused\"");
-    text.line("\t\taccept comment \"imwarden: and is not\"");
-    text.line("\t}");
-    text.blank();
+/// What becomes of what is not wanted.
+fn refusal(plan: &Plan) -> Option<Object> {
+    let group = plan
+        .log
+        .map(|group| format!(" group {group} snaplen 96"))
+        .unwrap_or_default();
+    let told = |what: &str| {
+        format!(
+            "limit rate 5/second burst 10 packets log prefix \"imwarden: \"{group} comment \"imwarden: {what}\""
+        )
+    };
+    let mut chain = match plan.action {
+        Action::Log => Object::chain("audit"),
+        Action::Drop if plan.log.is_none() => return None,
+        _ => Object::chain("refuse"),
+    };
+    if plan.action != Action::Log && plan.log.is_some() {
+        chain.line(told("what is refused"));
+    }
+    match plan.action {
+        Action::Log => {
+            chain.line(told("what would be refused"));
+            chain.line("accept comment \"imwarden: and is not\"");
+        }
+        Action::Drop => chain.line("drop comment \"imwarden: without a word\""),
+        Action::Reject => {
+            chain.line("meta l4proto tcp reject with tcp reset comment \"imwarden: TCP, at once\"");
+            chain
+                .line("reject with icmpx type port-unreachable comment \"imwarden: UDP, at once\"");
+        }
+    }
+    Some(chain)
 }
 
 /// Networks of one family as a set: `{ 10.0.0.0/8, 192.0.2.1 }`.
@@ -273,13 +306,13 @@ fn nets(nets: &[IpNet], family: Family) -> Option<String> {
 }
 
 /// Who is left alone, and who is not meant.
-fn scope(text: &mut Text, plan: &Plan) {
-    for family in [Family::V4, Family::V6] {
+fn scope(chain: &mut Object, plan: &Plan) {
+    for family in Family::BOTH {
         let word = family.word();
         if let Some(set) = nets(&plan.exceptions, family) {
             for end in ["saddr", "daddr"] {
-                text.line(format!(
-                    "\t\t{word} {end} {set} accept comment \"imwarden: left alone\""
+                chain.line(format!(
+                    "{word} {end} {set} accept comment \"imwarden: left alone\""
                 ));
             }
         }
@@ -287,101 +320,273 @@ fn scope(text: &mut Text, plan: &Plan) {
     if plan.sources.is_empty() {
         return;
     }
-    for family in [Family::V4, Family::V6] {
+    for family in Family::BOTH {
         let word = family.word();
-        text.line(match nets(&plan.sources, family) {
+        chain.line(match nets(&plan.sources, family) {
             Some(set) => format!(
-                "\t\t{word} saddr != {set} {word} daddr != {set} accept comment \"imwarden: not meant\""
+                "{word} saddr != {set} {word} daddr != {set} accept comment \"imwarden: not meant\""
             ),
             None => format!(
-                "\t\tmeta nfproto {} accept comment \"imwarden: not meant\"",
+                "meta nfproto {} accept comment \"imwarden: not meant\"",
                 family.protocol()
             ),
         });
     }
 }
 
-/// From here on the client is the sender, and must be meant.
-fn clients(text: &mut Text, plan: &Plan) {
-    for family in [Family::V4, Family::V6] {
+/// From here on the client is the one at this end, and must be meant.
+fn clients(chain: &mut Object, plan: &Plan, end: &str) {
+    for family in Family::BOTH {
         if let Some(set) = nets(&plan.sources, family) {
-            text.line(format!(
-                "\t\t{} saddr != {set} accept comment \"imwarden: another's client\"",
+            chain.line(format!(
+                "{} {end} != {set} accept comment \"imwarden: another's client\"",
                 family.word()
             ));
         }
     }
 }
 
-fn refuse(text: &mut Text) {
-    text.line("\tchain refuse {");
-    text.line("\t\tmeta l4proto tcp reject with tcp reset comment \"imwarden: TCP, at once\"");
-    text.line("\t\treject with icmpx type port-unreachable comment \"imwarden: UDP, at once\"");
-    text.line("\t}");
-    text.blank();
+/// One chain a rule: it counts, and refuses.
+fn feature_chains(all: &mut Vec<Object>, plan: &Plan, names: &RuleNames) {
+    let verdict = verdict(plan);
+    let mut chain = |name: &str, comment: &str, notes: Vec<String>, mark: bool| {
+        let mut chain = Object::chain(format!("f_{name}"));
+        chain.comment = notes;
+        if mark {
+            // Others' bits stay as they are.
+            chain.line(format!(
+                "ct mark set ct mark and {:#010x} or {:#010x} comment \"imwarden: the rest of it, too\"",
+                !plan.mark.mask(),
+                plan.mark.value()
+            ));
+        }
+        chain.line(format!(
+            "counter name \"{name}\" {verdict} comment \"{comment}\""
+        ));
+        all.push(chain);
+    };
+    for (rule, name) in plan.custom.iter().zip(&names.custom) {
+        let note = format!("{}: {}", rule.id, rule.reason);
+        chain(
+            name,
+            &format!("{}, a rule of this site", rule.id),
+            vec![note],
+            false,
+        );
+    }
+    for (group, name) in plan.names.iter().zip(&names.names) {
+        let comment = format!("{}, by its host names", group.id);
+        chain(name, &comment, Vec::new(), false);
+    }
+    for (group, name) in plan.groups.iter().zip(&names.groups) {
+        let owners = group.owners();
+        let comment = reference(&owners, MAX_COMMENT);
+        chain(name, &comment, words::notes(&owners), false);
+    }
+    for (group, name) in plan.seen.iter().zip(&names.seen) {
+        let comment = format!(
+            "imwarden: {} {}, where it was seen",
+            group.service, group.feature
+        );
+        chain(name, &comment, Vec::new(), false);
+    }
+    for (group, name) in plan.signatures.iter().zip(&names.signatures) {
+        let owners = group.owners();
+        let comment = reference(&owners, MAX_COMMENT);
+        chain(name, &comment, words::notes(&owners), plan.marks());
+    }
+    if plan.marks() {
+        chain(
+            MARKED,
+            "imwarden: of a connection that was recognised",
+            Vec::new(),
+            false,
+        );
+    }
 }
 
-fn feature_chains(text: &mut Text, plan: &Plan, names: &[String]) {
-    let verdict = verdict(plan);
-    for (group, name) in plan.groups.iter().zip(names) {
-        let owners = group.owners();
-        for owner in &owners {
-            if let Some(note) = &owner.note {
-                text.paragraph("\t# ", "\t# ", &format!("{}: {note}", owner.id));
+/// What connections open with: each segment is judged by itself, and only the first of a connection.
+fn content(all: &mut Vec<Object>, plan: &Plan, names: &RuleNames) {
+    for (speaker, name) in [
+        (Speaker::Server, "greetings"),
+        (Speaker::Client, "openings"),
+    ] {
+        if plan.said_by(speaker).next().is_none() {
+            continue;
+        }
+        let mut chain = Object::chain(name);
+        let side = match speaker {
+            Speaker::Client => "original",
+            Speaker::Server => {
+                clients(&mut chain, plan, "daddr");
+                "reply"
+            }
+        };
+        chain.line("meta l4proto != tcp accept comment \"imwarden: only TCP has a beginning\"");
+        chain.line(format!(
+            "ct {side} packets > {WINDOW} accept comment \"imwarden: no beginning any more\""
+        ));
+        for (at, signature) in plan.said_by(speaker) {
+            let owners: Vec<&Owner> = signature.owners.iter().collect();
+            if let Some(name) = names.signatures.get(at) {
+                chain.line(format!(
+                    "{} goto f_{name} comment \"{}\"",
+                    payload(&signature.opening),
+                    reference(&owners, MAX_COMMENT)
+                ));
             }
         }
-        let comment = reference(&owners, MAX_COMMENT);
-        text.line(format!("\tchain f_{name} {{"));
-        text.line(format!(
-            "\t\tcounter name \"{name}\" {verdict} comment \"{comment}\""
-        ));
-        text.line("\t}");
-        text.blank();
+        all.push(chain);
     }
 }
 
-fn judge(text: &mut Text, plan: &Plan, transports: &[&str], families: &[Family]) {
-    text.line("\t# Resets pass first: a refusal is itself a reset, and must get out. Then only the opener's");
-    text.line("\t# packets are judged, by the port they go to: whose own port happens to be 5190 loses nothing.");
-    if !families.is_empty() {
-        text.line("\t# What was seen is refused both ways, so that a session that is open ends whoever speaks next.");
+/// `tcp dport 7000`, or both transports.
+fn ports_of(ports: Option<&(Transport, crate::ruleset::PortRange)>) -> String {
+    match ports {
+        Some((transport, range)) => {
+            format!("{} dport {range}", transport.name().to_lowercase())
+        }
+        None => "meta l4proto { tcp, udp }".to_owned(),
     }
-    text.line("\tchain judge {");
-    text.line("\t\ttcp flags rst accept comment \"imwarden: resets pass\"");
-    scope(text, plan);
+}
+
+fn custom(chain: &mut Object, plan: &Plan, names: &RuleNames) {
+    for (rule, name) in plan.custom.iter().zip(&names.custom) {
+        let to = match &rule.place {
+            Place::Net(net) => {
+                format!("{} daddr {} ", Family::of(net.addr()).word(), place(*net))
+            }
+            _ => String::new(),
+        };
+        chain.line(format!(
+            "{to}{} goto f_{name} comment \"{}, a rule of this site\"",
+            ports_of(rule.ports.as_ref()),
+            rule.id
+        ));
+    }
+}
+
+/// An address stays in its set as long as somebody goes on asking for it.
+fn named(chain: &mut Object, group: &NameGroup, name: &str) {
+    for family in Family::BOTH {
+        let (word, set) = (family.word(), set_name(name, family == Family::V4));
+        chain.line(format!(
+            "{word} daddr @{set} {} update @{set} {{ {word} daddr }} goto f_{name} comment \"{}, by its host names\"",
+            ports_of(group.ports.as_ref()),
+            group.id
+        ));
+    }
+}
+
+fn judge(plan: &Plan, names: &RuleNames, transports: &[&str], families: &[Family]) -> Object {
+    let mut chain = Object::chain("judge");
+    let mut about = "Resets pass first: a refusal is itself a reset, and must get out. Then only the opener's \
+         packets are judged, by the port they go to: whose own port happens to be 5190 loses nothing."
+        .to_owned();
+    if !families.is_empty() {
+        about.push_str(
+            " What was seen is refused both ways, so that a session that is open ends whoever speaks next.",
+        );
+    }
+    chain.comment.push(about);
+    chain.line("tcp flags rst accept comment \"imwarden: resets pass\"");
+    scope(&mut chain, plan);
+    if plan.marks() {
+        chain.line(format!(
+            "ct mark and {:#010x} == {:#010x} goto f_{MARKED} comment \"imwarden: recognised before\"",
+            plan.mark.mask(),
+            plan.mark.value()
+        ));
+    }
     for family in families {
-        let (ip, map) = (family.word(), family.map());
+        let ip = family.word();
         for (host, port) in [("daddr", "dport"), ("saddr", "sport")] {
-            text.line(format!(
-                "\t\tmeta l4proto {{ tcp, udp }} {ip} {host} . meta l4proto . th {port} vmap @{map} comment \"imwarden: seen, each with its place\""
+            chain.line(format!(
+                "meta l4proto {{ tcp, udp }} {ip} {host} . meta l4proto . th {port} vmap @seen{} comment \"imwarden: seen, each with its place\"",
+                family.digit()
             ));
         }
     }
-    text.line("\t\tct direction reply accept comment \"imwarden: answers pass\"");
-    clients(text, plan);
-    for group in &plan.seen {
-        openings(text, group);
+    if plan.said_by(Speaker::Server).next().is_some() {
+        chain.line("ct direction reply goto greetings comment \"imwarden: answers pass, but for greetings\"");
+    } else {
+        chain.line("ct direction reply accept comment \"imwarden: answers pass\"");
+    }
+    clients(&mut chain, plan, "saddr");
+    custom(&mut chain, plan, names);
+    for (group, name) in plan.names.iter().zip(&names.names) {
+        named(&mut chain, group, name);
+    }
+    // What others use too is judged by the first bytes of a segment.
+    for (group, name) in plan.seen.iter().zip(&names.seen) {
+        for seen in &group.seen {
+            if let Some(opening) = &seen.opening {
+                chain.line(format!(
+                    "{} daddr {} {} dport {} {} goto f_{name} comment \"{}\"",
+                    Family::of(seen.server.ip).word(),
+                    seen.server.ip,
+                    seen.transport.name().to_lowercase(),
+                    seen.server.port,
+                    payload(opening),
+                    seen.words()
+                ));
+            }
+        }
     }
     for word in transports {
-        text.line(format!(
-            "\t\t{word} dport vmap @{word}_ports comment \"imwarden: by port, each with its own id\""
+        chain.line(format!(
+            "{word} dport vmap @{word}_ports comment \"imwarden: by port, each with its own id\""
         ));
     }
-    text.line("\t}");
+    if plan.said_by(Speaker::Client).next().is_some() {
+        chain.line("goto openings comment \"imwarden: by what is said, on any port\"");
+    }
+    chain
 }
 
-fn base_chain(text: &mut Text, hook: Hook) {
+/// Connections that take another way are left alone: the opener's packets by one interface, the answers by the other.
+fn ways(chain: &mut Object, plan: &Plan, hook: Hook) {
+    let set = |all: &[Interface]| -> Option<String> {
+        let names: Vec<String> = all.iter().map(|it| format!("\"{it}\"")).collect();
+        (!names.is_empty()).then(|| format!("{{ {} }}", names.join(", ")))
+    };
+    let sides = [
+        (set(&plan.interfaces.incoming), "iifname", "oifname"),
+        (set(&plan.interfaces.outgoing), "oifname", "iifname"),
+    ];
+    for (set, opener, answer) in sides {
+        let Some(set) = set else { continue };
+        for (direction, side) in [("original", opener), ("reply", answer)] {
+            let there = match hook {
+                Hook::Forward => true,
+                Hook::Output => side == "oifname",
+                Hook::Input => side == "iifname",
+            };
+            if there {
+                chain.line(format!(
+                    "ct direction {direction} {side} != {set} accept comment \"imwarden: another way\""
+                ));
+            }
+        }
+    }
+}
+
+fn base_chain(plan: &Plan, hook: Hook, wanted: bool) -> Object {
     let name = hook.name();
-    text.line(format!("\tchain {name} {{"));
+    let mut chain = Object::chain(name);
     // A little before the usual filter chains: what they accept early is still seen here.
-    text.line(format!(
-        "\t\ttype filter hook {name} priority filter - 5; policy accept;"
+    chain.head.push(format!(
+        "type filter hook {name} priority filter - 5; policy accept;"
     ));
+    if !wanted {
+        return chain;
+    }
     match hook {
         Hook::Forward => {}
-        Hook::Output => text.line("\t\toifname \"lo\" accept comment \"imwarden: loopback\""),
-        Hook::Input => text.line("\t\tiifname \"lo\" accept comment \"imwarden: loopback\""),
+        Hook::Output => chain.line("oifname \"lo\" accept comment \"imwarden: loopback\""),
+        Hook::Input => chain.line("iifname \"lo\" accept comment \"imwarden: loopback\""),
     }
-    text.line("\t\tjump judge comment \"imwarden: judge what is opened\"");
-    text.line("\t}");
+    ways(&mut chain, plan, hook);
+    chain.line("jump judge comment \"imwarden: judge what is opened\"");
+    chain
 }

@@ -2,7 +2,7 @@
 
 use super::text::{Text, and};
 use crate::model::Transport;
-use crate::policy::{Capability, HostDeny, Plan, Target, capabilities};
+use crate::policy::{Action, Capability, HostDeny, Place, Plan, Target, capabilities};
 
 /// The head: what it does, how to handle it, and what it cannot say.
 fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&str, &str)]) {
@@ -23,6 +23,28 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
         text.line(format!("{mark}   {verb:<8} {command}"));
     }
     text.line(mark);
+    lacking(text, plan, target, mark);
+    let (item, rest) = (format!("{mark}   - "), format!("{mark}     "));
+    text.line(format!("{mark} What refusing names cannot stop:"));
+    for limit in [
+        "A client that asks another resolver, over DNS in HTTPS or TLS, or that was given an address.",
+        "A client that still knows the address; connections that are open already.",
+    ] {
+        text.paragraph(&item, &rest, limit);
+    }
+    if hosts_of(plan).is_empty() {
+        let why = match plan.action {
+            Action::Log => "this policy only looks",
+            _ => "no host name was asked for",
+        };
+        text.line(mark);
+        text.line(format!("{mark} THIS FILE REFUSES NOTHING: {why}."));
+    }
+    text.line(mark);
+}
+
+/// What of the plan this target cannot say as it is meant.
+pub(super) fn lacking(text: &mut Text, plan: &Plan, target: Target, mark: &str) {
     let (item, rest) = (format!("{mark}   - "), format!("{mark}     "));
     let lines: Vec<String> = capabilities(plan, target)
         .iter()
@@ -35,20 +57,6 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
         }
         text.line(mark);
     }
-    text.line(format!("{mark} What refusing names cannot stop:"));
-    for limit in [
-        "A client that asks another resolver, over DNS in HTTPS or TLS, or that was given an address.",
-        "A client that still knows the address; connections that are open already.",
-    ] {
-        text.paragraph(&item, &rest, limit);
-    }
-    if plan.hosts.is_empty() {
-        text.line(mark);
-        text.line(format!(
-            "{mark} THIS FILE REFUSES NOTHING: no host name was asked for."
-        ));
-    }
-    text.line(mark);
 }
 
 /// The fact behind a line.
@@ -77,6 +85,7 @@ fn hosts_of(plan: &Plan) -> Vec<&HostDeny> {
     let mut seen = std::collections::BTreeSet::new();
     plan.hosts
         .iter()
+        .filter(|_| plan.action != Action::Log)
         .filter(|host| !wider(host) && seen.insert(&host.name))
         .collect()
 }
@@ -216,11 +225,24 @@ pub(super) fn squid(plan: &Plan) -> String {
         text.line(format!("# {}", about(host)));
         text.line(format!("acl imwarden_hosts dstdomain {dot}{name}"));
     }
-    let ports: Vec<String> = plan
-        .ports(Transport::Tcp)
-        .into_iter()
-        .map(|(_, ports)| ports.range.to_string())
-        .collect();
+    if plan.action != Action::Log {
+        squid_ports(&mut text, plan);
+    }
+    if !hosts_of(plan).is_empty() {
+        text.line("http_access deny imwarden_hosts");
+    }
+    text.finish()
+}
+
+/// What squid is asked to connect to, by port and by address.
+fn squid_ports(text: &mut Text, plan: &Plan) {
+    let ports = plan.ports(Transport::Tcp);
+    let ports = ports.iter().map(|(_, ports)| ports.range.to_string());
+    let own = plan.custom.iter().filter_map(|rule| match rule.ports {
+        Some((Transport::Tcp, range)) if rule.place == Place::Anywhere => Some(range.to_string()),
+        _ => None,
+    });
+    let ports: Vec<String> = ports.chain(own).collect();
     if !ports.is_empty() {
         text.line(format!("acl imwarden_ports port {}", ports.join(" ")));
         text.line("acl imwarden_connect method CONNECT");
@@ -229,18 +251,29 @@ pub(super) fn squid(plan: &Plan) -> String {
     let mut places = std::collections::BTreeSet::new();
     for seen in plan.seen.iter().flat_map(|group| &group.seen) {
         if seen.transport == Transport::Tcp && seen.opening.is_none() {
-            places.insert(seen.server);
+            places.insert((
+                seen.server.ip.to_string(),
+                Some(seen.server.port.to_string()),
+            ));
         }
     }
-    for (number, server) in places.iter().enumerate() {
-        text.line(format!("acl imwarden_at_{number} dst {}", server.ip));
-        text.line(format!("acl imwarden_on_{number} port {}", server.port));
-        text.line(format!(
-            "http_access deny imwarden_at_{number} imwarden_on_{number}"
-        ));
+    for rule in &plan.custom {
+        let port = match rule.ports {
+            Some((Transport::Udp, _)) => continue,
+            Some((Transport::Tcp, range)) => Some(range.to_string()),
+            None => None,
+        };
+        if let Place::Net(net) = &rule.place {
+            places.insert((net.to_string(), port));
+        }
     }
-    if !plan.hosts.is_empty() {
-        text.line("http_access deny imwarden_hosts");
+    for (number, (net, port)) in places.iter().enumerate() {
+        text.line(format!("acl imwarden_at_{number} dst {net}"));
+        let mut and = String::new();
+        if let Some(port) = port {
+            text.line(format!("acl imwarden_on_{number} port {port}"));
+            and = format!(" imwarden_on_{number}");
+        }
+        text.line(format!("http_access deny imwarden_at_{number}{and}"));
     }
-    text.finish()
 }

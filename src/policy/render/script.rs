@@ -1,6 +1,7 @@
 //! A POSIX shell script around both restore files, because only a script can ask whether a jump is there.
 
 use super::header;
+use super::ipset;
 use super::iptables::{self, Family};
 use super::text::Text;
 use crate::policy::{Hook, Plan};
@@ -37,41 +38,109 @@ pub(super) fn render(plan: &Plan) -> String {
         text.line("}");
         text.blank();
     }
+    sets(&mut text, plan);
     jumps(&mut text, plan);
     text.line(REST.trim_start_matches('\n').trim_end());
     text.finish()
 }
 
-/// Wanted jumps are put in where they are missing; those of an earlier policy are taken out.
+/// Sets must be there before a rule that names them can even be checked. Those that are there keep what they learned.
+fn sets(text: &mut Text, plan: &Plan) {
+    let lines = ipset::lines(plan);
+    if lines.is_empty() {
+        text.line("sets() { :; }");
+        text.line("no_sets() { :; }");
+        text.blank();
+        return;
+    }
+    text.line("IPSET=${IPSET:-ipset}");
+    text.line("sets() {");
+    text.line("\t\"$IPSET\" restore -exist <<'END-OF-SETS'");
+    for line in lines {
+        text.line(line);
+    }
+    text.line("END-OF-SETS");
+    text.line("}");
+    text.line("no_sets() {");
+    for set in ipset::all(plan) {
+        text.line(format!("\t\"$IPSET\" destroy {set} 2>/dev/null || true"));
+    }
+    text.line("}");
+    text.blank();
+}
+
+/// Wanted jumps are put in, and those of an earlier policy taken out.
 fn jumps(text: &mut Text, plan: &Plan) {
     text.line("# jumps PROGRAM: leads the directions asked for into our chains, and no others.");
     text.line("jumps() {");
     for hook in [Hook::Forward, Hook::Output, Hook::Input] {
-        let (chain, rule) = (iptables::chain(hook), iptables::jump(hook));
-        if plan.hooks.contains(&hook) {
-            text.line(format!("\t\"$1\" -w -C {chain} {rule} 2>/dev/null ||"));
-            text.line(format!("\t\t\"$1\" -w -I {chain} 1 {rule}"));
+        let chain = iptables::chain(hook);
+        let wanted = if plan.hooks.contains(&hook) {
+            iptables::jumps(plan, hook)
         } else {
-            text.line(format!("\tunjump \"$1\" {chain} {rule}"));
+            Vec::new()
+        };
+        if let [rule] = wanted.as_slice() {
+            text.line(format!("\tif ! only \"$1\" {chain} {rule}; then"));
+        } else if !wanted.is_empty() {
+            let all: Vec<String> = wanted
+                .iter()
+                .map(|rule| format!("\"$1\" -w -C {chain} {rule} 2>/dev/null"))
+                .collect();
+            text.line(format!(
+                "\tif [ \"$(count \"$1\" {chain})\" != {} ] ||",
+                wanted.len()
+            ));
+            text.line(format!("\t\t! {{ {}; }}; then", all.join(" &&\n\t\t\t")));
         }
+        if wanted.is_empty() {
+            text.line(format!("\tunjump \"$1\" {chain} 0"));
+            continue;
+        }
+        // New ones first: there is no moment without.
+        for rule in &wanted {
+            text.line(format!("\t\t\"$1\" -w -I {chain} 1 {rule}"));
+        }
+        text.line(format!("\t\tunjump \"$1\" {chain} {}", wanted.len()));
+        text.line("\tfi");
     }
     text.line("}");
     text.blank();
     text.line("no_jumps() {");
     for hook in [Hook::Forward, Hook::Output, Hook::Input] {
-        let (chain, rule) = (iptables::chain(hook), iptables::jump(hook));
-        text.line(format!("\tunjump \"$1\" {chain} {rule}"));
+        text.line(format!("\tunjump \"$1\" {} 0", iptables::chain(hook)));
     }
     text.line("}");
     text.blank();
 }
 
 const REST: &str = r#"
-# unjump PROGRAM RULE...: deletes the rule, however often it is there.
+# count PROGRAM CHAIN: how many jumps of ours are there.
+count() {
+	"$1" -w -S "$2" | grep -c -- '-j IMWARDEN$' || true
+}
+
+# only PROGRAM CHAIN RULE...: whether this rule leads into our chains, and no other does.
+only() {
+	program=$1
+	chain=$2
+	shift 2
+	[ "$(count "$program" "$chain")" = 1 ] && "$program" -w -C "$chain" "$@" 2>/dev/null
+}
+
+# unjump PROGRAM CHAIN KEEP: takes out our jumps but the first KEEP of them.
 unjump() {
-	tool=$1
-	shift
-	while "$tool" -w -D "$@" 2>/dev/null; do :; done
+	number=0
+	seen=0
+	old=
+	for target in $("$1" -w -S "$2" | sed -n 's/^-A .*-j IMWARDEN$/ours/p; t; s/^-A .*/other/p'); do
+		number=$((number + 1))
+		[ "$target" = ours ] || continue
+		seen=$((seen + 1))
+		[ "$seen" -le "$3" ] || old="$number $old"
+	done
+	# From the last to the first, so that numbers stay what they are.
+	for number in $old; do "$1" -w -D "$2" "$number"; done
 }
 
 # our_chains PROGRAM: every chain that an imwarden policy has left here.
@@ -94,6 +163,7 @@ drop_chains() {
 }
 
 check() {
+	sets
 	rules_v4 | "$IPTABLES-restore" -w --noflush --test
 	rules_v6 | "$IP6TABLES-restore" -w --noflush --test
 }
@@ -113,6 +183,7 @@ remove() {
 		no_jumps "$program"
 		drop_chains "$program" ""
 	done
+	no_sets
 }
 
 case ${1:-load} in

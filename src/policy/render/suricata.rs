@@ -2,7 +2,9 @@
 
 use super::text::{Text, and, reference};
 use crate::model::Transport;
-use crate::policy::{Action, Opening, Owner, Plan};
+use crate::policy::{Action, Opening, Owner, Place, Plan};
+use crate::ruleset::Speaker;
+use ipnet::IpNet;
 
 /// Where local rules begin.
 const FIRST_ID: u32 = 1_900_001;
@@ -10,6 +12,10 @@ const FIRST_ID: u32 = 1_900_001;
 struct Rules {
     text: Text,
     action: &'static str,
+    /// Whose connections.
+    clients: String,
+    /// Where to; the exceptions are not among them.
+    anywhere: String,
     next: u32,
 }
 
@@ -49,31 +55,72 @@ pub(super) fn render(plan: &Plan) -> String {
         Action::Drop => "drop",
         Action::Log => "alert",
     };
+    let but: Vec<String> = plan
+        .exceptions
+        .iter()
+        .map(|net| format!("!{net}"))
+        .collect();
+    let list = |nets: &[IpNet]| {
+        let nets = nets.iter().map(ToString::to_string);
+        let all: Vec<String> = nets.chain(but.iter().cloned()).collect();
+        match all.as_slice() {
+            [] => "any".to_owned(),
+            all => format!("[{}]", all.join(",")),
+        }
+    };
     let mut rules = Rules {
         text,
         action,
+        clients: list(&plan.sources),
+        anywhere: list(&[]),
         next: FIRST_ID,
     };
+    own(&mut rules, plan);
     for transport in [Transport::Tcp, Transport::Udp] {
         for (_, ports) in plan.ports(transport) {
             let owners: Vec<&Owner> = ports.owners.iter().collect();
             let range = ports.range.to_string().replace('-', ":");
             let word = transport.name().to_lowercase();
-            let head = format!("{word} any any -> any {range}");
+            let head = format!("{word} {} any -> {} {range}", rules.clients, rules.anywhere);
             rules.add(&head, &reference(&owners, 120), "flow:to_server; ");
         }
     }
     for group in &plan.seen {
         for seen in &group.seen {
             let word = seen.transport.name().to_lowercase();
-            let ip = match seen.server.ip {
-                std::net::IpAddr::V4(ip) => ip.to_string(),
-                std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            };
-            let head = format!("{word} any any -> {ip} {}", seen.server.port);
+            if plan.leaves_alone(seen.server.ip) {
+                continue;
+            }
+            let ip = bracketed(&seen.server.ip.to_string());
+            let head = format!("{word} {} any -> {ip} {}", rules.clients, seen.server.port);
             let content = seen.opening.as_ref().map(content).unwrap_or_default();
             let message = format!("{} {}, {}", group.service, group.feature, seen.words());
             rules.add(&head, &message, &format!("flow:to_server; {content}"));
+        }
+    }
+    for group in &plan.signatures {
+        for signature in &group.signatures {
+            let owners: Vec<&Owner> = signature.owners.iter().collect();
+            let (head, side) = match signature.speaker {
+                Speaker::Client => (
+                    format!("tcp {} any -> {} any", rules.clients, rules.anywhere),
+                    "to_server",
+                ),
+                Speaker::Server => (
+                    format!("tcp {} any -> {} any", rules.anywhere, rules.clients),
+                    "to_client",
+                ),
+            };
+            let options = format!(
+                "flow:{side}; stream_size:{},<,2000; {}",
+                if side == "to_server" {
+                    "client"
+                } else {
+                    "server"
+                },
+                content(&signature.opening)
+            );
+            rules.add(&head, &reference(&owners, 120), &options);
         }
     }
     for host in &plan.hosts {
@@ -98,10 +145,48 @@ pub(super) fn render(plan: &Plan) -> String {
                 _ => options,
             };
             let message = format!("{} {} ({})", host.service, host.name, host.source);
-            rules.add(&format!("{proto} any any -> any any"), &message, &options);
+            let head = format!("{proto} {} any -> {} any", rules.clients, rules.anywhere);
+            rules.add(&head, &message, &options);
         }
     }
     rules.text.finish()
+}
+
+/// IPv6 addresses have colons.
+fn bracketed(place: &str) -> String {
+    if place.contains(':') {
+        format!("[{place}]")
+    } else {
+        place.to_owned()
+    }
+}
+
+/// Rules of one's own.
+fn own(rules: &mut Rules, plan: &Plan) {
+    for rule in &plan.custom {
+        let place = match &rule.place {
+            Place::Net(net) => bracketed(&net.to_string()),
+            _ => rules.anywhere.clone(),
+        };
+        let each = match rule.ports {
+            Some((transport, range)) => {
+                vec![(transport, range.to_string().replace('-', ":"))]
+            }
+            None => vec![
+                (Transport::Tcp, "any".to_owned()),
+                (Transport::Udp, "any".to_owned()),
+            ],
+        };
+        for (transport, range) in each {
+            let word = transport.name().to_lowercase();
+            let head = format!("{word} {} any -> {place} {range}", rules.clients);
+            rules.add(
+                &head,
+                &format!("{}, a rule of this site", rule.id),
+                "flow:to_server; ",
+            );
+        }
+    }
 }
 
 /// `content:"|2a 01|"; offset:0; depth:2; `.
