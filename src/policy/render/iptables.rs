@@ -332,8 +332,8 @@ fn content(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family, judg
             if let Some(name) = names.signatures.get(at) {
                 text.line(own(
                     &format!(
-                        "-A {chain} -p tcp -m u32 --u32 \"{}\"",
-                        u32::expression(&signature.opening, family)
+                        "-A {chain} -p tcp {}",
+                        u32::matches(&signature.opening, family)
                     ),
                     &reference(&owners, MAX_COMMENT),
                     name,
@@ -494,8 +494,8 @@ fn seen_openings(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family
         let word = seen.transport.name().to_lowercase();
         text.line(own(
             &format!(
-                "-A {judge} -d {ip} -p {word} -m {word} --dport {port} -m u32 --u32 \"{}\"",
-                u32::expression(opening, family)
+                "-A {judge} -d {ip} -p {word} -m {word} --dport {port} {}",
+                u32::matches(opening, family)
             ),
             &seen.words(),
             name,

@@ -3,19 +3,20 @@
 use super::iptables::Family;
 use crate::policy::Opening;
 
-/// It reads at most so many places.
+/// One match reads at most so many places.
 const MOST: usize = 10;
 
+/// `-m u32 --u32 "..."`, more than one for what is long.
+///
 /// u32 reads four bytes at a place, and masks them. What stands before the @ goes over the IP and TCP headers,
 /// as long as they say they are; for IPv6 it supposes that no extension header is between them.
-pub(super) fn expression(opening: &Opening, family: Family) -> String {
+pub(super) fn matches(opening: &Opening, family: Family) -> String {
     let (skip, base) = match family {
         Family::V4 => ("0>>22&0x3C@12>>26&0x3C@", 0),
         Family::V6 => ("52>>26&0x3C@", 40),
     };
     let tests: Vec<String> = windows(opening)
         .into_iter()
-        .take(MOST)
         .map(|(at, mask, value)| {
             let mask = match mask {
                 u32::MAX => String::new(),
@@ -24,7 +25,11 @@ pub(super) fn expression(opening: &Opening, family: Family) -> String {
             format!("{skip}{}{mask}=0x{value:x}", base + at)
         })
         .collect();
-    tests.join("&&")
+    let matches: Vec<String> = tests
+        .chunks(MOST)
+        .map(|tests| format!("-m u32 --u32 \"{}\"", tests.join("&&")))
+        .collect();
+    matches.join(" ")
 }
 
 /// Place, mask and value of four bytes each. None reaches beyond what is looked for: those bytes need not be there.
@@ -88,8 +93,14 @@ mod tests {
             ]
         );
         assert_eq!(
-            expression(&Opening::flap(), Family::V6),
-            "52>>26&0x3C@40&0xffff0000=0x2a010000&&52>>26&0x3C@46=0x1"
+            matches(&Opening::flap(), Family::V6),
+            "-m u32 --u32 \"52>>26&0x3C@40&0xffff0000=0x2a010000&&52>>26&0x3C@46=0x1\""
         );
+        let long = Opening::prefix(&[7; 40]);
+        assert_eq!(matches(&long, Family::V4).matches("-m u32").count(), 1);
+        let longer = Opening {
+            pieces: vec![(0, vec![7; 41])],
+        };
+        assert_eq!(matches(&longer, Family::V4).matches("-m u32").count(), 2);
     }
 }
