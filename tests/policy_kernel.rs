@@ -2,107 +2,35 @@
 //! twice leaves the same rules, and what others have loaded stays.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "policy_support/combinations.rs"]
+mod combinations;
 mod policy_support;
 
-use imwarden::policy::{Action, FeatureChoice, Hook, Plan, Profile, Request, Target, render};
+use combinations::{directions, texts};
+use imwarden::policy::{Action, Hook, Plan, Profile, Request, Target, render};
 use imwarden::ruleset::RuleSet;
 use policy_support::{can_run, in_private_network, installed};
-use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Each direction alone, the default, and all.
-fn directions() -> Vec<Vec<Hook>> {
-    use Hook::{Forward, Input, Output};
-    vec![
-        vec![Forward],
-        vec![Output],
-        vec![Input],
-        vec![Forward, Output],
-        vec![Forward, Output, Input],
-    ]
-}
-
-fn subsets<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    let masks = 1_usize..1 << items.len();
-    let subset = |mask: usize| {
-        items
-            .iter()
-            .enumerate()
-            .filter(move |(at, _)| mask >> at & 1 == 1)
-            .map(|(_, t)| t.clone())
-    };
-    masks.map(|mask| subset(mask).collect()).collect()
-}
-
-/// Every selection of messengers, and every single feature, with and without its messenger.
-fn selections(rules: &RuleSet) -> Vec<(Vec<String>, Vec<FeatureChoice>)> {
-    let ids: Vec<_> = rules
-        .messengers()
-        .iter()
-        .map(|m| m.service.id().to_owned())
-        .collect();
-    let mut selections: Vec<_> = subsets(&ids)
-        .into_iter()
-        .map(|ids| (ids, Vec::new()))
-        .collect();
-    let mut names = BTreeSet::new();
-    for messenger in rules.messengers() {
-        for feature in messenger.features() {
-            names.insert(feature.name().to_owned());
-            names.insert(format!("{}:{feature}", messenger.service));
-        }
-    }
-    for name in names {
-        selections.push((Vec::new(), vec![FeatureChoice::parse(&name)]));
-    }
-    let several = ["msn:file-transfer", "aim:images", "yahoo:webcam"];
-    selections.push((Vec::new(), several.map(FeatureChoice::parse).to_vec()));
-    selections
-}
-
-/// Every combination of service, feature, profile, direction and action.
-fn requests(rules: &RuleSet) -> Vec<Request> {
-    let mut requests = Vec::new();
-    for (services, features) in selections(rules) {
-        for profile in [Profile::Document, Profile::Full] {
-            for action in [Action::Reject, Action::Drop] {
-                for hooks in directions() {
-                    let (services, features) = (services.clone(), features.clone());
-                    requests.push(Request {
-                        services,
-                        features,
-                        profile,
-                        hooks,
-                        action,
-                        ..Request::default()
-                    });
-                }
-            }
-        }
-    }
-    requests
-}
-
-/// One file for each different rule set; comments make no difference to a kernel.
+/// One file for each different rule set; those for all directions are called so.
 fn write_all(dir: &Path, target: Target, extension: &str) -> usize {
-    let rules = RuleSet::builtin().unwrap();
-    let requests = requests(&rules);
-    assert!(requests.len() > 500, "{}", requests.len());
-    let mut seen = BTreeSet::new();
-    for request in requests {
-        let text = render(&Plan::new(&rules, &request).unwrap(), target);
-        let bare: Vec<_> = text
-            .lines()
-            .filter(|line| !line.trim().starts_with('#'))
-            .collect();
-        if seen.insert(bare.join("\n")) {
-            let all = if request.hooks.len() == 3 { "-all" } else { "" };
-            let name = format!("{:04}{all}.{extension}", seen.len());
-            std::fs::write(dir.join(name), text).unwrap();
-        }
+    let texts = texts(target);
+    assert!(texts.len() > 150, "{target:?}: {}", texts.len());
+    for (number, (text, all)) in texts.iter().enumerate() {
+        let all = if *all { "-all" } else { "" };
+        std::fs::write(dir.join(format!("{number:04}{all}.{extension}")), text).unwrap();
     }
-    assert!(seen.len() > 200, "{}", seen.len());
-    seen.len()
+    texts.len()
+}
+
+/// The sets that rules for iptables may name.
+fn sets(dir: &Path) -> &'static str {
+    let (all, _) = texts(Target::Ipset)
+        .into_iter()
+        .max_by_key(|(text, _)| text.len())
+        .unwrap();
+    std::fs::write(dir.join("sets"), all).unwrap();
+    "ipset restore -exist -file sets && ipset restore -exist -file sets || exit 1"
 }
 
 /// Runs `try FILE` of a shell script for every file; the script prints a line for each that fails.
@@ -116,38 +44,108 @@ fn all_pass(test: &str, dir: &Path, extension: &str, prepare: &str, judge: &str,
 
 #[test]
 fn nft_takes_every_combination_and_reloads_it_to_the_same() {
-    if !can_run(
-        "nft_takes_every_combination_and_reloads_it_to_the_same",
-        &["nft"],
-    ) {
+    let name = "nft_takes_every_combination_and_reloads_it_to_the_same";
+    if !can_run(name, &["nft"]) {
+        return;
+    }
+    // Loaded for real: a check alone does not see a loop of jumps. A file that keeps finds what the one before has left: hence `delete`.
+    for (target, before) in [
+        (Target::Nftables, ":"),
+        (
+            Target::NftablesKeep,
+            "nft delete table inet imwarden 2>/dev/null",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = write_all(dir.path(), target, "nft");
+        let judge = format!(
+            "{before}
+            nft -f \"$1\" || return 1
+            case $1 in *-all.nft) ;; *) return 0 ;; esac
+            nft -s list ruleset >a &&
+            nft -f \"$1\" && nft -s list ruleset >b && cmp a b && grep -q 'table inet imwarden' a"
+        );
+        all_pass("nft", dir.path(), "nft", "", &judge, files);
+    }
+}
+
+#[test]
+fn one_kept_file_after_another_leaves_what_the_last_one_says() {
+    let name = "one_kept_file_after_another_leaves_what_the_last_one_says";
+    if !can_run(name, &["nft"]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let files = write_all(dir.path(), Target::Nftables, "nft");
-    // Loading for real as well: a check alone does not see a loop of jumps.
-    let judge = "nft -c -f \"$1\" || return 1
-        case $1 in *-all.nft) ;; *) return 0 ;; esac
-        nft -f \"$1\" && nft -s list ruleset >a &&
-        nft -f \"$1\" && nft -s list ruleset >b && cmp a b && grep -q 'table inet imwarden' a";
-    all_pass("nft", dir.path(), "nft", "", judge, files);
+    let rules = RuleSet::builtin().unwrap();
+    let write = |name: &str, request: &Request| {
+        let text = render(&Plan::new(&rules, request).unwrap(), Target::NftablesKeep);
+        std::fs::write(dir.path().join(name), text).unwrap();
+    };
+    let all = directions().pop().unwrap();
+    write(
+        "much",
+        &Request {
+            profile: Profile::Full,
+            hooks: all,
+            ..Request::default()
+        },
+    );
+    write(
+        "little",
+        &Request {
+            services: vec!["msn".to_owned()],
+            hooks: vec![Hook::Output],
+            ..Request::default()
+        },
+    );
+    // Nothing that the last file does not say is reached: the hooks of the first are empty, and so are its maps.
+    let script = "set -e
+        nft -f much; nft -f little
+        nft list chain inet imwarden forward | grep -c jump || true
+        nft list chain inet imwarden output | grep -c jump
+        nft list map inet imwarden tcp_ports | grep -c ' : goto' || true
+        nft list map inet imwarden tcp_ports | grep -c 5190 || true
+        nft list map inet imwarden udp_ports | grep -c elements
+        nft list chain inet imwarden judge | grep -c vmap
+        nft -f much; nft delete table inet imwarden; nft list ruleset | wc -l";
+    assert_eq!(
+        in_private_network(dir.path(), script)
+            .split_whitespace()
+            .collect::<Vec<_>>(),
+        ["0", "1", "3", "0", "1", "2", "0"]
+    );
 }
 
 #[test]
 fn iptables_restore_takes_every_combination() {
-    if !can_run(
-        "iptables_restore_takes_every_combination",
-        &["iptables-restore", "ip6tables-restore"],
-    ) {
+    let name = "iptables_restore_takes_every_combination";
+    let programs = ["iptables-restore", "ip6tables-restore", "ipset"];
+    if !can_run(name, &programs) {
         return;
     }
     for (target, program) in [
-        (Target::Iptables, "iptables-restore"),
-        (Target::Ip6tables, "ip6tables-restore"),
+        (Target::Iptables, "iptables"),
+        (Target::Ip6tables, "ip6tables"),
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        let files = write_all(dir.path(), target, "rules");
-        let judge = format!("{program} --noflush --test \"$1\"");
-        all_pass(program, dir.path(), "rules", "", &judge, files);
+        for backend in ["nft", "legacy"] {
+            let program = format!("{program}-{backend}");
+            if !installed(&program) {
+                continue;
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let files = write_all(dir.path(), target, "rules");
+            let sets = sets(dir.path());
+            // Loaded twice only the jumps are doubled, as the head of the file says.
+            let judge = format!(
+                "{program}-restore --noflush --test \"$1\" || return 1
+                case $1 in *-all.rules) ;; *) return 0 ;; esac
+                {program}-restore -w --noflush \"$1\" && {program} -w -S | grep -v -- '-j IMWARDEN$' >a &&
+                {program}-restore -w --noflush \"$1\" && {program} -w -S | grep -v -- '-j IMWARDEN$' >b && cmp a b &&
+                grep -q -- '-A IMWARDEN' a &&
+                {program} -w -F && {program} -w -X"
+            );
+            all_pass(&program, dir.path(), "rules", sets, &judge, files);
+        }
     }
 }
 

@@ -22,6 +22,10 @@ pub(super) fn render(plan: &Plan) -> String {
                 "load",
                 "sh FILE (again at will: it replaces its own policies)",
             ),
+            (
+                "write",
+                "sh FILE write (the policies only, without a reload)",
+            ),
             ("watch", "firewall-cmd --info-policy=imwarden-forward"),
             ("remove", "sh FILE remove"),
         ],
@@ -119,9 +123,10 @@ remove() {
 case ${1:-load} in
 load) check; files "$FIREWALLD"; $RELOAD ;;
 check) check ;;
+write) files "$FIREWALLD" ;;
 remove) remove; $RELOAD ;;
 *)
-	echo "usage: sh $0 [load|check|remove]" >&2
+	echo "usage: sh $0 [load|check|write|remove]" >&2
 	exit 2
 	;;
 esac

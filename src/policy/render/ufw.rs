@@ -70,12 +70,22 @@ fn rule(plan: &Plan, hook: Hook, line: &Line) -> String {
 }
 
 const REST: &str = r#"
-routed() { "$UFW" $TRY route $VERB "$@"; }
-direct() { "$UFW" $TRY $VERB "$@"; }
+routed() { number=$((number + 1)); "$UFW" $TRY route $VERB "$@"; }
+direct() { number=$((number + 1)); "$UFW" $TRY $VERB "$@"; }
+number=0
 
-# Before all others: what they allow is refused all the same.
+# Before all others: what they allow is refused all the same. But of two rules about the same, ufw keeps the first.
+load() {
+	TRY='' VERB=prepend
+	rules
+	there=$("$UFW" show added | grep -c "comment 'imwarden " || true)
+	[ "$there" -ge "$number" ] && return
+	echo "$0: $there of $number rules are in force: somebody has a rule of his own about the same ports (ufw show added), and ufw keeps that one" >&2
+	exit 1
+}
+
 case ${1:-load} in
-load) TRY='' VERB=prepend; rules ;;
+load) load ;;
 check) TRY=--dry-run VERB=prepend; rules >/dev/null ;;
 remove) TRY='' VERB=delete; rules ;;
 *)
