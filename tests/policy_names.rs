@@ -9,6 +9,7 @@
 mod policy_support;
 
 use policy_support::{can_run, path};
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -118,9 +119,11 @@ impl Network {
             sh(&format!(
                 "ip -n srv addr add 198.51.100.{last}/24 dev s0; ip -n srv addr add 2001:db8:2::{last}/64 dev s0 nodad"
             ));
-            addresses.push_str(&format!(
+            write!(
+                addresses,
                 " --address=/{name}/198.51.100.{last} --address=/{name}/2001:db8:2::{last}"
-            ));
+            )
+            .unwrap();
         }
         sh("ip -n srv addr add 198.51.100.53/24 dev s0
             ip -n srv route add default via 198.51.100.1; ip -n srv -6 route add default via 2001:db8:2::1");
@@ -159,17 +162,23 @@ impl Network {
     }
 
     fn load(&self, file: &Path) {
-        let programs = match self.backend {
+        match self.backend {
             Backend::Nft => {
                 sh(&format!("ip netns exec gw nft -f {}", file.display()));
-                return;
             }
-            Backend::IptablesNft => "IPTABLES=iptables-nft IP6TABLES=ip6tables-nft",
-            Backend::IptablesLegacy => "IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy",
+            _ => self.script(file, "load"),
+        }
+    }
+
+    /// Runs a script of `--format iptables-script`.
+    fn script(&self, file: &Path, verb: &str) {
+        let kind = match self.backend {
+            Backend::IptablesLegacy => "legacy",
+            _ => "nft",
         };
         let lock = self.folder.join("lock");
         sh(&format!(
-            "ip netns exec gw env XTABLES_LOCKFILE={} {programs} sh {}",
+            "ip netns exec gw env XTABLES_LOCKFILE={} IPTABLES=iptables-{kind} IP6TABLES=ip6tables-{kind} sh {} {verb}",
             lock.display(),
             file.display()
         ));
@@ -185,26 +194,26 @@ impl Network {
             self.folder.join("dnsmasq.log").display()
         )));
         until("the gateway resolves", || {
-            self.ask("www.example.com", "A") == "198.51.100.80"
+            Network::ask("www.example.com", "A") == "198.51.100.80"
         });
     }
 
     /// What a client is told.
-    fn ask(&self, name: &str, kind: &str) -> String {
+    fn ask(name: &str, kind: &str) -> String {
         let line = format!(
             "ip netns exec cli dig +short +tries=1 +time=2 @192.0.2.1 {name} {kind} || true"
         );
         sh(&line).trim().to_owned()
     }
 
-    fn ask_both(&self, name: &str) {
+    fn ask_both(name: &str) {
         let (last, _) = SITES.into_iter().find(|(_, it)| *it == name).unwrap();
-        assert_eq!(self.ask(name, "A"), format!("198.51.100.{last}"));
-        assert_eq!(self.ask(name, "AAAA"), format!("2001:db8:2::{last}"));
+        assert_eq!(Network::ask(name, "A"), format!("198.51.100.{last}"));
+        assert_eq!(Network::ask(name, "AAAA"), format!("2001:db8:2::{last}"));
     }
 
     /// What becomes of connections from the client, all at once.
-    fn connect(&self, to: &[String]) -> Vec<String> {
+    fn connect(to: &[String]) -> Vec<String> {
         let run = own("cli", &format!("connect {}", to.join(" ")))
             .output()
             .unwrap();
@@ -225,8 +234,8 @@ impl Network {
             .collect()
     }
 
-    fn is(&self, last: u8, how: &str, when: &str) {
-        let told = self.connect(&Self::site(last));
+    fn is(last: u8, how: &str, when: &str) {
+        let told = Network::connect(&Self::site(last));
         assert!(
             told.iter().all(|it| it.ends_with(how)),
             "{when}: {last} is to be {how}: {told:?}"
@@ -256,7 +265,7 @@ fn scenario(folder: &Path, backend: Backend) {
             .iter()
             .flat_map(|(last, _)| Network::site(*last))
             .collect();
-        network.connect(&all).iter().all(|it| it.ends_with("open"))
+        Network::connect(&all).iter().all(|it| it.ends_with("open"))
     });
     let (rules, feed) = match backend {
         Backend::Nft => ("nftables", "dnsmasq-nftset"),
@@ -266,24 +275,24 @@ fn scenario(folder: &Path, backend: Backend) {
     let feed = network.write(feed, &["--service", "yahoo"]);
     network.load(&rules);
     network.resolver(&feed);
-    network.is(30, "open", "nobody has asked yet");
+    Network::is(30, "open", "nobody has asked yet");
 
     // Asked for, told, refused; whatever the port, and not its neighbours.
-    network.ask_both("scs.msg.yahoo.com");
+    Network::ask_both("scs.msg.yahoo.com");
     let told = network.elements();
     assert!(
         told.contains("198.51.100.30") && told.contains("2001:db8:2::30"),
         "{told}"
     );
-    network.is(30, "refused", "the name was asked for");
-    network.is(31, "open", "another name, not asked for");
-    network.ask_both("deep.er.msg.yahoo.com");
-    network.is(31, "refused", "a name further below");
+    Network::is(30, "refused", "the name was asked for");
+    Network::is(31, "open", "another name, not asked for");
+    Network::ask_both("deep.er.msg.yahoo.com");
+    Network::is(31, "refused", "a name further below");
     for name in ["www.example.com", "notmsg.yahoo.com"] {
-        network.ask_both(name);
+        Network::ask_both(name);
     }
-    network.is(80, "open", "another site on the same ports");
-    network.is(81, "open", "a name that only ends alike");
+    Network::is(80, "open", "another site on the same ports");
+    Network::is(81, "open", "a name that only ends alike");
 
     // Loaded again around what is there: never open.
     let keep = match backend {
@@ -292,20 +301,19 @@ fn scenario(folder: &Path, backend: Backend) {
     };
     for _ in 0..3 {
         network.load(&keep);
-        network.is(30, "refused", "loaded again, with what was learned");
+        Network::is(30, "refused", "loaded again, with what was learned");
     }
 
     if backend == Backend::Nft {
         // Replaced as a whole: what was learned is gone, and dnsmasq answers from its cache without telling anybody. The head of the file
         // says so, and what to do.
         network.load(&rules);
-        network.ask_both("scs.msg.yahoo.com");
-        network.is(30, "open", "the hole that is documented");
+        Network::ask_both("scs.msg.yahoo.com");
+        Network::is(30, "open", "the hole that is documented");
         network.hang_up();
         until("told again", || {
-            network.ask_both("scs.msg.yahoo.com");
-            network
-                .connect(&Network::site(30))
+            Network::ask_both("scs.msg.yahoo.com");
+            Network::connect(&Network::site(30))
                 .iter()
                 .all(|it| it.ends_with("refused"))
         });
@@ -319,47 +327,34 @@ fn scenario(folder: &Path, backend: Backend) {
     assert_ne!(short, text);
     let file = network.folder.join("short");
     std::fs::write(&file, short).unwrap();
-    match backend {
-        Backend::Nft => network.load(&file),
-        _ => {
-            // A set's time is given when it is made.
-            sh(&format!(
-                "ip netns exec gw env XTABLES_LOCKFILE={} {} sh {} remove",
-                network.folder.join("lock").display(),
-                if backend == Backend::IptablesNft {
-                    "IPTABLES=iptables-nft IP6TABLES=ip6tables-nft"
-                } else {
-                    "IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy"
-                },
-                rules.display()
-            ));
-            network.load(&file);
-        }
+    if backend != Backend::Nft {
+        // A set's time is given when it is made.
+        network.script(&rules, "remove");
     }
+    network.load(&file);
     network.hang_up();
     until("told to the new sets", || {
-        network.ask_both("scs.msg.yahoo.com");
+        Network::ask_both("scs.msg.yahoo.com");
         network.elements().contains("2001:db8:2::30")
     });
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(9) {
-        network.is(30, "refused", "still asked for, long after its time");
+        Network::is(30, "refused", "still asked for, long after its time");
         thread::sleep(Duration::from_millis(300));
     }
     until("its time is over", || {
         thread::sleep(Duration::from_secs(1));
         !network.elements().contains("198.51.100.30")
     });
-    network.is(30, "open", "nobody asked for it any more");
+    Network::is(30, "open", "nobody asked for it any more");
     network.hang_up();
     until("asked for once more", || {
-        network.ask_both("scs.msg.yahoo.com");
-        network
-            .connect(&Network::site(30))
+        Network::ask_both("scs.msg.yahoo.com");
+        Network::connect(&Network::site(30))
             .iter()
             .all(|it| it.ends_with("refused"))
     });
-    network.is(80, "open", "another site, at the end");
+    Network::is(80, "open", "another site, at the end");
 }
 
 fn serve() {
@@ -412,7 +407,7 @@ fn inside() {
                 .collect();
             for one in all {
                 let (how, place) = one.join().unwrap();
-                println!("CELL {place} {how}");
+                writeln!(std::io::stdout(), "CELL {place} {how}").unwrap();
             }
         }
         "nft" => scenario(Path::new(rest), Backend::Nft),

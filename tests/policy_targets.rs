@@ -2,23 +2,15 @@
 //! is asked, and leaves their neighbours alone.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "policy_support/combinations.rs"]
+mod combinations;
 #[path = "policy_support/mod.rs"]
 mod support;
 
 use assert_cmd::Command;
+use combinations::texts;
+use imwarden::policy::Target;
 use std::path::{Path, PathBuf};
-
-/// Every service and feature that can be asked for, and all of them.
-const CHOICES: [&[&str]; 8] = [
-    &[],
-    &["--profile", "full"],
-    &["--service", "aim"],
-    &["--service", "icq"],
-    &["--service", "msn", "--profile", "full"],
-    &["--service", "yahoo"],
-    &["--feature", "file-transfer", "--profile", "full"],
-    &["--feature", "everything"],
-];
 
 fn write(folder: &Path, format: &str, choice: &[&str]) -> PathBuf {
     let path = folder.join(format);
@@ -45,40 +37,41 @@ fn shell(script: &str) -> String {
 }
 
 #[test]
-fn every_choice_is_accepted_by_the_program_it_is_for() {
+fn every_combination_is_accepted_by_the_program_it_is_for() {
     let programs = ["named-checkzone", "unbound-checkconf", "dnsmasq", "squid"];
     if !support::can_run(
-        "every_choice_is_accepted_by_the_program_it_is_for",
+        "every_combination_is_accepted_by_the_program_it_is_for",
         &programs,
     ) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    for choice in CHOICES {
-        for (format, check) in [
-            ("rpz", "named-checkzone -i none rpz.imwarden"),
-            ("unbound", "unbound-checkconf"),
-            ("dnsmasq", "dnsmasq --test -C"),
-            ("squid", "squid -n imwardentest -k parse -f"),
-        ] {
-            let path = write(folder.path(), format, choice);
+    for (target, check) in [
+        (Target::Rpz, "named-checkzone -i none rpz.imwarden"),
+        (Target::Unbound, "unbound-checkconf"),
+        (Target::Dnsmasq, "dnsmasq --test -C"),
+        (Target::DnsmasqNftset, "dnsmasq --test -C"),
+        (Target::DnsmasqIpset, "dnsmasq --test -C"),
+        (Target::Squid, "squid -n imwardentest -k parse -f"),
+    ] {
+        let texts = texts(target);
+        assert!(texts.len() > 5, "{target:?}: {}", texts.len());
+        for (number, (text, _)) in texts.iter().enumerate() {
+            let path = folder.path().join(format!("{target:?}-{number}"));
+            std::fs::write(&path, text).unwrap();
             let run = std::process::Command::new("sh")
                 .args(["-c", &format!("{check} {} 2>&1", path.display())])
                 .env("PATH", support::path())
                 .output()
                 .unwrap();
             let words = String::from_utf8_lossy(&run.stdout);
-            assert!(run.status.success(), "{format} {choice:?}: {words}");
+            assert!(run.status.success(), "{target:?}: {words}\n{text}");
             for bad in ["WARNING", "ERROR", "FATAL", "ignoring"] {
-                assert!(!words.contains(bad), "{format} {choice:?}: {words}");
+                assert!(!words.contains(bad), "{target:?}: {words}\n{text}");
             }
-            // Nothing but the file decides: it is the same when it is written again.
-            let first = std::fs::read(&path).unwrap();
-            assert_eq!(
-                std::fs::read(write(folder.path(), format, choice)).unwrap(),
-                first
-            );
         }
+        // Nothing but the policy decides: it is the same when it is written again.
+        assert_eq!(combinations::texts(target), texts, "{target:?}");
     }
 }
 

@@ -103,6 +103,9 @@ fn show(rules: &RuleSet, name: &str, out: &mut dyn Write) -> Result<(), RulesCom
     writeln!(out, "{}", messenger.about)?;
     writeln!(out, "\n{}", ports(messenger).trim_fmt())?;
     writeln!(out, "\n{}", hosts(messenger).trim_fmt())?;
+    if !messenger.signatures.is_empty() {
+        writeln!(out, "\n{}", signatures(messenger).trim_fmt())?;
+    }
     if !messenger.limits.is_empty() {
         writeln!(out, "\nWhat port and host rules cannot stop:")?;
         for limit in &messenger.limits {
@@ -142,6 +145,20 @@ fn hosts(messenger: &Messenger) -> Table {
             rule.to_string(),
             rule.feature.to_string(),
             rule.usage.name().to_owned(),
+            rule.source.to_string(),
+            rule.note.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn signatures(messenger: &Messenger) -> Table {
+    let mut table = table(&["OPENS WITH", "ID", "SAID BY", "SOURCE", "NOTE"]);
+    for rule in &messenger.signatures {
+        table.add_row([
+            rule.pattern.to_string(),
+            rule.id.clone(),
+            rule.speaker.name().to_owned(),
             rule.source.to_string(),
             rule.note.clone().unwrap_or_default(),
         ]);

@@ -266,6 +266,9 @@ fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
     }
 }
 
+/// What becomes of those who were not meant.
+const EVERYBODY: &str = "whoever comes here is refused";
+
 /// For whom, which way, and how: where that cannot be said, the file means everybody.
 fn scope(plan: &Plan, target: Target) -> Vec<Capability> {
     use Kind::{Engine, Feeder, Filter, Front, Proxy, Resolver};
@@ -282,14 +285,12 @@ fn scope(plan: &Plan, target: Target) -> Vec<Capability> {
     if kind == Feeder {
         return all;
     }
-    const EVERYBODY: &str = "whoever comes here is refused";
     if !plan.sources.is_empty() {
         say(
             "only some clients",
             match kind {
-                Filter | Engine => Can::Exact,
                 Front if target == Target::Openwrt => Can::Impossible(EVERYBODY),
-                Front => Can::Exact,
+                Filter | Engine | Front => Can::Exact,
                 _ => Can::Impossible(EVERYBODY),
             },
         );

@@ -1,8 +1,8 @@
 //! What a policy says, a line a rule: at the end of every file, so that two of them can be held against each other.
 
-use super::{Action, Hook, Place, Plan};
+use super::{Action, Place, Plan};
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// What stands before each line.
 const MARK: &str = "imwarden-rule:";
@@ -37,7 +37,7 @@ pub fn contents(plan: &Plan) -> Vec<String> {
     for group in &plan.seen {
         for seen in &group.seen {
             let opening = match &seen.opening {
-                Some(opening) => format!(" opening {}", hex(opening)),
+                Some(opening) => format!(" opening {opening}"),
                 None => String::new(),
             };
             all.insert(format!(
@@ -54,10 +54,7 @@ pub fn contents(plan: &Plan) -> Vec<String> {
             for owner in &signature.owners {
                 all.insert(format!(
                     "signature {} {} {} {}",
-                    owner.id,
-                    owner.service,
-                    owner.feature,
-                    hex(&signature.opening)
+                    owner.id, owner.service, owner.feature, signature.opening
                 ));
             }
         }
@@ -75,7 +72,7 @@ pub fn contents(plan: &Plan) -> Vec<String> {
     all.extend(
         plan.hooks
             .iter()
-            .map(|hook| format!("direction {}", hook_name(*hook))),
+            .map(|hook| format!("direction {}", hook.name())),
     );
     all.extend(plan.sources.iter().map(|net| format!("source {net}")));
     all.extend(plan.exceptions.iter().map(|net| format!("except {net}")));
@@ -97,24 +94,12 @@ pub fn contents(plan: &Plan) -> Vec<String> {
     all.into_iter().collect()
 }
 
-const fn hook_name(hook: Hook) -> &'static str {
-    hook.name()
-}
-
-fn hex(opening: &super::Opening) -> String {
-    let piece = |(at, bytes): &(u16, Vec<u8>)| {
-        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{at}:{}", hex.concat())
-    };
-    let pieces: Vec<String> = opening.pieces.iter().map(piece).collect();
-    pieces.join(",")
-}
-
 /// The lines for the end of a file whose comments begin so.
 pub(super) fn manifest(plan: &Plan, mark: &str) -> String {
     let mut text = format!("{mark}\n{mark} What this file is about, for imwarden policy --diff:\n");
     for line in contents(plan) {
-        text.push_str(&format!("{mark} {MARK} {line}\n"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{mark} {MARK} {line}");
     }
     text
 }

@@ -32,7 +32,7 @@ use super::{
     Action, CustomRule, Exception, FeatureChoice, Hook, Interfaces, Mark, Matching, Place, Profile,
 };
 use crate::model::{Confidence, Transport};
-use crate::ruleset::{Mistake, Plain, Reader, RuleSet, SourceFile, read_toml};
+use crate::ruleset::{Messenger, Mistake, Plain, Reader, RuleSet, SourceFile, read_toml};
 use ipnet::IpNet;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -290,7 +290,7 @@ impl Check<'_> {
                     .as_deref()
                     .is_none_or(|id| it.service.id() == id)
             })
-            .flat_map(|it| it.features())
+            .flat_map(Messenger::features)
             .map(|feature| feature.name().to_owned())
             .collect();
         if names.contains(&choice.feature) {

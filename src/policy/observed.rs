@@ -6,7 +6,7 @@
 use crate::model::{Endpoint, Service, Transport};
 use crate::ruleset::Feature;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// A messenger's flow, as far as a rule is about it.
 #[derive(Clone, Debug)]
@@ -118,6 +118,20 @@ impl Opening {
                 .get(usize::from(*at)..)
                 .is_some_and(|rest| rest.starts_with(bytes))
         })
+    }
+}
+
+/// `0:2a01,6:00000001`: places, and bytes in hex.
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (at, bytes)) in self.pieces.iter().enumerate() {
+            let joint = if number == 0 { "" } else { "," };
+            write!(f, "{joint}{at}:")?;
+            for byte in bytes {
+                write!(f, "{byte:02x}")?;
+            }
+        }
+        Ok(())
     }
 }
 

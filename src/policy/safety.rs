@@ -266,3 +266,107 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::model::Service;
+    use crate::policy::{Sighting, Sightings, feature_of};
+    use crate::ruleset::PortRange;
+
+    fn guard() -> Guard {
+        Guard {
+            gateways: vec!["10.0.0.1".parse().unwrap(), "fe80::1".parse().unwrap()],
+            resolvers: vec!["10.0.0.53".parse().unwrap()],
+            ssh: None,
+        }
+    }
+
+    fn rule(net: &str, port: Option<u16>) -> CustomRule {
+        CustomRule {
+            id: "mine".to_owned(),
+            place: Place::Net(net.parse().unwrap()),
+            ports: port.map(|port| (Transport::Tcp, PortRange::new(port, port).unwrap())),
+            reason: "because".to_owned(),
+            until: None,
+        }
+    }
+
+    fn planned(rule: CustomRule, force: bool) -> Result<Plan, PlanError> {
+        let request = Request {
+            hooks: vec![Hook::Forward],
+            rules: vec![rule],
+            guard: guard(),
+            force,
+            ..Request::default()
+        };
+        Plan::new(&RuleSet::builtin().unwrap(), &request)
+    }
+
+    #[test]
+    fn gateways_and_resolvers_stay_reachable() {
+        for (net, port, what) in [
+            ("10.0.0.1/32", None, "10.0.0.1 is this machine's gateway"),
+            ("10.0.0.0/24", None, "10.0.0.1 is this machine's gateway"),
+            ("fe80::/64", None, "fe80::1 is this machine's gateway"),
+            (
+                "10.0.0.53/32",
+                Some(53),
+                "10.0.0.53 is this machine's resolver",
+            ),
+        ] {
+            let error = planned(rule(net, port), false).unwrap_err();
+            assert!(matches!(error, PlanError::Guarded(_)), "{net}: {error}");
+            assert!(error.to_string().contains(what), "{net}: {error}");
+            let plan = planned(rule(net, port), true).unwrap();
+            let said = plan
+                .notes
+                .iter()
+                .any(|note| note.starts_with("--force overrides: ") && note.contains(what));
+            assert!(said, "{net}: {:?}", plan.notes);
+        }
+        for (net, port) in [
+            ("10.0.0.2/32", None),
+            ("10.0.1.0/24", None),
+            // A port of theirs that nobody lives by.
+            ("10.0.0.1/32", Some(5190)),
+            ("10.0.0.53/32", Some(5190)),
+        ] {
+            assert!(planned(rule(net, port), false).is_ok(), "{net}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_at_the_gateway_is_not_closed_and_said() {
+        let seen = |ip: &str| Sighting {
+            service: Service::AIM,
+            feature: feature_of("oscar"),
+            transport: Transport::Tcp,
+            client: Endpoint::new([10, 0, 0, 5].into(), 50_000),
+            server: Endpoint::new(ip.parse().unwrap(), 1080),
+            proxied: false,
+            opening: None,
+            place: "made up, flow 1".into(),
+        };
+        let sightings = Sightings {
+            flows: vec![seen("10.0.0.1"), seen("198.51.100.9")],
+            ..Sightings::default()
+        };
+        let planned = |force| {
+            let request = Request {
+                hooks: vec![Hook::Forward],
+                guard: guard(),
+                force,
+                ..Request::default()
+            };
+            Plan::observing(&RuleSet::builtin().unwrap(), &request, &sightings).unwrap()
+        };
+        let plan = planned(false);
+        assert_eq!((plan.seen[0].seen.len(), plan.unseen.len()), (1, 1));
+        assert_eq!(plan.unseen[0].reason, "it is this machine's gateway");
+        let plan = planned(true);
+        assert_eq!((plan.seen[0].seen.len(), plan.unseen.len()), (2, 0));
+        assert!(plan.notes.iter().any(|note| note.contains("10.0.0.1:1080")));
+    }
+}

@@ -8,6 +8,7 @@ use crate::policy::{
     Sightings, Target, net as network,
 };
 use crate::ruleset::{RuleSet, RulesError};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use jiff::civil::Date;
@@ -87,74 +88,13 @@ pub struct PlanArgs {
     rules: Option<PathBuf>,
 }
 
-/// `--format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// A file for `nft -f`, IPv4 and IPv6
-    Nftables,
-    /// The same, that keeps counters and learned addresses when it is loaded again
-    NftablesKeep,
-    /// A file for `iptables-restore --noflush`, IPv4 only
-    Iptables,
-    /// A file for `ip6tables-restore --noflush`, IPv6 only
-    Ip6tables,
-    /// A file for `ipset restore`: the sets that both need for --match name
-    Ipset,
-    /// A shell script that loads both, checks first, can run again, and removes them
-    IptablesScript,
-    /// Host names: a response policy zone, for BIND, unbound and others
-    Rpz,
-    /// Host names, for unbound
-    Unbound,
-    /// Host names, for dnsmasq
-    Dnsmasq,
-    /// Host names, for dnsmasq to tell their addresses to nftables' sets
-    DnsmasqNftset,
-    /// The same, to ipset's
-    DnsmasqIpset,
-    /// Host names, for a hosts file: those without names below them
-    Hosts,
-    /// Host names and ports, for squid
-    Squid,
-    /// Everything, for Suricata in the path (not tried with the engine)
-    Suricata,
-    /// A shell script that gives firewalld policies of our own
-    Firewalld,
-    /// A shell script of ufw commands
-    Ufw,
-    /// An anchor for pf (not tried)
-    Pf,
-    /// Sections for OpenWrt (not tried)
-    Openwrt,
-    /// Commands for MikroTik's RouterOS (not tried)
-    Mikrotik,
-}
-
-impl Format {
-    /// As the renderers have it.
-    pub const fn target(self) -> Target {
-        match self {
-            Self::Nftables => Target::Nftables,
-            Self::NftablesKeep => Target::NftablesKeep,
-            Self::Iptables => Target::Iptables,
-            Self::Ip6tables => Target::Ip6tables,
-            Self::Ipset => Target::Ipset,
-            Self::IptablesScript => Target::IptablesScript,
-            Self::Rpz => Target::Rpz,
-            Self::Unbound => Target::Unbound,
-            Self::Dnsmasq => Target::Dnsmasq,
-            Self::DnsmasqNftset => Target::DnsmasqNftset,
-            Self::DnsmasqIpset => Target::DnsmasqIpset,
-            Self::Hosts => Target::Hosts,
-            Self::Squid => Target::Squid,
-            Self::Suricata => Target::Suricata,
-            Self::Firewalld => Target::Firewalld,
-            Self::Ufw => Target::Ufw,
-            Self::Pf => Target::Pf,
-            Self::Openwrt => Target::Openwrt,
-            Self::Mikrotik => Target::Mikrotik,
-        }
-    }
+/// `--format`, by name.
+pub fn target() -> impl TypedValueParser<Value = Target> {
+    let values = Target::ALL.map(|it| PossibleValue::new(it.name()).help(it.about()));
+    PossibleValuesParser::new(values).try_map(|name| {
+        let mut all = Target::ALL.into_iter();
+        all.find(|it| it.name() == name).ok_or("no such format")
+    })
 }
 
 /// `--profile`.

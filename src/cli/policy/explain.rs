@@ -147,8 +147,9 @@ fn what(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
     for signature in plan.signatures.iter().flat_map(|group| &group.signatures) {
         writeln!(
             out,
-            "TCP, any port, when the {} opens with a known pattern",
-            signature.speaker.name()
+            "TCP, any port, when the {} says {} first (place:bytes)",
+            signature.speaker.name(),
+            signature.opening
         )?;
         for owner in &signature.owners {
             let note = owner.note.as_deref().map(|note| format!(": {note}"));

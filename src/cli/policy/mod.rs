@@ -7,7 +7,7 @@ mod guard;
 
 pub use args::{ConfidenceArg, PlanArgs};
 
-use self::args::Format;
+use self::args::target;
 use super::output;
 use crate::model::Service;
 use crate::policy::{
@@ -45,8 +45,8 @@ pub struct PolicyArgs {
     command: Option<PolicyCommand>,
 
     /// What to write the rules for
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "nftables")]
-    pub format: Format,
+    #[arg(long, value_parser = target(), value_name = "FORMAT", default_value = "nftables")]
+    pub format: Target,
 
     #[command(flatten)]
     plan: PlanArgs,
@@ -145,7 +145,7 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     if plan.is_empty() {
         output::complain("this policy closes nothing: the file says why");
     }
-    let target = args.format.target();
+    let target = args.format;
     let lacking: Vec<String> = capabilities(&plan, target)
         .iter()
         .filter_map(Capability::words)

@@ -76,12 +76,11 @@ pub(super) fn lines(plan: &Plan) -> Vec<Line> {
             _ => None,
         };
         let comment = format!("{}, a rule of this site", rule.id);
-        match rule.ports {
-            Some((transport, range)) => add(transport, Some(range), to, &comment),
-            None => {
-                add(Transport::Tcp, None, to, &comment);
-                add(Transport::Udp, None, to, &comment);
-            }
+        if let Some((transport, range)) = rule.ports {
+            add(transport, Some(range), to, &comment);
+        } else {
+            add(Transport::Tcp, None, to, &comment);
+            add(Transport::Udp, None, to, &comment);
         }
     }
     for seen in plan.seen.iter().flat_map(|group| &group.seen) {
@@ -133,7 +132,7 @@ pub(super) fn head(
             text.paragraph("#   - ", "#     ", &line);
         }
     }
-    if lines_are_none(plan) {
+    if self::lines(plan).is_empty() {
         text.line("#");
         let why = match plan.action {
             Action::Log => "this policy only looks, and these rules would refuse",
@@ -142,8 +141,4 @@ pub(super) fn head(
         text.line(format!("# THIS FILE CLOSES NOTHING: {why}."));
     }
     text.blank();
-}
-
-fn lines_are_none(plan: &Plan) -> bool {
-    lines(plan).is_empty()
 }

@@ -1,9 +1,10 @@
-//! MikroTik: commands for `RouterOS`, for both families.
+//! `MikroTik`: commands for `RouterOS`, for both families.
 
 use super::front;
 use super::text::{Text, place};
 use crate::model::Transport;
-use crate::policy::{Action, Hook, Plan, Target};
+use crate::policy::{Action, Plan, Target};
+use std::fmt::Write as _;
 
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = Text::default();
@@ -43,17 +44,17 @@ pub(super) fn render(plan: &Plan) -> String {
                 let action = match (plan.action, line.transport) {
                     (Action::Drop, _) => "action=drop",
                     (_, Transport::Tcp) => "action=reject reject-with=tcp-reset",
-                    (_, Transport::Udp) if v4 => "action=reject reject-with=icmp-port-unreachable",
                     (_, Transport::Udp) => "action=reject reject-with=icmp-port-unreachable",
                 };
-                let mut rule = format!("add chain={} protocol={}", chain(*hook), line.proto());
+                let mut rule = format!("add chain={} protocol={}", hook.name(), line.proto());
                 for (end, net) in [("src", line.from), ("dst", line.to)] {
                     if let Some(net) = net {
-                        rule.push_str(&format!(" {end}-address={}", place(net)));
+                        // Writing to a String cannot fail.
+                        let _ = write!(rule, " {end}-address={}", place(net));
                     }
                 }
                 if let Some(range) = line.range('-') {
-                    rule.push_str(&format!(" dst-port={range}"));
+                    let _ = write!(rule, " dst-port={range}");
                 }
                 text.line(format!(
                     "{rule} {action} comment=\"imwarden {}\" place-before=0",
@@ -63,8 +64,4 @@ pub(super) fn render(plan: &Plan) -> String {
         }
     }
     text.finish()
-}
-
-const fn chain(hook: Hook) -> &'static str {
-    hook.name()
 }

@@ -24,44 +24,26 @@ use super::Plan;
 
 /// What the rules are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is described by `about`")]
 pub enum Target {
-    /// A file for `nft -f`, IPv4 and IPv6.
     Nftables,
-    /// The same, loaded around what is there: counters and learned addresses are kept.
     NftablesKeep,
-    /// A file for `iptables-restore --noflush`, IPv4.
     Iptables,
-    /// A file for `ip6tables-restore --noflush`, IPv6.
     Ip6tables,
-    /// A file for `ipset restore -exist`: the sets that the two above name.
     Ipset,
-    /// A shell script around both of these, which can run again and again.
     IptablesScript,
-    /// A response policy zone: names, for BIND and others.
     Rpz,
-    /// Names, for unbound.
     Unbound,
-    /// Names, for dnsmasq.
     Dnsmasq,
-    /// Names, for dnsmasq to tell the addresses of to the nftables table.
     DnsmasqNftset,
-    /// The same, to the sets that iptables looks into.
     DnsmasqIpset,
-    /// Names, for `/etc/hosts`.
     Hosts,
-    /// Names and ports, for squid.
     Squid,
-    /// Names, ports and content, for Suricata in the path.
     Suricata,
-    /// A shell script of firewall-cmd's, with policies of our own.
     Firewalld,
-    /// A shell script of ufw's.
     Ufw,
-    /// An anchor for pf.
     Pf,
-    /// Sections for OpenWrt's `/etc/config/firewall`.
     Openwrt,
-    /// Commands for MikroTik's `RouterOS`.
     Mikrotik,
 }
 
@@ -88,6 +70,70 @@ impl Target {
         Self::Openwrt,
         Self::Mikrotik,
     ];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        self.described().0
+    }
+
+    /// What it is.
+    pub const fn about(self) -> &'static str {
+        self.described().1
+    }
+
+    const fn described(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Nftables => ("nftables", "a file for `nft -f`, IPv4 and IPv6"),
+            Self::NftablesKeep => (
+                "nftables-keep",
+                "the same, that keeps counters and learned addresses when it is loaded again",
+            ),
+            Self::Iptables => (
+                "iptables",
+                "a file for `iptables-restore --noflush`, IPv4 only",
+            ),
+            Self::Ip6tables => (
+                "ip6tables",
+                "a file for `ip6tables-restore --noflush`, IPv6 only",
+            ),
+            Self::Ipset => (
+                "ipset",
+                "a file for `ipset restore`: the sets that both need for --match name",
+            ),
+            Self::IptablesScript => (
+                "iptables-script",
+                "a shell script that loads both, checks first, can run again, and removes them",
+            ),
+            Self::Rpz => (
+                "rpz",
+                "host names: a response policy zone, for BIND, unbound and others",
+            ),
+            Self::Unbound => ("unbound", "host names, for unbound"),
+            Self::Dnsmasq => ("dnsmasq", "host names, for dnsmasq"),
+            Self::DnsmasqNftset => (
+                "dnsmasq-nftset",
+                "host names, for dnsmasq to tell their addresses to nftables' sets",
+            ),
+            Self::DnsmasqIpset => ("dnsmasq-ipset", "the same, to ipset's"),
+            Self::Hosts => (
+                "hosts",
+                "host names, for a hosts file: those without names below them",
+            ),
+            Self::Squid => ("squid", "host names and ports, for squid"),
+            Self::Suricata => (
+                "suricata",
+                "everything, for Suricata in the path (not tried with the engine)",
+            ),
+            Self::Firewalld => (
+                "firewalld",
+                "a shell script that gives firewalld policies of our own",
+            ),
+            Self::Ufw => ("ufw", "a shell script of ufw commands"),
+            Self::Pf => ("pf", "an anchor for pf (not tried)"),
+            Self::Openwrt => ("openwrt", "sections for OpenWrt (not tried)"),
+            Self::Mikrotik => ("mikrotik", "commands for MikroTik's RouterOS (not tried)"),
+        }
+    }
 }
 
 /// What the rules of a plan are called, in its order.

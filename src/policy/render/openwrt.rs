@@ -1,4 +1,4 @@
-//! OpenWrt: sections for its firewall's configuration.
+//! `OpenWrt`: sections for its firewall's configuration.
 
 use super::front;
 use super::text::{Text, place};

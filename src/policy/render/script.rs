@@ -53,6 +53,7 @@ fn sets(text: &mut Text, plan: &Plan) {
         text.blank();
         return;
     }
+    text.line("# Sets must be there before a rule that names them can even be checked. Those that are there stay as they are.");
     text.line("IPSET=${IPSET:-ipset}");
     text.line("sets() {");
     text.line("\t\"$IPSET\" restore -exist <<'END-OF-SETS'");
