@@ -429,7 +429,7 @@ impl PlanArgs {
     }
 
     /// The same, and what was seen.
-    fn planned(&self, rules: &RuleSet) -> Result<(Plan, Sightings), PolicyError> {
+    pub fn planned(&self, rules: &RuleSet) -> Result<(Plan, Sightings), PolicyError> {
         let seen = observe::sightings(&self.observed, rules, self.least())
             .map_err(|error| PolicyError::Observed(error.to_string()))?;
         let plan = Plan::observing(rules, &self.request(), &seen)?;
@@ -475,7 +475,7 @@ impl PlanArgs {
 }
 
 /// Refuses what would touch others, and says what it would.
-fn check(collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
+pub fn check(collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
     const SHOWN: usize = 5;
     if collateral.touched == 0 {
         return Ok(());

@@ -3,6 +3,7 @@
 //! [`Plan::new`] decides everything (which ports, which hosts, what is left out and why); [`render()`] only
 //! writes it down for one firewall.
 
+pub mod apply;
 mod capability;
 mod decide;
 mod observed;
@@ -13,6 +14,7 @@ mod request;
 mod safety;
 #[cfg(test)]
 mod tests;
+mod tool;
 
 pub use capability::{Can, Capability, capabilities, closes_nothing};
 pub use decide::{Attempt, Collateral, Decision, Reason};
@@ -21,3 +23,4 @@ pub use plan::{Group, HostDeny, LeftOut, Owner, Plan, Ports};
 pub use render::{Target, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
 pub use safety::Refusal;
+pub use tool::ToolError;
