@@ -17,6 +17,7 @@ pub mod rules;
 mod scrub;
 mod shell;
 mod size;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use signal_hook::{consts::SIGINT, flag};
@@ -91,6 +92,8 @@ enum Command {
     Undo(apply::UndoArgs),
     /// Say what is in force, what it has refused, and whether somebody has changed it
     Status(apply::StatusArgs),
+    /// Look for faults in the rules that are in force
+    Verify(verify::Args),
     #[command(hide = true)]
     GuardApply(apply::GuardArgs),
     #[command(hide = true)]
@@ -207,6 +210,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Confirm(args) => return apply::confirm(&args),
         Command::Undo(args) => return apply::undo(&args),
         Command::Status(args) => return apply::status(&args),
+        Command::Verify(args) => return verify::run(&args),
         Command::GuardApply(args) => return apply::guard(&args),
         Command::TryInNamespace => return apply::in_namespace(),
         Command::Policy(args) => policy::run(&args, &mut out)?,

@@ -15,6 +15,7 @@ mod safety;
 #[cfg(test)]
 mod tests;
 mod tool;
+pub mod verify;
 
 pub use capability::{Can, Capability, capabilities, closes_nothing};
 pub use decide::{Attempt, Collateral, Decision, Reason};

@@ -9,8 +9,9 @@ impl Ours {
     pub fn comparable(&self) -> String {
         match self {
             Self::Nftables(table) => listing::without_learned(table),
-            Self::Xtables { v4, v6, .. } => {
-                format!("# iptables\n{}# ip6tables\n{}", v4.text(), v6.text())
+            Self::Xtables { v4, v6, sets, .. } => {
+                let (sets, v4, v6) = (sets.text(), v4.text(), v6.text());
+                format!("# ipset\n{sets}# iptables\n{v4}# ip6tables\n{v6}")
             }
         }
     }

@@ -71,6 +71,19 @@ impl<'a> Block<'a> {
     }
 }
 
+impl Block<'_> {
+    /// How many elements it has.
+    pub fn size(&self) -> usize {
+        let elements = self.elements().unwrap_or_default();
+        let mut quoted = false;
+        let commas = elements.chars().filter(|c| {
+            quoted ^= *c == '"';
+            *c == ',' && !quoted
+        });
+        commas.count() + usize::from(!elements.is_empty())
+    }
+}
+
 /// The same listing without elements that come and go.
 pub fn without_learned(listing: &str) -> String {
     let mut text = String::new();
@@ -171,6 +184,8 @@ table inet imwarden {
         );
         assert_eq!(all[3].lines.len(), 2);
         assert_eq!(all[3].elements(), None);
+        let sizes: Vec<_> = all.iter().map(Block::size).collect();
+        assert_eq!(sizes, [0, 3, 1, 0]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod engine;
 mod gate;
 mod listing;
 mod ours;
+mod sets;
 mod state;
 mod table;
 mod trial;
@@ -27,7 +28,8 @@ pub use state::{Folder, Generation, Lock, Note, State};
 pub use table::{Count, Counts, Size, counts};
 pub use trial::{Task, Trial, Tried, perform};
 
-pub(in crate::policy) use table::{Table, TableRule};
+pub(in crate::policy) use ours::{has_bridge, save};
+pub(in crate::policy) use table::{Set, Table, TableRule, set_has};
 pub(in crate::policy) use xtables::{Rule, is_ours as is_our_chain};
 
 use std::path::PathBuf;

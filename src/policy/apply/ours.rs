@@ -2,6 +2,7 @@
 
 use super::ApplyError;
 use super::listing;
+use super::sets::Sets;
 use super::xtables::{self, Chains};
 use crate::policy::prove::Backend;
 use crate::policy::tool::{ToolError, is_installed, run};
@@ -25,6 +26,8 @@ pub enum Ours {
         v6: Chains,
         /// The built-in chains of each: iptables over nftables makes them, and their table, when they are first used.
         built_in: [Vec<String>; 2],
+        /// What rules look into.
+        sets: Sets,
     },
 }
 
@@ -37,14 +40,28 @@ impl Ours {
                 v4: Chains::default(),
                 v6: Chains::default(),
                 built_in: Default::default(),
+                sets: Sets::default(),
             },
         }
+    }
+
+    /// Sets and maps whose elements come to an end, with how many they have.
+    pub fn timed_sets(&self) -> Vec<(String, usize)> {
+        let Self::Nftables(table) = self else {
+            return Vec::new();
+        };
+        let all = listing::blocks(table);
+        let timed = all.iter().filter(|block| block.is_timed());
+        timed
+            .map(|block| (block.name.to_owned(), block.size()))
+            .collect()
     }
 
     /// Whether there is nothing of ours.
     pub fn is_none(&self) -> bool {
         match self {
             Self::Nftables(table) => table.is_empty(),
+            // Sets that no rule looks into do nothing.
             Self::Xtables { v4, v6, .. } => v4.is_empty() && v6.is_empty(),
         }
     }
@@ -60,6 +77,7 @@ pub fn read(backend: Backend) -> Result<Ours, ApplyError> {
                 built_in: [built_in(backend, "ip")?, built_in(backend, "ip6")?],
                 v4: Chains::of(&save(v4)?),
                 v6: Chains::of(&save(v6)?),
+                sets: Sets::read()?,
             })
         }
     }
@@ -118,7 +136,9 @@ pub fn replace(backend: Backend, wanted: &Ours) -> Result<(), ApplyError> {
             let text = format!("table inet imwarden\ndelete table inet imwarden\n{table}");
             load(&text)?;
         }
-        Ours::Xtables { v4, v6, .. } => {
+        Ours::Xtables { v4, v6, sets, .. } => {
+            // Before a rule that looks into them.
+            sets.make()?;
             let [first, second] = backend.xtables();
             let before = Chains::of(&save(first)?);
             restore(first, &v4.in_place_of(&before))?;
@@ -153,9 +173,15 @@ fn restore(program: &str, text: &str) -> Result<(), ApplyError> {
 /// them, if nobody else has put anything into them since.
 pub fn take_back(backend: Backend, before: &Ours) -> Result<(), ApplyError> {
     replace(backend, before)?;
-    let Ours::Xtables { built_in: had, .. } = before else {
+    let Ours::Xtables {
+        built_in: had,
+        sets,
+        ..
+    } = before
+    else {
         return Ok(());
     };
+    Sets::read()?.destroy_but(sets)?;
     if backend != Backend::IptablesNft {
         return Ok(());
     }
@@ -185,7 +211,11 @@ pub fn take_back(backend: Backend, before: &Ours) -> Result<(), ApplyError> {
 
 /// Takes away whatever is ours.
 pub fn remove(backend: Backend) -> Result<(), ApplyError> {
-    replace(backend, &Ours::none(backend))
+    replace(backend, &Ours::none(backend))?;
+    if backend != Backend::Nftables {
+        Sets::read()?.destroy_but(&Sets::default())?;
+    }
+    Ok(())
 }
 
 /// The firewalls of this machine in which there is anything of ours.
@@ -228,6 +258,12 @@ pub fn is_here(backend: Backend) -> bool {
             any && is_installed("iptables-legacy-save")
         }
     }
+}
+
+/// Whether this machine joins networks as a bridge; as far as `ip` can say, and if not, it may.
+pub fn has_bridge() -> bool {
+    let arguments = ["-o", "link", "show", "type", "bridge"];
+    run("ip", &arguments, &[], "").map_or(true, |text| !text.trim().is_empty())
 }
 
 /// A hash of everything that is not ours, without counters. The same before and after: nobody else's rules were touched.

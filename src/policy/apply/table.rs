@@ -1,10 +1,12 @@
 //! Our nftables table as `nft -j` tells it: for counting and looking, never to be loaded again.
 
 use super::ApplyError;
+use super::sets::Sets;
 use crate::policy::prove::{Backend, Firewall};
 use crate::policy::tool::run;
 use serde::Serialize;
 use serde_json::Value;
+use std::net::IpAddr;
 
 /// The table.
 #[derive(Clone, Debug, Default)]
@@ -55,10 +57,21 @@ pub struct TableRule {
 pub struct Set {
     /// Its name.
     pub name: String,
+    /// Whether it is a map.
+    pub is_map: bool,
+    /// What it takes: a word, or several for values that are joined.
+    pub of_type: Value,
     /// Whether its elements come and go.
     pub timed: bool,
     /// Its elements.
     pub elements: Vec<Value>,
+}
+
+impl Set {
+    /// Whether an element is more than an address: with a port, say.
+    pub fn is_joined(&self) -> bool {
+        self.of_type.is_array()
+    }
 }
 
 /// What a rule has refused.
@@ -86,7 +99,7 @@ pub struct Size {
 pub struct Counts {
     /// What each rule has refused.
     pub counters: Vec<Count>,
-    /// What is in each set; iptables has none.
+    /// What is in each set.
     pub sets: Vec<Size>,
 }
 
@@ -127,6 +140,8 @@ impl Table {
                 }),
                 "set" | "map" => table.sets.push(Set {
                     name: word("name"),
+                    is_map: kind == "map",
+                    of_type: body["type"].clone(),
                     timed: body["timeout"].is_number()
                         || body["flags"].as_array().is_some_and(|flags| {
                             flags
@@ -143,6 +158,23 @@ impl Table {
             }
         }
         table
+    }
+}
+
+/// Whether an address is in a set of ours, of nftables or of ipset.
+pub fn set_has(set: &str, nftables: bool, address: IpAddr) -> Result<bool, ApplyError> {
+    let address = address.to_string();
+    let found = if nftables {
+        let element = format!("{{ {address} }}");
+        let arguments = ["get", "element", "inet", "imwarden", set, &element];
+        run("nft", &arguments, &[], "")
+    } else {
+        run("ipset", &["test", set, &address], &[], "")
+    };
+    match found {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_permission() => Err(error.into()),
+        Err(_) => Ok(false),
     }
 }
 
@@ -167,6 +199,14 @@ pub fn counts(backend: Backend) -> Result<Counts, ApplyError> {
             .filter(|(name, _)| super::is_our_chain(name))
             .map(|(name, packets)| Count { name, packets })
             .collect(),
-        sets: Vec::new(),
+        sets: Sets::read()?
+            .sizes()
+            .into_iter()
+            .map(|(name, elements)| Size {
+                name: name.to_owned(),
+                elements,
+                timed: true,
+            })
+            .collect(),
     })
 }
