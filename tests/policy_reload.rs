@@ -1,6 +1,11 @@
 //! Reload under fire: policies are applied again and again while eight threads connect through the router. Nothing gets through
 //! to a port that every one of them closes, and nobody else's connection fails.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may fail, and tells its figures"
+)]
 
 mod policy_support;
 
@@ -183,7 +188,7 @@ fn fire(number: usize, tally: &Tally) {
         };
         count.fetch_add(1, Ordering::Relaxed);
         turn += 1;
-        thread::sleep(Duration::from_millis(4));
+        thread::sleep(Duration::from_millis(8));
     }
 }
 

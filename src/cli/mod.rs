@@ -28,7 +28,7 @@ use std::sync::atomic::AtomicBool;
 
 /// Done.
 const DONE: u8 = 0;
-/// A policy does not do what it is for.
+/// A policy does not do what it is for, or something is wrong with the rules that are in force.
 const NOT_PROVEN: u8 = 1;
 /// Wrong arguments or a mistake in a rule file.
 const USAGE: u8 = 2;
@@ -54,7 +54,7 @@ const LONG_VERSION: &str = concat!(
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the policy that was to be proven does not block what it should, or blocks more
+  1  the policy that was to be proven does not block what it should, or blocks more; verify found a fault
   2  wrong arguments, or a mistake in a rule file
   3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where)
   4  no permission or no such device";

@@ -188,12 +188,17 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             "policy {number} was never confirmed, and is taken back now"
         ));
     }
-    for (backend, _) in apply::in_force()? {
+    let mut before = None;
+    for (backend, ours) in apply::in_force()? {
         if backend != chosen.backend {
             return Err(ApplyError::OtherFirewall(backend.name()).into());
         }
+        before = Some(ours);
     }
-    let before = apply::read(chosen.backend)?;
+    let before = match before {
+        Some(ours) => ours,
+        None => apply::read(chosen.backend)?,
+    };
     let tried = in_private(
         &namespace,
         &Task::Try(Trial {

@@ -225,9 +225,12 @@ pub fn in_force() -> Result<Vec<(Backend, Ours)>, ApplyError> {
         if !is_here(backend) {
             continue;
         }
-        let ours = read(backend)?;
-        if !ours.is_none() {
-            all.push((backend, ours));
+        match read(backend) {
+            Ok(ours) if !ours.is_none() => all.push((backend, ours)),
+            Ok(_) => {}
+            // Programs without a kernel for them: nothing of ours is there.
+            Err(error) if backend != Backend::Nftables && !error.is_permission() => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(all)
@@ -282,5 +285,5 @@ pub fn fingerprint(backend: Backend) -> Result<String, ApplyError> {
         }
     };
     let hash = Sha256::digest(text.as_bytes());
-    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{hash:x}"))
 }

@@ -157,7 +157,7 @@ impl Folder {
         &self.path
     }
 
-    fn failed(&self, error: impl ToString) -> ApplyError {
+    fn failed(&self, error: &dyn ToString) -> ApplyError {
         ApplyError::Folder {
             path: self.path.clone(),
             what: error.to_string(),
@@ -193,7 +193,7 @@ impl Folder {
     fn take(&self, name: &str, patience: Duration) -> Result<Option<Lock>, ApplyError> {
         let file = self
             .file(name, OFlags::RDWR | OFlags::CREATE)
-            .map_err(|error| self.failed(error))?;
+            .map_err(|error| self.failed(&error))?;
         let start = Instant::now();
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -202,7 +202,7 @@ impl Folder {
                     std::thread::sleep(RETRY);
                 }
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-                Err(error) => return Err(self.failed(std::io::Error::from(error))),
+                Err(error) => return Err(self.failed(&std::io::Error::from(error))),
             }
         }
     }
@@ -212,31 +212,31 @@ impl Folder {
         let file = match self.file("state.json", OFlags::RDONLY) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::default()),
-            Err(error) => return Err(self.failed(error)),
+            Err(error) => return Err(self.failed(&error)),
         };
         let mut text = String::new();
         let mut file = file.take(MAX_STATE);
         file.read_to_string(&mut text)
-            .map_err(|error| self.failed(error))?;
+            .map_err(|error| self.failed(&error))?;
         let state: State = serde_json::from_str(&text)
-            .map_err(|error| self.failed(format!("state.json is damaged: {error}; when it is removed, `imwarden undo --all` still takes our rules away")))?;
+            .map_err(|error| self.failed(&format!("state.json is damaged: {error}; when it is removed, `imwarden undo --all` still takes our rules away")))?;
         if state.schema == SCHEMA {
             Ok(state)
         } else {
-            Err(self.failed("state.json is of another version of imwarden"))
+            Err(self.failed(&"state.json is of another version of imwarden"))
         }
     }
 
     /// Changes whenever something else is remembered.
-    pub fn stamp(&self) -> Option<(u64, i64, i64)> {
+    pub fn stamp(&self) -> Option<(u64, i64, u64)> {
         let none = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
         let stat = rustix::fs::statat(&self.handle, "state.json", none).ok()?;
-        Some((stat.st_ino, stat.st_mtime, stat.st_mtime_nsec as i64))
+        Some((stat.st_ino, stat.st_mtime, stat.st_mtime_nsec))
     }
 
     /// Writes it, as a whole or not at all.
     pub fn store(&self, state: &State) -> Result<(), ApplyError> {
-        let text = serde_json::to_string(state).map_err(|error| self.failed(error))?;
+        let text = serde_json::to_string(state).map_err(|error| self.failed(&error))?;
         let write = || -> std::io::Result<()> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
             let mut file = self.file("state.new", flags)?;
@@ -245,7 +245,7 @@ impl Folder {
             rustix::fs::renameat(&self.handle, "state.new", &self.handle, "state.json")?;
             Ok(())
         };
-        write().map_err(|error| self.failed(error))
+        write().map_err(|error| self.failed(&error))
     }
 
     /// A policy that nobody watches over any more leaves no lock file.

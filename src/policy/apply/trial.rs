@@ -172,10 +172,9 @@ fn iptables(text: &str, backend: Backend, before: &Ours) -> Result<Tried, ApplyE
             }
         }
     }
-    // The way that it will be loaded, and the way back.
+    // The way back, and the way that it will be loaded.
     ours::replace(backend, before)?;
     ours::replace(backend, &wanted)?;
-    ours::replace(backend, before)?;
     Ok(Tried {
         wanted,
         load: String::new(),
