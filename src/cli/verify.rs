@@ -2,7 +2,6 @@
 
 use super::apply::{StateArg, differences};
 use super::{CliError, DONE, NOT_PROVEN, output};
-use crate::policy::apply::State;
 use crate::policy::verify::{Machine, Verdict, verify};
 use std::io::Write;
 
@@ -30,11 +29,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<u8, CliError> {
-    let folder = args.state.find()?;
-    let state = match &folder {
-        Some(folder) => folder.load()?,
-        None => State::default(),
-    };
+    let (folder, state) = args.state.remembered()?;
     let now = state.current();
     let mut machine = Machine::look()?;
     if let Some(now) = now {

@@ -11,7 +11,7 @@ use super::namespace::Namespace;
 use super::policy::PlanArgs;
 use super::{CliError, DONE, output};
 use crate::policy::apply::{
-    self, ApplyError, Candidate, Folder, Generation, Ours, Task, Trial, Tried,
+    self, ApplyError, Candidate, Folder, Generation, Ours, State, Task, Trial, Tried,
 };
 use crate::policy::prove::{Backend, Rules};
 use crate::policy::{Plan, Target, render};
@@ -91,9 +91,14 @@ impl StateArg {
         Ok(Folder::open(&std::path::absolute(&self.dir)?)?)
     }
 
-    /// Opens it if it is there.
-    pub fn find(&self) -> Result<Option<Folder>, CliError> {
-        Ok(Folder::find(&std::path::absolute(&self.dir)?)?)
+    /// What is remembered there, if it is there at all. Nothing is made.
+    pub fn remembered(&self) -> Result<(Option<Folder>, State), CliError> {
+        let folder = Folder::find(&std::path::absolute(&self.dir)?)?;
+        let state = match &folder {
+            Some(folder) => folder.load()?,
+            None => State::default(),
+        };
+        Ok((folder, state))
     }
 }
 
@@ -394,7 +399,7 @@ pub fn undo(args: &UndoArgs) -> Result<u8, CliError> {
         if all.is_empty() {
             writeln!(out, "Nothing of ours was loaded.")?;
         }
-        folder.store(&apply::State::default())?;
+        folder.store(&State::default())?;
     } else {
         let back = apply::undo(&folder, &lock)?;
         let now = if back.before.is_none() {

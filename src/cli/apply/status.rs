@@ -2,7 +2,7 @@
 
 use super::super::{CliError, DONE, output};
 use super::{StateArg, clock, differences};
-use crate::policy::apply::{self, Counts, Folder, Generation, State};
+use crate::policy::apply::{self, Counts, Folder, Generation};
 use crate::policy::prove::Backend;
 use serde::Serialize;
 use std::io::Write;
@@ -13,7 +13,7 @@ const SHOWN: usize = 20;
 /// Arguments of `imwarden status`.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
-Says which policy is in force, since when, whether it waits to be confirmed, how many packets each rule has refused, how
+Says which policy is in force, since when, whether it waits to be confirmed, how many packets each rule has met, how
 much is in each set, and in which lines the rules differ from those that were applied (drift). `imwarden verify` looks for
 faults. Needs root, or CAP_NET_ADMIN.")]
 pub struct StatusArgs {
@@ -64,11 +64,7 @@ struct Last {
 
 /// Runs the command.
 pub fn status(args: &StatusArgs) -> Result<u8, CliError> {
-    let folder = args.state.find()?;
-    let state = match &folder {
-        Some(folder) => folder.load()?,
-        None => State::default(),
-    };
+    let (folder, state) = args.state.remembered()?;
     let live: Vec<Backend> = apply::in_force()?.into_iter().map(|(b, _)| b).collect();
     let now = state.current();
     let gone = now.is_some_and(|now| !live.contains(&now.backend));
@@ -165,12 +161,12 @@ fn text(status: &Status, now: Option<&Generation>, out: &mut dyn Write) -> std::
     if !status.loaded {
         return Ok(());
     }
-    writeln!(out, "\nPACKETS REFUSED")?;
+    writeln!(out, "\n   PACKETS  RULE")?;
     for count in &status.counts.counters {
         writeln!(out, "{:>10}  {}", count.packets, count.name)?;
     }
     if !status.counts.sets.is_empty() {
-        writeln!(out, "\nELEMENTS")?;
+        writeln!(out, "\n  ELEMENTS  SET")?;
     }
     for set in &status.counts.sets {
         let timed = if set.timed { ", which come and go" } else { "" };

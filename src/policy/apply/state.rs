@@ -77,13 +77,19 @@ impl State {
         self.generations.last()
     }
 
-    /// Remembers one more, and forgets the oldest.
+    /// Remembers one more. Of the oldest only what was in force before it is kept: the last step back leads there.
     pub fn push(&mut self, mut generation: Generation) -> u64 {
         generation.number = self.next;
         self.next += 1;
         self.generations.push(generation);
-        let surplus = self.generations.len().saturating_sub(REMEMBERED);
-        self.generations.drain(..surplus);
+        if self.generations.len() > REMEMBERED {
+            let oldest = self.generations.remove(0);
+            if let Some(next) = self.generations.first_mut()
+                && next.backend == oldest.backend
+            {
+                next.before = oldest.before;
+            }
+        }
         self.next - 1
     }
 
@@ -283,12 +289,22 @@ mod tests {
         let mut state = folder.load().unwrap();
         assert!(state.current().is_none());
         for number in 1..=10 {
-            assert_eq!(state.push(generation()), number);
+            let before = Ours::Nftables(format!("before {number}"));
+            let generation = Generation {
+                before,
+                ..generation()
+            };
+            assert_eq!(state.push(generation), number);
         }
         folder.store(&state).unwrap();
         let again = Folder::open(&path).unwrap().load().unwrap();
         assert_eq!(again.generations.len(), REMEMBERED);
         assert_eq!(again.current().unwrap().number, 10);
+        // Step by step back, and the last one to where all began.
+        let before = |at: usize| again.generations[at].before.clone();
+        assert_eq!(before(7), Ours::Nftables("before 10".into()));
+        assert_eq!(before(1), Ours::Nftables("before 4".into()));
+        assert_eq!(before(0), Ours::Nftables("before 1".into()));
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
         assert_eq!(mode(&path.join("state.json")), 0o600);

@@ -148,7 +148,8 @@ fn refusal(line: &str) -> Option<(String, u64)> {
     let packets = counts.split(':').next()?.parse().ok()?;
     let chain = rule.split(' ').next()?;
     let (_, target) = rule.rsplit_once(" -j ")?;
-    let refuses = ["IMW-REFUSE", "DROP", "REJECT"]
+    // The last is that of a policy that only looks.
+    let refuses = ["IMW-REFUSE", "DROP", "REJECT", "IMW-AUDIT"]
         .iter()
         .any(|end| target.starts_with(end));
     (refuses && chain != "IMW-REFUSE").then(|| (chain.to_owned(), packets))

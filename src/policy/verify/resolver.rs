@@ -249,26 +249,29 @@ pub(super) fn ask(resolvers: &[Dnsmasq]) -> Result<Vec<Asked>, ApplyError> {
 
 pub(super) fn judge(machine: &Machine, verdict: &mut Verdict) {
     let fed: Vec<&Feed> = machine.resolvers.iter().flat_map(|it| &it.feeds).collect();
-    for (set, size, backend) in waiting(machine) {
-        let feeds = fed.iter().any(|feed| feed.set == set);
-        if size > 0 {
-            continue;
-        }
-        if feeds {
-            verdict.remarks.push(format!(
-                "nothing is in {set} yet: nobody has asked this machine's dnsmasq for a name of it, or all has come to its end"
-            ));
-            continue;
-        }
-        let what = if machine.resolvers.is_empty() {
-            format!("nothing is in {set}, and no dnsmasq runs here that could fill it")
+    let empty: Vec<(&str, Backend)> = waiting(machine)
+        .into_iter()
+        .filter(|(_, size, _)| *size == 0)
+        .map(|(set, _, backend)| (set, backend))
+        .collect();
+    let is_fed = |set: &str| fed.iter().any(|feed| feed.set == set);
+    let (fed, unfed): (Vec<_>, Vec<_>) = empty.into_iter().partition(|(set, _)| is_fed(set));
+    if !fed.is_empty() {
+        verdict.remarks.push(format!(
+            "nothing is in {} yet: nobody has asked this machine's dnsmasq for a name of theirs, or all has come to its end",
+            names(fed.iter().map(|(set, _)| *set))
+        ));
+    }
+    if let Some((_, backend)) = unfed.first() {
+        let why = if machine.resolvers.is_empty() {
+            "no dnsmasq runs here that could fill it"
         } else {
-            format!("nothing is in {set}, and no dnsmasq here was told to fill it")
+            "no dnsmasq here was told to fill it"
         };
         verdict.fault(
             Kind::Resolver,
-            Some(backend),
-            what,
+            Some(*backend),
+            format!("nothing is in {}, and {why}", names(unfed.iter().map(|(set, _)| *set))),
             "`imwarden policy` writes the lines for dnsmasq; then restart it, and have clients ask it",
         );
     }
@@ -322,19 +325,19 @@ pub(super) fn judge(machine: &Machine, verdict: &mut Verdict) {
 }
 
 /// Sets that only a resolver can fill.
-fn waiting(machine: &Machine) -> Vec<(String, usize, Backend)> {
+fn waiting(machine: &Machine) -> Vec<(&str, usize, Backend)> {
     let had = |name: &str| {
         let expected = machine.expected.as_ref();
         expected.is_some_and(|now| now.timed.iter().any(|(it, had)| it == name && *had > 0))
     };
     let of_table = machine.table.iter().flat_map(|table| &table.sets);
-    let mut all: Vec<(String, usize, Backend)> = of_table
+    let mut all: Vec<(&str, usize, Backend)> = of_table
         .filter(|set| set.timed && !set.is_map && !set.is_joined() && !had(&set.name))
-        .map(|set| (set.name.clone(), set.elements.len(), Backend::Nftables))
+        .map(|set| (set.name.as_str(), set.elements.len(), Backend::Nftables))
         .collect();
     if let Some(families) = machine.xtables.first() {
         let sets = machine.sets.iter();
-        all.extend(sets.map(|(name, size)| (name.clone(), *size, families.backend)));
+        all.extend(sets.map(|(name, size)| (name.as_str(), *size, families.backend)));
     }
     all
 }
