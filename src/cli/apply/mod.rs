@@ -3,20 +3,22 @@
 mod guard;
 mod ssh;
 mod status;
+mod trial;
+mod undo;
 
 pub use guard::{GuardArgs, guard};
 pub use status::{StatusArgs, status};
+pub use trial::{differences, in_namespace};
+pub use undo::{ConfirmArgs, UndoArgs, confirm, undo};
 
+use self::trial::in_private;
 use super::namespace::Namespace;
 use super::policy::PlanArgs;
 use super::{CliError, DONE, output};
-use crate::policy::apply::{
-    self, ApplyError, Candidate, Folder, Generation, Ours, State, Task, Trial, Tried,
-};
+use crate::policy::apply::{self, ApplyError, Candidate, Folder, State, Task, Trial};
 use crate::policy::prove::{Backend, Rules};
 use crate::policy::{Plan, Target, render};
 use clap::{Args as ClapArgs, ValueEnum};
-use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -100,27 +102,6 @@ impl StateArg {
         };
         Ok((folder, state))
     }
-}
-
-/// Arguments of `imwarden confirm`.
-#[derive(ClapArgs, Clone, Debug)]
-pub struct ConfirmArgs {
-    #[command(flatten)]
-    state: StateArg,
-}
-
-/// Arguments of `imwarden undo`.
-#[derive(ClapArgs, Clone, Debug)]
-#[command(after_help = "\
-What was in force before the last `imwarden apply` is in force again: the policy before it, or none. Rules of others
-stay as they are. Again, and the one before that is taken back.")]
-pub struct UndoArgs {
-    /// Take away everything of ours, whoever loaded it, and forget what was applied
-    #[arg(long)]
-    all: bool,
-
-    #[command(flatten)]
-    state: StateArg,
 }
 
 /// `--backend`.
@@ -335,82 +316,6 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
         backend,
         plan: Some(plan),
     })
-}
-
-/// Does this in a network that nobody is in.
-fn in_private(namespace: &Namespace, task: &Task) -> Result<Tried, CliError> {
-    let text = serde_json::to_string(task).map_err(std::io::Error::from)?;
-    let arguments: [OsString; 1] = ["try-in-namespace".into()];
-    let output = namespace.run_own(&arguments, &text)?;
-    let answer: Result<Tried, String> =
-        serde_json::from_slice(&output.stdout).map_err(std::io::Error::from)?;
-    answer.map_err(CliError::Findings)
-}
-
-/// What the child does in its namespace.
-pub fn in_namespace() -> Result<u8, CliError> {
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    let task: Task = serde_json::from_str(&text).map_err(std::io::Error::from)?;
-    let answer = apply::perform(&task).map_err(|error| error.to_string());
-    let mut out = output::stdout();
-    serde_json::to_writer(&mut out, &answer).map_err(std::io::Error::from)?;
-    out.flush()?;
-    Ok(DONE)
-}
-
-/// What differs between what was applied and what is there, as the same programs print both.
-pub fn differences(now: &Generation) -> Result<Vec<String>, CliError> {
-    let live = apply::read_plain(now.backend)?;
-    let task = Task::Print(now.backend, now.wanted.clone());
-    // Where no private network is to be had, what was printed when it was applied must do.
-    let wanted: Ours = Namespace::find()
-        .and_then(|namespace| in_private(&namespace, &task))
-        .map_or_else(|_| now.wanted.clone(), |tried| tried.wanted);
-    Ok(apply::drift(&wanted, &live))
-}
-
-/// Runs `imwarden confirm`.
-pub fn confirm(args: &ConfirmArgs) -> Result<u8, CliError> {
-    let folder = args.state.open()?;
-    let lock = folder.lock(LOCK_PATIENCE)?;
-    let number = apply::confirm(&folder, &lock)?;
-    let mut out = output::stdout();
-    writeln!(
-        out,
-        "Policy {number} stays in force. `imwarden undo{}` takes it back.",
-        state_words(&args.state)
-    )?;
-    out.flush()?;
-    Ok(DONE)
-}
-
-/// Runs `imwarden undo`.
-pub fn undo(args: &UndoArgs) -> Result<u8, CliError> {
-    let folder = args.state.open()?;
-    let lock = folder.lock(LOCK_PATIENCE)?;
-    let mut out = output::stdout();
-    if args.all {
-        let all = apply::in_force()?;
-        for (backend, _) in &all {
-            apply::remove(*backend)?;
-            writeln!(out, "Taken away: everything of ours in {}.", backend.name())?;
-        }
-        if all.is_empty() {
-            writeln!(out, "Nothing of ours was loaded.")?;
-        }
-        folder.store(&State::default())?;
-    } else {
-        let back = apply::undo(&folder, &lock)?;
-        let now = if back.before.is_none() {
-            "nothing of ours is loaded now"
-        } else {
-            "what was in force before is in force again"
-        };
-        writeln!(out, "Policy {} was taken back: {now}.", back.number)?;
-    }
-    out.flush()?;
-    Ok(DONE)
 }
 
 /// Behind a command that is to be typed: the same folder.

@@ -1,6 +1,6 @@
 //! What is there: gathered once, judged without asking again.
 
-use super::resolver::{Dnsmasq, running};
+use super::dnsmasq::{Dnsmasq, running};
 use crate::policy::apply::{self, ApplyError, Generation, Ours, Set, Table};
 use crate::policy::prove::Backend;
 

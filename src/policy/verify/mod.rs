@@ -2,10 +2,11 @@
 //!
 //! * [`machine`] gathers what is there: rules, interfaces, forwarding, resolvers;
 //! * [`nftables`] and [`iptables`] read the rules of one firewall;
-//! * [`resolver`] asks who fills the sets that names are for.
+//! * [`dnsmasq`] reads what resolvers were told, and [`resolver`] judges whether they fill the sets that names are for.
 //!
 //! A fault is something to repair. A remark is something to know: it makes nobody get up at night.
 
+mod dnsmasq;
 mod iptables;
 mod machine;
 mod nftables;
