@@ -74,6 +74,31 @@ fn no_room_imports_what_the_table_does_not_allow() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Where other programs are started. Everybody else asks these.
+const STARTERS: [&str; 3] = ["policy/tool.rs", "cli/namespace.rs", "cli/apply/guard.rs"];
+
+#[test]
+fn other_programs_are_started_in_few_places() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let starters: Vec<String> = rust_files(&src)
+        .into_iter()
+        .filter(|file| {
+            let text = std::fs::read_to_string(file).expect("a readable source file");
+            text.contains("process::{Command") || text.contains("process::Command")
+        })
+        .map(|file| {
+            let name = file.strip_prefix(&src).expect("a file below src");
+            name.display().to_string()
+        })
+        .collect();
+    let strangers: Vec<_> = starters
+        .iter()
+        .filter(|name| !STARTERS.contains(&name.as_str()))
+        .collect();
+    assert!(strangers.is_empty(), "{strangers:?}");
+    assert_eq!(starters.len(), STARTERS.len(), "{starters:?}");
+}
+
 #[test]
 fn the_reader_of_imports_sees_grouped_and_inline_paths() {
     assert_eq!(rooms_named("use crate::model::{Packet, Event};"), ["model"]);

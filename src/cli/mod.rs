@@ -1,11 +1,13 @@
 //! Arguments turned once into typed settings; one file a command.
 
 mod analyze;
+mod apply;
 mod devices;
 mod explain;
 mod extract;
 mod jobs;
 mod mailbox;
+mod namespace;
 mod observe;
 mod output;
 pub mod policy;
@@ -15,6 +17,7 @@ pub mod rules;
 mod scrub;
 mod shell;
 mod size;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use signal_hook::{consts::SIGINT, flag};
@@ -25,7 +28,7 @@ use std::sync::atomic::AtomicBool;
 
 /// Done.
 const DONE: u8 = 0;
-/// A policy does not do what it is for.
+/// A policy does not do what it is for, or something is wrong with the rules that are in force.
 const NOT_PROVEN: u8 = 1;
 /// Wrong arguments or a mistake in a rule file.
 const USAGE: u8 = 2;
@@ -51,7 +54,7 @@ const LONG_VERSION: &str = concat!(
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  the policy that was to be proven does not block what it should, or blocks more
+  1  the policy that was to be proven does not block what it should, or blocks more; verify found a fault
   2  wrong arguments, or a mistake in a rule file
   3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where)
   4  no permission or no such device";
@@ -81,6 +84,20 @@ enum Command {
     Prove(Box<prove::Args>),
     #[command(hide = true)]
     ReplayInNamespace(prove::ReplayArgs),
+    /// Put a policy in force on this machine; it is taken back unless it is confirmed
+    Apply(Box<apply::Args>),
+    /// Keep the policy that was applied
+    Confirm(apply::ConfirmArgs),
+    /// Take back what was applied
+    Undo(apply::UndoArgs),
+    /// Say what is in force, what it has refused, and whether somebody has changed it
+    Status(apply::StatusArgs),
+    /// Look for faults in the rules that are in force
+    Verify(verify::Args),
+    #[command(hide = true)]
+    GuardApply(apply::GuardArgs),
+    #[command(hide = true)]
+    TryInNamespace,
     /// List, show or check the rule files
     Rules(rules::RulesArgs),
     /// List network interfaces
@@ -103,6 +120,10 @@ enum CliError {
     #[error("{0}")]
     Namespace(String),
     #[error(transparent)]
+    Apply(crate::policy::apply::ApplyError),
+    #[error("{0}\nThis needs root, or CAP_NET_ADMIN: sudo {1}")]
+    Permission(String, String),
+    #[error(transparent)]
     RulesCommand(#[from] rules::RulesCommandError),
     #[error("{0}")]
     Usage(&'static str),
@@ -122,10 +143,31 @@ enum CliError {
     Output(#[from] io::Error),
 }
 
+impl From<crate::policy::apply::ApplyError> for CliError {
+    fn from(error: crate::policy::apply::ApplyError) -> Self {
+        if error.is_permission() {
+            let words: Vec<String> = std::env::args_os().map(|word| quoted(&word)).collect();
+            Self::Permission(error.to_string(), words.join(" "))
+        } else {
+            Self::Apply(error)
+        }
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &std::ffi::OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Devices(_) | Self::Namespace(_) => PERMISSION,
+            Self::Devices(_) | Self::Namespace(_) | Self::Permission(..) => PERMISSION,
             _ => USAGE,
         }
     }
@@ -164,6 +206,13 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Scrub(args) => return scrub::run(&args),
         Command::Prove(args) => return prove::run(&args),
         Command::ReplayInNamespace(args) => return prove::replay(&args),
+        Command::Apply(args) => return apply::run(&args),
+        Command::Confirm(args) => return apply::confirm(&args),
+        Command::Undo(args) => return apply::undo(&args),
+        Command::Status(args) => return apply::status(&args),
+        Command::Verify(args) => return verify::run(&args),
+        Command::GuardApply(args) => return apply::guard(&args),
+        Command::TryInNamespace => return apply::in_namespace(),
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,

@@ -23,7 +23,7 @@ pub fn completions(args: &CompletionArgs, out: &mut dyn Write) -> io::Result<()>
 pub fn man(out: &mut dyn Write) -> io::Result<()> {
     let command = Cli::command().disable_help_subcommand(true);
     clap_mangen::Man::new(command.clone()).render(out)?;
-    for sub in command.get_subcommands() {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         let name = format!("imwarden {}", sub.get_name());
         let page = clap_mangen::Man::new(sub.clone().bin_name(&name));
         writeln!(out, ".SH \"{}\"", name.to_uppercase())?;

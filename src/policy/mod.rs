@@ -3,6 +3,7 @@
 //! [`Plan::new`] decides everything (which ports, which hosts, what is left out and why); [`render()`] only
 //! writes it down for one firewall.
 
+pub mod apply;
 mod capability;
 mod conflict;
 mod custom;
@@ -20,6 +21,8 @@ mod scope;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod tool;
+pub mod verify;
 
 pub use capability::{Can, Capability, capabilities, closes_nothing};
 pub use conflict::Shadowed;
@@ -34,3 +37,4 @@ pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
 pub use safety::{Guard, Refusal};
 pub use scope::{Interface, Interfaces, Mark, Matching};
 pub use signature::{Signature, SignatureGroup};
+pub use tool::ToolError;

@@ -3,6 +3,7 @@
 mod certificate;
 
 use self::certificate::{certify, text};
+use super::namespace::Namespace;
 use super::observe::{self, Flow};
 use super::policy::{ConfidenceArg, PlanArgs};
 use super::{CliError, DONE, NOT_PROVEN, output};
@@ -13,9 +14,9 @@ use crate::policy::{Opening, Plan, Request, Sightings, Target, render};
 use crate::ruleset::RuleSet;
 use clap::{Args as ClapArgs, ValueEnum};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Prove what a policy blocks, and what it leaves alone.
 ///
@@ -121,7 +122,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             output::complain(&format!("{error}; what came before it is replayed"));
         }
         let candidates = candidates(args, &rules, capture, &flows)?;
-        let before = namespace.replay(args, capture, Backend::Nftables, None)?;
+        let before = replay_in(&namespace, args, capture, Backend::Nftables, None)?;
         for candidate in &candidates {
             for backend in backends(args) {
                 let Some(text) = candidate.rules.iter().find(|rules| rules.fits(backend)) else {
@@ -129,7 +130,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
                         "this rule file is not for the firewall that --backend names",
                     ));
                 };
-                let after = namespace.replay(args, capture, backend, Some(text))?;
+                let after = replay_in(&namespace, args, capture, backend, Some(text))?;
                 certificates.push(certify(
                     capture, candidate, backend, &flows, &before, &after,
                 ));
@@ -225,78 +226,33 @@ fn candidates(
     ])
 }
 
-/// How this machine lets a process have a network of its own.
-struct Namespace {
-    flags: &'static str,
-}
-
-impl Namespace {
-    /// Without root where the kernel allows that, else with it.
-    fn find() -> Result<Self, CliError> {
-        for flags in ["-Urn", "-n"] {
-            let tried = Command::new("unshare")
-                .args([flags, "--", "true"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            match tried {
-                Ok(status) if status.success() => return Ok(Self { flags }),
-                Ok(_) => {}
-                Err(error) => {
-                    return Err(CliError::Namespace(format!(
-                        "cannot run unshare (package util-linux): {error}"
-                    )));
-                }
-            }
-        }
-        Err(CliError::Namespace(
-            "this kernel gives no private network to this user: run as root, or allow it with \
-             `sysctl kernel.unprivileged_userns_clone=1` or, on Ubuntu, `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
-                .to_owned(),
-        ))
+/// Replays a capture in a namespace of its own.
+fn replay_in(
+    namespace: &Namespace,
+    args: &Args,
+    capture: &Path,
+    backend: Backend,
+    rules: Option<&Rules>,
+) -> Result<BTreeMap<u64, Fate>, CliError> {
+    let failed = |what: String| CliError::Namespace(format!("{}: {what}", capture.display()));
+    let mut arguments: Vec<OsString> = vec!["replay-in-namespace".into()];
+    arguments.extend(["--backend".into(), backend.name().into()]);
+    arguments.extend(["--confidence".into(), args.plan.least().name().into()]);
+    if let Some(dir) = args.plan.rules() {
+        arguments.extend(["--rules".into(), dir.into()]);
     }
-
-    /// Replays a capture in a namespace of its own.
-    fn replay(
-        &self,
-        args: &Args,
-        capture: &Path,
-        backend: Backend,
-        rules: Option<&Rules>,
-    ) -> Result<BTreeMap<u64, Fate>, CliError> {
-        let failed = |what: String| CliError::Namespace(format!("{}: {what}", capture.display()));
-        let own = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-        let mut command = Command::new("unshare");
-        command
-            .args([self.flags, "--"])
-            .arg(own)
-            .arg("replay-in-namespace")
-            .args(["--backend", backend.name()])
-            .args(["--confidence", args.plan.least().name()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        if let Some(dir) = args.plan.rules() {
-            command.arg("--rules").arg(dir);
-        }
-        command.arg("--").arg(capture);
-        let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            let text = match rules {
-                Some(Rules::Nft(text) | Rules::Script(text) | Rules::Restore(text)) => text,
-                None => "",
-            };
-            // If it has ended already, its exit status says why.
-            let _ = stdin.write_all(text.as_bytes());
-        }
-        let output = child
-            .wait_with_output()
-            .map_err(|error| failed(error.to_string()))?;
-        if !output.status.success() {
-            return Err(failed("nothing was proven: see above".to_owned()));
-        }
-        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+    arguments.extend(["--".into(), capture.into()]);
+    let text = match rules {
+        Some(Rules::Nft(text) | Rules::Script(text) | Rules::Restore(text)) => text,
+        None => "",
+    };
+    let output = namespace
+        .run_own(&arguments, text)
+        .map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed("nothing was proven: see above".to_owned()));
     }
+    serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
 }
 
 /// What the child does.

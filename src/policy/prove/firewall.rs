@@ -1,13 +1,14 @@
 //! The kernel's firewall: rules are loaded, and counters read, by the programs that administrators use.
 
 use super::ProveError;
+use crate::policy::tool;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 /// Which firewall judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Backend {
     /// nftables.
     Nftables,
@@ -30,10 +31,11 @@ impl Backend {
         }
     }
 
-    const fn programs(self) -> (&'static str, &'static str) {
+    /// Its programs for IPv4 and IPv6, if it is one of the two iptables.
+    pub(in crate::policy) const fn xtables(self) -> [&'static str; 2] {
         match self {
-            Self::IptablesLegacy => ("iptables-legacy", "ip6tables-legacy"),
-            Self::Nftables | Self::IptablesNft => ("iptables-nft", "ip6tables-nft"),
+            Self::IptablesLegacy => ["iptables-legacy", "ip6tables-legacy"],
+            Self::Nftables | Self::IptablesNft => ["iptables-nft", "ip6tables-nft"],
         }
     }
 }
@@ -95,7 +97,7 @@ pub struct Firewall {
 impl Firewall {
     /// Loads rules into this namespace.
     pub fn load(backend: Backend, rules: &Rules) -> Result<Self, ProveError> {
-        let (v4, v6) = backend.programs();
+        let [v4, v6] = backend.xtables();
         let environment = [("IPTABLES", v4), ("IP6TABLES", v6)];
         match rules {
             Rules::Nft(text) => run("nft", &["-f", "/dev/stdin"], &[], text)?,
@@ -103,6 +105,11 @@ impl Firewall {
             Rules::Restore(text) => run(&format!("{v4}-restore"), &["-w", "--noflush"], &[], text)?,
         };
         Ok(Self { backend })
+    }
+
+    /// What is loaded already.
+    pub(in crate::policy) const fn here(backend: Backend) -> Self {
+        Self { backend }
     }
 
     /// How many packets each rule has refused, by the rule's name.
@@ -123,8 +130,7 @@ impl Firewall {
             }
             Backend::IptablesNft | Backend::IptablesLegacy => {
                 let mut all = BTreeMap::new();
-                let (v4, v6) = self.backend.programs();
-                for program in [v4, v6] {
+                for program in self.backend.xtables() {
                     let text = run(&format!("{program}-save"), &["-c", "-t", "filter"], &[], "")?;
                     for (name, packets) in text.lines().filter_map(refusal) {
                         *all.entry(name).or_default() += packets;
@@ -142,55 +148,24 @@ fn refusal(line: &str) -> Option<(String, u64)> {
     let packets = counts.split(':').next()?.parse().ok()?;
     let chain = rule.split(' ').next()?;
     let (_, target) = rule.rsplit_once(" -j ")?;
-    let refuses = ["IMW-REFUSE", "DROP", "REJECT"]
+    // The last is that of a policy that only looks.
+    let refuses = ["IMW-REFUSE", "DROP", "REJECT", "IMW-AUDIT"]
         .iter()
         .any(|end| target.starts_with(end));
     (refuses && chain != "IMW-REFUSE").then(|| (chain.to_owned(), packets))
 }
 
-/// Runs a program, gives it this to read, and returns what it wrote.
+/// Runs a program in this namespace, where nobody else is.
 pub(super) fn run(
     program: &str,
     arguments: &[&str],
     environment: &[(&str, &str)],
     input: &str,
 ) -> Result<String, ProveError> {
-    let failed = |what: String| ProveError::Program {
-        program: program.to_owned(),
-        what,
-    };
-    // Where system programs are, which is not in everybody's path.
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{path}:/usr/local/sbin:/usr/sbin:/sbin");
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env("PATH", path)
-        .envs(environment.iter().copied())
-        // Only root may lock where iptables-legacy does by itself, and here is nobody else.
-        .env("XTABLES_LOCKFILE", "/dev/null")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                failed("it is not installed, and a proof needs it".to_owned())
-            }
-            _ => failed(error.to_string()),
-        })?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // It may end without reading: then its exit status says why.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let output = child
-        .wait_with_output()
-        .map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let first: Vec<&str> = words.lines().take(4).collect();
-    Err(failed(format!("{} ({})", first.join("; "), output.status)))
+    let mut environment = environment.to_vec();
+    // Only root may lock where iptables-legacy does by itself, and here is nobody else.
+    environment.push(("XTABLES_LOCKFILE", "/dev/null"));
+    Ok(tool::run(program, arguments, &environment, input)?)
 }
 
 #[cfg(test)]

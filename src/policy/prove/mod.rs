@@ -23,13 +23,8 @@ pub use wire::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
     /// A program is missing, or failed.
-    #[error("{program}: {what}")]
-    Program {
-        /// Which.
-        program: String,
-        /// What it said.
-        what: String,
-    },
+    #[error(transparent)]
+    Program(#[from] super::tool::ToolError),
     /// A setting of the network could not be made.
     #[error("cannot set {path}: {error}")]
     Setting {
