@@ -257,7 +257,6 @@ fn verdict(plan: &Plan) -> &'static str {
 fn audit(text: &mut Text) {
     text.line("\tchain audit {");
     text.line("\t\tlimit rate 5/second burst 10 packets log prefix \"imwarden: \" comment \"imwarden: what would be refused\"");
-    text.line("\t\taccept comment \"imwarden: and is not\"");
     text.line("\t}");
     text.blank();
 }
@@ -353,7 +352,7 @@ fn judge(text: &mut Text, plan: &Plan, transports: &[&str], families: &[Family])
         let (ip, map) = (family.word(), family.map());
         for (host, port) in [("daddr", "dport"), ("saddr", "sport")] {
             text.line(format!(
-                "\t\tmeta l4proto {{ tcp, udp }} {ip} {host} . meta l4proto . th {port} vmap @{map} comment \"imwarden: seen, each with its place\""
+                "\t\t{ip} {host} . meta l4proto . th {port} vmap @{map} comment \"imwarden: seen, each with its place\""
             ));
         }
     }
