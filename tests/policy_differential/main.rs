@@ -13,6 +13,7 @@ mod mutation;
 mod policy_support;
 mod script;
 #[path = "../policy_support/wrap.rs"]
+#[allow(dead_code, reason = "the ways around's part of it")]
 mod wrap;
 
 use attempts::sightings;
