@@ -7,7 +7,11 @@
 
 #[path = "policy_support/agent.rs"]
 mod agent;
+#[path = "policy_support/attempts.rs"]
+#[allow(dead_code, reason = "the matrix's part of it")]
+mod attempts;
 #[path = "policy_support/lab.rs"]
+#[allow(dead_code, reason = "the matrix's part of it")]
 mod lab;
 mod policy_support;
 
@@ -21,6 +25,7 @@ const BACKEND: &str = "IMWARDEN_LAB_BACKEND";
 /// Everything that is tried on one firewall; runs as root of a private network, the gateway's.
 fn scenario(backend: Backend) {
     let mut lab = Lab::new();
+    lab.serve();
     lab.wait_until_all_is_open();
 
     // A router, with the settings nobody has to give.

@@ -95,6 +95,7 @@ const ALLOWED: [&str; 6] = [
 /// The status of an answer for each name, by a resolver on port 5300.
 fn answers(start: &str) -> Vec<(String, String)> {
     let names = [&REFUSED[..], &ALLOWED[..]].concat().join(" ");
+    let first = REFUSED[0];
     let script = format!(
         "ip link set lo up
         {start}
@@ -105,6 +106,8 @@ fn answers(start: &str) -> Vec<(String, String)> {
         for name in {names}; do
             echo $name $(dig +tries=2 +time=2 -p 5300 @127.0.0.1 $name | sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p')
         done
+        # Whoever asks somebody else, over HTTPS or not, is not refused.
+        echo elsewhere $(dig +tries=2 +time=2 -p 5301 @127.0.0.1 {first} | sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p')
         kill $(cat pids) 2>/dev/null || true"
     );
     let told = shell(&script);
@@ -117,7 +120,7 @@ fn answers(start: &str) -> Vec<(String, String)> {
 fn judge(what: &str, answers: &[(String, String)]) {
     assert_eq!(
         answers.len(),
-        REFUSED.len() + ALLOWED.len(),
+        REFUSED.len() + ALLOWED.len() + 1,
         "{what}: {answers:?}"
     );
     for (name, status) in answers {

@@ -9,8 +9,9 @@
 #
 # Connections that pass through this machine either way (forward) are judged by the port that they
 # are opened to, and refused: TCP with a reset, UDP with "port unreachable", so that clients give up
-# at once. A session that is open already ends with the next packet of the side that opened it.
-# Loopback is left alone, and nothing here opens what other rules close.
+# at once. A session that is open already ends with the next packet of the side that opened it; on a
+# machine that tracked no connections until now, one whose server speaks first goes on. Loopback is
+# left alone, and nothing here opens what other rules close.
 #
 # What these rules cannot stop:
 #   - MSN: the client falls back to HTTP (TCP 80) by way of gateway.messenger.hotmail.com; only the
@@ -94,17 +95,6 @@ rules_v4() {
 :IMW-YAHOO-WEBCAM - [0:0]
 :IMW-YAHOO-GAMES - [0:0]
 :IMW-YAHOO-P2P - [0:0]
--F IMWARDEN
--F IMW-REFUSE
--F IMW-MSN-SESSION
--F IMW-MSN-FILES
--F IMW-MSN-CONF
--F IMW-MSN-APPSHARE
--F IMW-YAHOO-SESSION
--F IMW-YAHOO-VOICE
--F IMW-YAHOO-WEBCAM
--F IMW-YAHOO-GAMES
--F IMW-YAHOO-P2P
 # Resets pass first: a refusal is itself a reset, and must get out.
 -A IMWARDEN -p tcp -m tcp --tcp-flags RST RST -m comment --comment "imwarden: resets pass" -j RETURN
 # Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.
@@ -112,41 +102,41 @@ rules_v4() {
 # msn/session: sign-on, presence and messages; the port is not configurable, which makes it easy to
 # restrict
 # msn/switchboard: conversations on servers that are run today
--A IMWARDEN -p tcp -m multiport --dports 1863,1864 -m comment --comment "msn/session (document), msn/switchboard (software)" -j IMW-MSN-SESSION
+-A IMWARDEN -p tcp -m multiport --dports 1863,1864 -m comment --comment "msn/session (document), msn/switchboard (software)" -g IMW-MSN-SESSION
 -A IMW-MSN-SESSION -m comment --comment "msn/session (document), msn/switchboard (software)" -j IMW-REFUSE
 # msn/file-transfer: stops file transfers, incoming and outgoing
 # msn/file-transfer-range: further file transfers at the same time
--A IMWARDEN -p tcp -m multiport --dports 6891,6892:6900 -m comment --comment "msn/file-transfer (document), msn/file-transfer-range (vendor)" -j IMW-MSN-FILES
+-A IMWARDEN -p tcp -m multiport --dports 6891,6892:6900 -m comment --comment "msn/file-transfer (document), msn/file-transfer-range (vendor)" -g IMW-MSN-FILES
 -A IMW-MSN-FILES -m comment --comment "msn/file-transfer (document), msn/file-transfer-range (vendor)" -j IMW-REFUSE
 # msn/conferencing: stops audio and video; the vendor names UDP 5004-65535 instead
 # msn/voice-tcp: voice
 # msn/voice-udp: voice
 # msn/conferencing-old: voice over a telephone gateway; one list names it
--A IMWARDEN -p tcp -m tcp --dport 6901 -m comment --comment "msn/voice-tcp (vendor)" -j IMW-MSN-CONF
--A IMWARDEN -p udp -m multiport --dports 6801,6901,13324:13325 -m comment --comment "msn/conferencing (document), msn/voice-udp (vendor), msn/conferencing-old (field)" -j IMW-MSN-CONF
+-A IMWARDEN -p tcp -m tcp --dport 6901 -m comment --comment "msn/voice-tcp (vendor)" -g IMW-MSN-CONF
+-A IMWARDEN -p udp -m multiport --dports 6801,6901,13324:13325 -m comment --comment "msn/conferencing (document), msn/voice-udp (vendor), msn/conferencing-old (field)" -g IMW-MSN-CONF
 -A IMW-MSN-CONF -m comment --comment "msn/conferencing (document), msn/voice-tcp, msn/voice-udp (vendor), msn/conferencing-old (field)" -j IMW-REFUSE
 # msn/application-sharing: stops application sharing and the whiteboard (T.120)
 # msn/whiteboard: whiteboard; one list names it
--A IMWARDEN -p tcp -m multiport --dports 1503,7800:7825 -m comment --comment "msn/application-sharing (document), msn/whiteboard (field)" -j IMW-MSN-APPSHARE
+-A IMWARDEN -p tcp -m multiport --dports 1503,7800:7825 -m comment --comment "msn/application-sharing (document), msn/whiteboard (field)" -g IMW-MSN-APPSHARE
 -A IMW-MSN-APPSHARE -m comment --comment "msn/application-sharing (document), msn/whiteboard (field)" -j IMW-REFUSE
 # yahoo/session: stops instant messaging, as long as the client does not fall back to another port
 # yahoo/fallback-8001-8002: tried when 5050 is closed
--A IMWARDEN -p tcp -m multiport --dports 5050,8001:8002 -m comment --comment "yahoo/session (document), yahoo/fallback-8001-8002 (software)" -j IMW-YAHOO-SESSION
+-A IMWARDEN -p tcp -m multiport --dports 5050,8001:8002 -m comment --comment "yahoo/session (document), yahoo/fallback-8001-8002 (software)" -g IMW-YAHOO-SESSION
 -A IMW-YAHOO-SESSION -m comment --comment "yahoo/session (document), yahoo/fallback-8001-8002 (software)" -j IMW-REFUSE
 # yahoo/phone: calls to telephones; one list names it
 # yahoo/voice-tcp: voice; one list says TCP 5000-5010, and development servers like 5000 too
 # yahoo/voice-udp: voice; RTP and others use these ports too
--A IMWARDEN -p tcp -m multiport --dports 5000:5001,5055 -m comment --comment "yahoo/phone, yahoo/voice-tcp (field)" -j IMW-YAHOO-VOICE
--A IMWARDEN -p udp -m udp --dport 5000:5010 -m comment --comment "yahoo/voice-udp (field)" -j IMW-YAHOO-VOICE
+-A IMWARDEN -p tcp -m multiport --dports 5000:5001,5055 -m comment --comment "yahoo/phone, yahoo/voice-tcp (field)" -g IMW-YAHOO-VOICE
+-A IMWARDEN -p udp -m udp --dport 5000:5010 -m comment --comment "yahoo/voice-udp (field)" -g IMW-YAHOO-VOICE
 -A IMW-YAHOO-VOICE -m comment --comment "yahoo/phone, yahoo/voice-tcp, yahoo/voice-udp (field)" -j IMW-REFUSE
 # yahoo/webcam: pictures, through the server or between clients
--A IMWARDEN -p tcp -m tcp --dport 5100 -m comment --comment "yahoo/webcam (software)" -j IMW-YAHOO-WEBCAM
+-A IMWARDEN -p tcp -m tcp --dport 5100 -m comment --comment "yahoo/webcam (software)" -g IMW-YAHOO-WEBCAM
 -A IMW-YAHOO-WEBCAM -m comment --comment "yahoo/webcam (software)" -j IMW-REFUSE
 # yahoo/games: games; one forum post names it
--A IMWARDEN -p tcp -m tcp --dport 11999 -m comment --comment "yahoo/games (field)" -j IMW-YAHOO-GAMES
+-A IMWARDEN -p tcp -m tcp --dport 11999 -m comment --comment "yahoo/games (field)" -g IMW-YAHOO-GAMES
 -A IMW-YAHOO-GAMES -m comment --comment "yahoo/games (field)" -j IMW-REFUSE
 # yahoo/peer: messages and files from client to client
--A IMWARDEN -p tcp -m tcp --dport 5101 -m comment --comment "yahoo/peer (software)" -j IMW-YAHOO-P2P
+-A IMWARDEN -p tcp -m tcp --dport 5101 -m comment --comment "yahoo/peer (software)" -g IMW-YAHOO-P2P
 -A IMW-YAHOO-P2P -m comment --comment "yahoo/peer (software)" -j IMW-REFUSE
 -A IMW-REFUSE -p tcp -m comment --comment "imwarden: TCP, at once" -j REJECT --reject-with tcp-reset
 -A IMW-REFUSE -m comment --comment "imwarden: UDP, at once" -j REJECT --reject-with icmp-port-unreachable
@@ -168,17 +158,6 @@ rules_v6() {
 :IMW-YAHOO-WEBCAM - [0:0]
 :IMW-YAHOO-GAMES - [0:0]
 :IMW-YAHOO-P2P - [0:0]
--F IMWARDEN
--F IMW-REFUSE
--F IMW-MSN-SESSION
--F IMW-MSN-FILES
--F IMW-MSN-CONF
--F IMW-MSN-APPSHARE
--F IMW-YAHOO-SESSION
--F IMW-YAHOO-VOICE
--F IMW-YAHOO-WEBCAM
--F IMW-YAHOO-GAMES
--F IMW-YAHOO-P2P
 # Resets pass first: a refusal is itself a reset, and must get out.
 -A IMWARDEN -p tcp -m tcp --tcp-flags RST RST -m comment --comment "imwarden: resets pass" -j RETURN
 # Only the opener's packets are judged: whose own port happens to be 5190 loses nothing.
@@ -186,41 +165,41 @@ rules_v6() {
 # msn/session: sign-on, presence and messages; the port is not configurable, which makes it easy to
 # restrict
 # msn/switchboard: conversations on servers that are run today
--A IMWARDEN -p tcp -m multiport --dports 1863,1864 -m comment --comment "msn/session (document), msn/switchboard (software)" -j IMW-MSN-SESSION
+-A IMWARDEN -p tcp -m multiport --dports 1863,1864 -m comment --comment "msn/session (document), msn/switchboard (software)" -g IMW-MSN-SESSION
 -A IMW-MSN-SESSION -m comment --comment "msn/session (document), msn/switchboard (software)" -j IMW-REFUSE
 # msn/file-transfer: stops file transfers, incoming and outgoing
 # msn/file-transfer-range: further file transfers at the same time
--A IMWARDEN -p tcp -m multiport --dports 6891,6892:6900 -m comment --comment "msn/file-transfer (document), msn/file-transfer-range (vendor)" -j IMW-MSN-FILES
+-A IMWARDEN -p tcp -m multiport --dports 6891,6892:6900 -m comment --comment "msn/file-transfer (document), msn/file-transfer-range (vendor)" -g IMW-MSN-FILES
 -A IMW-MSN-FILES -m comment --comment "msn/file-transfer (document), msn/file-transfer-range (vendor)" -j IMW-REFUSE
 # msn/conferencing: stops audio and video; the vendor names UDP 5004-65535 instead
 # msn/voice-tcp: voice
 # msn/voice-udp: voice
 # msn/conferencing-old: voice over a telephone gateway; one list names it
--A IMWARDEN -p tcp -m tcp --dport 6901 -m comment --comment "msn/voice-tcp (vendor)" -j IMW-MSN-CONF
--A IMWARDEN -p udp -m multiport --dports 6801,6901,13324:13325 -m comment --comment "msn/conferencing (document), msn/voice-udp (vendor), msn/conferencing-old (field)" -j IMW-MSN-CONF
+-A IMWARDEN -p tcp -m tcp --dport 6901 -m comment --comment "msn/voice-tcp (vendor)" -g IMW-MSN-CONF
+-A IMWARDEN -p udp -m multiport --dports 6801,6901,13324:13325 -m comment --comment "msn/conferencing (document), msn/voice-udp (vendor), msn/conferencing-old (field)" -g IMW-MSN-CONF
 -A IMW-MSN-CONF -m comment --comment "msn/conferencing (document), msn/voice-tcp, msn/voice-udp (vendor), msn/conferencing-old (field)" -j IMW-REFUSE
 # msn/application-sharing: stops application sharing and the whiteboard (T.120)
 # msn/whiteboard: whiteboard; one list names it
--A IMWARDEN -p tcp -m multiport --dports 1503,7800:7825 -m comment --comment "msn/application-sharing (document), msn/whiteboard (field)" -j IMW-MSN-APPSHARE
+-A IMWARDEN -p tcp -m multiport --dports 1503,7800:7825 -m comment --comment "msn/application-sharing (document), msn/whiteboard (field)" -g IMW-MSN-APPSHARE
 -A IMW-MSN-APPSHARE -m comment --comment "msn/application-sharing (document), msn/whiteboard (field)" -j IMW-REFUSE
 # yahoo/session: stops instant messaging, as long as the client does not fall back to another port
 # yahoo/fallback-8001-8002: tried when 5050 is closed
--A IMWARDEN -p tcp -m multiport --dports 5050,8001:8002 -m comment --comment "yahoo/session (document), yahoo/fallback-8001-8002 (software)" -j IMW-YAHOO-SESSION
+-A IMWARDEN -p tcp -m multiport --dports 5050,8001:8002 -m comment --comment "yahoo/session (document), yahoo/fallback-8001-8002 (software)" -g IMW-YAHOO-SESSION
 -A IMW-YAHOO-SESSION -m comment --comment "yahoo/session (document), yahoo/fallback-8001-8002 (software)" -j IMW-REFUSE
 # yahoo/phone: calls to telephones; one list names it
 # yahoo/voice-tcp: voice; one list says TCP 5000-5010, and development servers like 5000 too
 # yahoo/voice-udp: voice; RTP and others use these ports too
--A IMWARDEN -p tcp -m multiport --dports 5000:5001,5055 -m comment --comment "yahoo/phone, yahoo/voice-tcp (field)" -j IMW-YAHOO-VOICE
--A IMWARDEN -p udp -m udp --dport 5000:5010 -m comment --comment "yahoo/voice-udp (field)" -j IMW-YAHOO-VOICE
+-A IMWARDEN -p tcp -m multiport --dports 5000:5001,5055 -m comment --comment "yahoo/phone, yahoo/voice-tcp (field)" -g IMW-YAHOO-VOICE
+-A IMWARDEN -p udp -m udp --dport 5000:5010 -m comment --comment "yahoo/voice-udp (field)" -g IMW-YAHOO-VOICE
 -A IMW-YAHOO-VOICE -m comment --comment "yahoo/phone, yahoo/voice-tcp, yahoo/voice-udp (field)" -j IMW-REFUSE
 # yahoo/webcam: pictures, through the server or between clients
--A IMWARDEN -p tcp -m tcp --dport 5100 -m comment --comment "yahoo/webcam (software)" -j IMW-YAHOO-WEBCAM
+-A IMWARDEN -p tcp -m tcp --dport 5100 -m comment --comment "yahoo/webcam (software)" -g IMW-YAHOO-WEBCAM
 -A IMW-YAHOO-WEBCAM -m comment --comment "yahoo/webcam (software)" -j IMW-REFUSE
 # yahoo/games: games; one forum post names it
--A IMWARDEN -p tcp -m tcp --dport 11999 -m comment --comment "yahoo/games (field)" -j IMW-YAHOO-GAMES
+-A IMWARDEN -p tcp -m tcp --dport 11999 -m comment --comment "yahoo/games (field)" -g IMW-YAHOO-GAMES
 -A IMW-YAHOO-GAMES -m comment --comment "yahoo/games (field)" -j IMW-REFUSE
 # yahoo/peer: messages and files from client to client
--A IMWARDEN -p tcp -m tcp --dport 5101 -m comment --comment "yahoo/peer (software)" -j IMW-YAHOO-P2P
+-A IMWARDEN -p tcp -m tcp --dport 5101 -m comment --comment "yahoo/peer (software)" -g IMW-YAHOO-P2P
 -A IMW-YAHOO-P2P -m comment --comment "yahoo/peer (software)" -j IMW-REFUSE
 -A IMW-REFUSE -p tcp -m comment --comment "imwarden: TCP, at once" -j REJECT --reject-with tcp-reset
 -A IMW-REFUSE -m comment --comment "imwarden: UDP, at once" -j REJECT --reject-with icmp6-port-unreachable
@@ -318,14 +297,16 @@ remove() {
 	no_sets
 }
 
+usage() {
+	echo "usage: sh $0 [load|check|remove]" >&2
+	exit 2
+}
+
 case ${1:-load} in
 load) load ;;
 check) check ;;
 remove) remove ;;
-*)
-	echo "usage: sh $0 [load|check|remove]" >&2
-	exit 2
-	;;
+*) usage ;;
 esac
 #
 # What this file is about, for imwarden policy --diff:

@@ -1,7 +1,8 @@
 //! One machine of the lab: reads commands on its standard input and answers with lines that begin with `LAB`.
 
+use super::attempts::{Arrivals, kind, run_all};
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::thread;
@@ -24,6 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub fn run() {
     say("up");
     let mut held = None;
+    let arrivals = Arrivals::default();
     for line in io::stdin().lock().lines() {
         let line = line.unwrap();
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
@@ -36,6 +38,20 @@ pub fn run() {
                     .unwrap();
                 say(&format!("rc {}", status.code().unwrap_or(-1)));
             }
+            // What it prints, as one line.
+            "out" => {
+                let output = Command::new("sh").args(["-c", rest]).output().unwrap();
+                assert!(output.status.success(), "{rest}");
+                say(&String::from_utf8(output.stdout)
+                    .unwrap()
+                    .replace('\n', "\t"));
+            }
+            "attempt" => say(&run_all(rest)),
+            "listen" => {
+                arrivals.listen(rest);
+                say("listening");
+            }
+            "arrived" => say(&arrivals.take()),
             "serve" => {
                 serve();
                 say("serving");
@@ -162,16 +178,4 @@ fn probe_udp(from_port: u16, to: SocketAddr) -> &'static str {
         socket.recv(&mut buffer)
     });
     answer.map_or_else(|error| kind(&error), |_| "open")
-}
-
-/// The kind of refusal matters: it tells a rule that works from one that swallows its own answer.
-fn kind(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => "refused",
-        ErrorKind::ConnectionReset => "reset",
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => "silent",
-        ErrorKind::PermissionDenied => "denied",
-        ErrorKind::UnexpectedEof => "eof",
-        _ => "failed",
-    }
 }

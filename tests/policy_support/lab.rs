@@ -1,6 +1,7 @@
 //! The network of the scan. Runs in the gateway's namespace; client and server are children in their own.
 
-use crate::agent::{SERVER, TCP, UDP};
+use super::agent::{SERVER, TCP, UDP};
+use super::attempts::Attempt;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -8,10 +9,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Which firewall is judged.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     Nftables,
+    /// Whichever this machine calls `iptables`.
     Iptables,
+    IptablesNft,
     IptablesLegacy,
 }
 
@@ -20,12 +23,18 @@ impl Backend {
         match self {
             Self::Nftables => "nftables",
             Self::Iptables => "iptables",
+            Self::IptablesNft => "iptables-nft",
             Self::IptablesLegacy => "iptables-legacy",
         }
     }
 
     pub fn from_name(name: &str) -> Self {
-        let all = [Self::Nftables, Self::Iptables, Self::IptablesLegacy];
+        let all = [
+            Self::Nftables,
+            Self::Iptables,
+            Self::IptablesNft,
+            Self::IptablesLegacy,
+        ];
         all.into_iter()
             .find(|backend| backend.name() == name)
             .unwrap()
@@ -33,7 +42,7 @@ impl Backend {
 }
 
 /// On which machine rules are loaded.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Gateway,
     Client,
@@ -159,8 +168,79 @@ impl Lab {
             Place::Server,
             &host("s0", SERVER[0], SERVER[1], 2, "198.51.100.1"),
         );
-        assert_eq!(lab.server.ask("serve"), "serving");
         lab
+    }
+
+    /// The scan's ports answer on the server.
+    pub fn serve(&mut self) {
+        assert_eq!(self.server.ask("serve"), "serving");
+    }
+
+    /// These places answer on the server: `tcp PORT`, `udp ADDRESS:PORT`.
+    pub fn listen(&mut self, places: &[String]) {
+        let told = self.server.ask(&format!("listen {}", places.join(",")));
+        assert_eq!(told, "listening");
+    }
+
+    /// What became of each of the client's connections: `open`, or how it was refused.
+    pub fn attempt(&mut self, attempts: &[Attempt]) -> Vec<String> {
+        let lines: Vec<_> = attempts.iter().map(Attempt::line).collect();
+        let told = self.client.ask(&format!("attempt {}", lines.join(",")));
+        let results: Vec<_> = told.split(',').map(str::to_owned).collect();
+        assert_eq!(results.len(), attempts.len());
+        results
+    }
+
+    /// How often each place of the server was reached since the last time: `tcp 198.51.100.10:80`.
+    pub fn arrived(&mut self) -> BTreeMap<String, u64> {
+        let told = self.server.ask("arrived");
+        told.split(',')
+            .filter_map(|place| place.rsplit_once(' '))
+            .map(|(place, times)| (place.to_owned(), times.parse().unwrap()))
+            .collect()
+    }
+
+    /// What a command line prints on one machine.
+    pub fn out(&mut self, place: Place, command: &str) -> String {
+        let machine = match place {
+            Place::Gateway => {
+                let output = Command::new("sh").args(["-c", command]).output().unwrap();
+                assert!(output.status.success(), "{command}");
+                return String::from_utf8(output.stdout).unwrap();
+            }
+            Place::Client => &mut self.client,
+            Place::Server => &mut self.server,
+        };
+        machine.ask(&format!("out {command}")).replace('\t', "\n")
+    }
+
+    /// What each feature's rule has counted on one machine.
+    pub fn counters(&mut self, place: Place, backend: Backend) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        if backend == Backend::Nftables {
+            let text = self.out(place, "nft list counters table inet imwarden");
+            let words: Vec<&str> = text.split_whitespace().collect();
+            for counter in words.windows(5) {
+                if let ["counter", name, "{", "packets", packets] = counter {
+                    all.insert((*name).to_owned(), packets.parse().unwrap());
+                }
+            }
+            return all;
+        }
+        let name = backend.name();
+        for program in [name.to_owned(), name.replace("ip", "ip6")] {
+            let text = self.out(place, &format!("{program}-save -c -t filter"));
+            for line in text.lines().filter(|line| line.starts_with('[')) {
+                let (packets, rule) = line[1..].split_once(':').unwrap();
+                let chain = rule.split(' ').nth(2).unwrap();
+                // The one rule of each feature's chain ends so.
+                let ends = ["-j IMW-REFUSE", "-j DROP", "-j IMW-AUDIT"];
+                if ends.iter().any(|end| rule.ends_with(end)) {
+                    *all.entry(chain.to_owned()).or_default() += packets.parse::<u64>().unwrap();
+                }
+            }
+        }
+        all
     }
 
     /// Runs a command line on one machine.
@@ -182,7 +262,7 @@ impl Lab {
         let file: PathBuf = self.dir.path().join("rules");
         let format = match backend {
             Backend::Nftables => "nftables",
-            Backend::Iptables | Backend::IptablesLegacy => "iptables-script",
+            _ => "iptables-script",
         };
         let status = Command::new(env!("CARGO_BIN_EXE_imwarden"))
             .args(["policy", "--format", format, "-o"])
@@ -202,6 +282,7 @@ impl Lab {
                 "nft delete table inet imwarden".to_owned(),
             ),
             Backend::Iptables => script(""),
+            Backend::IptablesNft => script("IPTABLES=iptables-nft IP6TABLES=ip6tables-nft"),
             Backend::IptablesLegacy => {
                 script("IPTABLES=iptables-legacy IP6TABLES=ip6tables-legacy")
             }

@@ -34,8 +34,13 @@ pub fn can_run(test: &str, programs: &[&str]) -> bool {
 /// Says that a test did not run. Straight to the real standard error: a test runner hides what passing tests
 /// print.
 pub fn skip(test: &str, reason: &str) {
+    say(&format!("SKIPPED {test}: {reason}"));
+}
+
+/// A line on the real standard error.
+pub fn say(line: &str) {
     std::io::stderr()
-        .write_all(format!("SKIPPED {test}: {reason}\n").as_bytes())
+        .write_all(format!("{line}\n").as_bytes())
         .unwrap();
 }
 

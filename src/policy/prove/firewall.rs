@@ -112,7 +112,7 @@ impl Firewall {
         Self { backend }
     }
 
-    /// How many packets each rule has refused, by the rule's name.
+    /// How many packets each rule has refused, or would have where it only looks, by the rule's name.
     pub fn counters(&self) -> Result<BTreeMap<String, u64>, ProveError> {
         match self.backend {
             Backend::Nftables => {
@@ -142,14 +142,14 @@ impl Firewall {
     }
 }
 
-/// The chain and the packets of a rule that refuses: `[3:180] -A IMW-MSN-SESSION -m comment ... -j IMW-REFUSE`.
+/// The chain and the packets of a rule that refuses or, where the policy only looks, logs: `[3:180] -A IMW-MSN-SESSION -m comment ... -j IMW-REFUSE`.
 fn refusal(line: &str) -> Option<(String, u64)> {
     let (counts, rule) = line.strip_prefix('[')?.split_once("] -A ")?;
     let packets = counts.split(':').next()?.parse().ok()?;
     let chain = rule.split(' ').next()?;
     let (_, target) = rule.rsplit_once(" -j ")?;
-    // The last is that of a policy that only looks.
-    let refuses = ["IMW-REFUSE", "DROP", "REJECT", "IMW-AUDIT"]
+    // The second is that of a policy that only looks.
+    let refuses = ["IMW-REFUSE", "IMW-AUDIT", "DROP", "REJECT"]
         .iter()
         .any(|end| target.starts_with(end));
     (refuses && chain != "IMW-REFUSE").then(|| (chain.to_owned(), packets))

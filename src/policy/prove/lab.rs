@@ -31,18 +31,17 @@ link set c0 up
 link set c1 up
 link set s0 up
 link set s1 up
+addr add 192.0.2.254/32 dev c1
+addr add 2001:db8:1::fe/128 dev c1 nodad
+";
+
+/// The same for IPv4 and for IPv6.
+const ROUTES: &str = "\
 rule add iif c1 lookup 101
 rule add iif s1 lookup 102
 route add default dev s1 table 101
 route add default dev c1 table 102
--6 rule add iif c1 lookup 101
--6 rule add iif s1 lookup 102
--6 route add default dev s1 table 101
--6 route add default dev c1 table 102
-addr add 192.0.2.254/32 dev c1
-addr add 2001:db8:1::fe/128 dev c1 nodad
 route add default dev c1
--6 route add default dev c1
 ";
 
 /// Arrived packets are not routed once more. Before connection tracking, which would see them twice.
@@ -73,8 +72,9 @@ const SETTINGS: [(&str, &str); 10] = [
 impl Lab {
     /// Builds it. Meant for a network namespace that holds nothing else.
     pub fn new() -> Result<Self, ProveError> {
-        for command in COMMANDS.lines() {
-            run("ip", &command.split(' ').collect::<Vec<_>>(), &[], "")?;
+        run("ip", &["-batch", "-"], &[], COMMANDS)?;
+        for family in ["-4", "-6"] {
+            run("ip", &[family, "-batch", "-"], &[], ROUTES)?;
         }
         run("nft", &["-f", "/dev/stdin"], &[], FAR_ENDS)?;
         for (name, value) in SETTINGS {
@@ -124,6 +124,26 @@ impl Lab {
         let marker = marker(direction);
         near.send(&marker)?;
         far.awaits(packet, &marker)
+    }
+
+    /// Sends packets that belong together, such as fragments, and gives what comes out at the other side for them: a router
+    /// that looks into fragments puts them together, and sends them on as it likes.
+    pub fn delivers(
+        &mut self,
+        direction: Direction,
+        packets: &[Vec<u8>],
+    ) -> Result<Vec<Vec<u8>>, ProveError> {
+        let (near, far) = match direction {
+            Direction::ToServer => (&mut self.client, &mut self.server),
+            Direction::ToClient => (&mut self.server, &mut self.client),
+        };
+        far.forget()?;
+        for packet in packets {
+            near.send(packet)?;
+        }
+        let marker = marker(direction);
+        near.send(&marker)?;
+        far.before(&marker)
     }
 }
 

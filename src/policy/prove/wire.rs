@@ -104,6 +104,30 @@ impl Wire {
         Ok(false)
     }
 
+    /// Leaves everything aside that has arrived.
+    pub fn forget(&mut self) -> Result<(), ProveError> {
+        while self.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Waits until the marker arrives, and gives what did before.
+    pub fn before(&mut self, marker: &[u8]) -> Result<Vec<Vec<u8>>, ProveError> {
+        let begun = Instant::now();
+        let mut all = Vec::new();
+        loop {
+            while let Some(arrived) = self.next()? {
+                if same(arrived, marker) {
+                    return Ok(all);
+                }
+                all.push(arrived.to_vec());
+            }
+            if begun.elapsed() > PATIENCE {
+                return Ok(all);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
     /// Waits until the marker arrives, and says whether the packet did before.
     pub fn awaits(&mut self, packet: &[u8], marker: &[u8]) -> Result<bool, ProveError> {
         let begun = Instant::now();

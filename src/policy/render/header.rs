@@ -186,8 +186,8 @@ fn conduct(plan: &Plan) -> String {
     }
     format!(
         "Connections {} are judged by the port that they are opened to, and {action}. A session that is \
-         open already ends with the next packet of the side that opened it. Loopback is left alone, and nothing here opens what other \
-         rules close.{scope}",
+         open already ends with the next packet of the side that opened it; on a machine that tracked no connections until now, one whose \
+         server speaks first goes on. Loopback is left alone, and nothing here opens what other rules close.{scope}",
         and(&places)
     )
 }

@@ -184,13 +184,10 @@ pub(super) fn table(plan: &Plan, family: Family) -> String {
     text.finish()
 }
 
+/// A chain that is declared is made, or emptied where it is there already.
 fn declarations(text: &mut Text, plan: &Plan) {
-    let chains = chains(plan);
-    for chain in &chains {
+    for chain in chains(plan) {
         text.line(format!(":{chain} - [0:0]"));
-    }
-    for chain in &chains {
-        text.line(format!("-F {chain}"));
     }
 }
 
@@ -432,6 +429,7 @@ fn clients(text: &mut Text, plan: &Plan, family: Family, judge: &'static str) ->
     "IMW-CLIENTS"
 }
 
+/// Goes on in another chain and does not come back: a connection is counted once, also by a policy that only looks.
 fn goto(rule: &str, comment: &str, chain: &str) -> String {
     format!("{rule} -m comment --comment \"{comment}\" -g {chain}")
 }
@@ -475,7 +473,7 @@ fn seen_endpoints(text: &mut Text, plan: &Plan, names: &RuleNames, family: Famil
         let (ip, port) = (seen.server.ip, seen.server.port);
         let word = seen.transport.name().to_lowercase();
         for (host, side) in [("-d", "--dport"), ("-s", "--sport")] {
-            text.line(own(
+            text.line(goto(
                 &format!("-A {judge} {host} {ip} -p {word} -m {word} {side} {port}"),
                 &seen.words(),
                 name,
@@ -492,7 +490,7 @@ fn seen_openings(text: &mut Text, plan: &Plan, names: &RuleNames, family: Family
         };
         let (ip, port) = (seen.server.ip, seen.server.port);
         let word = seen.transport.name().to_lowercase();
-        text.line(own(
+        text.line(goto(
             &format!(
                 "-A {judge} -d {ip} -p {word} -m {word} --dport {port} {}",
                 u32::matches(opening, family)
@@ -522,7 +520,7 @@ fn matches(text: &mut Text, group: &Group, name: &str, judge: &str) {
             owners.sort_unstable();
             owners.dedup();
             let comment = reference(&owners, MAX_COMMENT);
-            text.line(own(
+            text.line(goto(
                 &format!("-A {judge} -p {word} {condition}"),
                 &comment,
                 name,

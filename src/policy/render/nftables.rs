@@ -281,10 +281,7 @@ fn refusal(plan: &Plan) -> Option<Object> {
         chain.line(told("what is refused"));
     }
     match plan.action {
-        Action::Log => {
-            chain.line(told("what would be refused"));
-            chain.line("accept comment \"imwarden: and is not\"");
-        }
+        Action::Log => chain.line(told("what would be refused")),
         Action::Drop => chain.line("drop comment \"imwarden: without a word\""),
         Action::Reject => {
             chain.line("meta l4proto tcp reject with tcp reset comment \"imwarden: TCP, at once\"");
@@ -502,7 +499,7 @@ fn judge(plan: &Plan, names: &RuleNames, transports: &[&str], families: &[Family
         let ip = family.word();
         for (host, port) in [("daddr", "dport"), ("saddr", "sport")] {
             chain.line(format!(
-                "meta l4proto {{ tcp, udp }} {ip} {host} . meta l4proto . th {port} vmap @seen{} comment \"imwarden: seen, each with its place\"",
+                "{ip} {host} . meta l4proto . th {port} vmap @seen{} comment \"imwarden: seen, each with its place\"",
                 family.digit()
             ));
         }

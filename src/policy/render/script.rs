@@ -187,13 +187,15 @@ remove() {
 	no_sets
 }
 
+usage() {
+	echo "usage: sh $0 [load|check|remove]" >&2
+	exit 2
+}
+
 case ${1:-load} in
 load) load ;;
 check) check ;;
 remove) remove ;;
-*)
-	echo "usage: sh $0 [load|check|remove]" >&2
-	exit 2
-	;;
+*) usage ;;
 esac
 "#;
