@@ -4,8 +4,11 @@
 //! The test starts itself again inside a private network.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "policy_support/again.rs"]
+mod again;
 mod policy_support;
 
+use again::again;
 use imwarden::model::{
     Direction, Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp, Transport,
     TransportHeader,
@@ -665,26 +668,8 @@ fn judge(part: &str, programs: &[&str]) {
     }
     for backend in Backend::ALL {
         let locks = tempfile::tempdir().unwrap();
-        let run = Command::new("unshare")
-            .args(["-Urn", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "inside_the_network", "--nocapture"])
-            .env("PATH", path())
-            .env("XTABLES_LOCKFILE", locks.path().join("lock"))
-            .env(INSIDE, format!("{} {part}", backend.name()))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let (out, err) = (
-            String::from_utf8_lossy(&run.stdout),
-            String::from_utf8_lossy(&run.stderr),
-        );
-        assert!(
-            run.status.success(),
-            "{} {part}\n{out}\n{err}",
-            backend.name()
-        );
-        assert!(out.contains("1 passed"), "it did run: {out}");
+        let role = format!("{} {part}", backend.name());
+        again("-Urn", "inside_the_network", INSIDE, &role, locks.path());
     }
 }
 
@@ -716,4 +701,62 @@ fn addresses_of_names_are_refused_once_they_are_told_and_kept_when_rules_are_loa
 #[test]
 fn a_policy_that_looks_refuses_nothing_and_marks_nobody() {
     judge("looks", &[]);
+}
+
+#[test]
+fn by_what_is_said_alone_no_other_flow_of_any_sample_is_touched() {
+    let name = "by_what_is_said_alone_no_other_flow_of_any_sample_is_touched";
+    if !can_run(name, &["ip", "nft", "iptables-legacy", "ip6tables-legacy"]) {
+        return;
+    }
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-pcaps");
+    let mut captures: Vec<_> = std::fs::read_dir(samples)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|it| it == "pcap" || it == "pcapng")
+        })
+        .collect();
+    captures.sort();
+    assert!(captures.len() > 20, "{captures:?}");
+    for backend in ["nftables", "iptables-legacy"] {
+        let run = Command::new(env!("CARGO_BIN_EXE_imwarden"))
+            .args([
+                "prove",
+                "--profile",
+                "none",
+                "--match",
+                "signature",
+                "--backend",
+                backend,
+            ])
+            .args(&captures)
+            .env("PATH", path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&run.stdout);
+        // `messenger flows blocked 3 of 3, other flows touched 0 of 7`
+        let (mut blocked, mut touched, mut others) = (0, 0, 0);
+        for line in told
+            .lines()
+            .filter(|line| line.contains("messenger flows blocked"))
+        {
+            let numbers: Vec<u64> = line
+                .split([' ', ','])
+                .filter_map(|word| word.parse().ok())
+                .collect();
+            let [own, _, other, all] = numbers[..] else {
+                panic!("{line}");
+            };
+            blocked += own;
+            touched += other;
+            others += all;
+        }
+        assert_eq!(touched, 0, "{backend}: {told}");
+        assert!(
+            others > 100 && blocked >= 60,
+            "{backend}: {blocked} blocked, {others} others"
+        );
+    }
 }

@@ -6,9 +6,12 @@
 //! connection is one more start.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "policy_support/again.rs"]
+mod again;
 mod policy_support;
 
-use policy_support::{can_run, path};
+use again::again;
+use policy_support::can_run;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -423,22 +426,9 @@ fn judge(backend: &str, programs: &[&str]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let run = Command::new("unshare")
-        .args(["-Urnm", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "inside", "--nocapture"])
-        .env("PATH", path())
-        .env(ROLE, format!("{backend} {}", folder.path().display()))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&run.stdout),
-        String::from_utf8_lossy(&run.stderr),
-    );
-    let log = std::fs::read_to_string(folder.path().join("dnsmasq.log")).unwrap_or_default();
-    assert!(run.status.success(), "{backend}\n{out}\n{err}\n{log}");
-    assert!(out.contains("1 passed"), "it did run: {out}");
+    let role = format!("{backend} {}", folder.path().display());
+    again("-Urnm", "inside", ROLE, &role, folder.path());
+    let log = std::fs::read_to_string(folder.path().join("dnsmasq.log")).unwrap();
     // dnsmasq says it there, and only there, when it may not, or there is no set.
     assert!(!log.contains("nftset") || !log.contains("rror"), "{log}");
 }

@@ -4,18 +4,16 @@
 //! does not undo a drop in another, so this table can close ports but never open what others close.
 
 use super::names::{self, MARKED};
+use super::nft_rules::{Family, clients, content, custom, named, payload, scope, ways};
 use super::nft_table::{self, Kind, Object};
-use super::text::{Text, place, reference};
+use super::text::{Text, reference};
 use super::{RuleNames, header, words};
 use crate::model::Transport;
-use crate::policy::signature::WINDOW;
-use crate::policy::{Action, Hook, Interface, NameGroup, Opening, Owner, Place, Plan};
+use crate::policy::{Action, Hook, Owner, Plan};
 use crate::ruleset::Speaker;
-use ipnet::IpNet;
-use std::net::IpAddr;
 
 /// nft refuses a comment of 129 characters.
-const MAX_COMMENT: usize = 128;
+pub(super) const MAX_COMMENT: usize = 128;
 /// How long an address is refused that a resolver told, unless somebody goes on asking for it. Longer than resolvers
 /// and clients remember one.
 const TOLD_FOR: &str = "1d";
@@ -141,52 +139,6 @@ fn port_map(plan: &Plan, names: &RuleNames, transport: Transport, word: &str) ->
     (!map.body.is_empty()).then_some(map)
 }
 
-/// IPv4 or IPv6: addresses have a type each.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    const BOTH: [Self; 2] = [Self::V4, Self::V6];
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::V4 => "ip",
-            Self::V6 => "ip6",
-        }
-    }
-
-    const fn digit(self) -> char {
-        match self {
-            Self::V4 => '4',
-            Self::V6 => '6',
-        }
-    }
-
-    const fn key(self) -> &'static str {
-        match self {
-            Self::V4 => "ipv4_addr",
-            Self::V6 => "ipv6_addr",
-        }
-    }
-
-    const fn protocol(self) -> &'static str {
-        match self {
-            Self::V4 => "ipv4",
-            Self::V6 => "ipv6",
-        }
-    }
-
-    const fn of(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(_) => Self::V4,
-            IpAddr::V6(_) => Self::V6,
-        }
-    }
-}
-
 /// The set that a resolver fills with the addresses of one group of names.
 pub(super) fn set_name(name: &str, v4: bool) -> String {
     format!("{name}{}", if v4 { '4' } else { '6' })
@@ -238,21 +190,6 @@ fn seen_map(plan: &Plan, names: &RuleNames, family: Family) -> Option<Object> {
     (!map.body.is_empty()).then_some(map)
 }
 
-/// `@ih,0,16 0x2a01 @ih,48,32 0x1`: at most sixteen bytes an expression. nftables finds them behind any TCP options.
-fn payload(opening: &Opening) -> String {
-    let mut words = Vec::new();
-    for (at, bytes) in &opening.pieces {
-        for (number, part) in bytes.chunks(16).enumerate() {
-            let bit = (usize::from(*at) + 16 * number) * 8;
-            let value = part
-                .iter()
-                .fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
-            words.push(format!("@ih,{bit},{} {value:#x}", part.len() * 8));
-        }
-    }
-    words.join(" ")
-}
-
 fn verdict(plan: &Plan) -> &'static str {
     match (plan.action, plan.log) {
         (Action::Reject, _) | (Action::Drop, Some(_)) => "goto refuse",
@@ -290,57 +227,6 @@ fn refusal(plan: &Plan) -> Option<Object> {
         }
     }
     Some(chain)
-}
-
-/// Networks of one family as a set: `{ 10.0.0.0/8, 192.0.2.1 }`.
-fn nets(nets: &[IpNet], family: Family) -> Option<String> {
-    let all: Vec<String> = nets
-        .iter()
-        .filter(|net| Family::of(net.addr()) == family)
-        .map(|net| place(*net))
-        .collect();
-    (!all.is_empty()).then(|| format!("{{ {} }}", all.join(", ")))
-}
-
-/// Who is left alone, and who is not meant.
-fn scope(chain: &mut Object, plan: &Plan) {
-    for family in Family::BOTH {
-        let word = family.word();
-        if let Some(set) = nets(&plan.exceptions, family) {
-            for end in ["saddr", "daddr"] {
-                chain.line(format!(
-                    "{word} {end} {set} accept comment \"imwarden: left alone\""
-                ));
-            }
-        }
-    }
-    if plan.sources.is_empty() {
-        return;
-    }
-    for family in Family::BOTH {
-        let word = family.word();
-        chain.line(match nets(&plan.sources, family) {
-            Some(set) => format!(
-                "{word} saddr != {set} {word} daddr != {set} accept comment \"imwarden: not meant\""
-            ),
-            None => format!(
-                "meta nfproto {} accept comment \"imwarden: not meant\"",
-                family.protocol()
-            ),
-        });
-    }
-}
-
-/// From here on the client is the one at this end, and must be meant.
-fn clients(chain: &mut Object, plan: &Plan, end: &str) {
-    for family in Family::BOTH {
-        if let Some(set) = nets(&plan.sources, family) {
-            chain.line(format!(
-                "{} {end} != {set} accept comment \"imwarden: another's client\"",
-                family.word()
-            ));
-        }
-    }
 }
 
 /// One chain a rule: it counts, and refuses.
@@ -399,79 +285,6 @@ fn feature_chains(all: &mut Vec<Object>, plan: &Plan, names: &RuleNames) {
             Vec::new(),
             false,
         );
-    }
-}
-
-/// What connections open with: each segment is judged by itself, and only the first of a connection.
-fn content(all: &mut Vec<Object>, plan: &Plan, names: &RuleNames) {
-    for (speaker, name) in [
-        (Speaker::Server, "greetings"),
-        (Speaker::Client, "openings"),
-    ] {
-        if plan.said_by(speaker).next().is_none() {
-            continue;
-        }
-        let mut chain = Object::chain(name);
-        let side = match speaker {
-            Speaker::Client => "original",
-            Speaker::Server => {
-                clients(&mut chain, plan, "daddr");
-                "reply"
-            }
-        };
-        chain.line("meta l4proto != tcp accept comment \"imwarden: only TCP has a beginning\"");
-        chain.line(format!(
-            "ct {side} packets > {WINDOW} accept comment \"imwarden: no beginning any more\""
-        ));
-        for (at, signature) in plan.said_by(speaker) {
-            let owners: Vec<&Owner> = signature.owners.iter().collect();
-            if let Some(name) = names.signatures.get(at) {
-                chain.line(format!(
-                    "{} goto f_{name} comment \"{}\"",
-                    payload(&signature.opening),
-                    reference(&owners, MAX_COMMENT)
-                ));
-            }
-        }
-        all.push(chain);
-    }
-}
-
-/// `tcp dport 7000`, or both transports.
-fn ports_of(ports: Option<&(Transport, crate::ruleset::PortRange)>) -> String {
-    match ports {
-        Some((transport, range)) => {
-            format!("{} dport {range}", transport.name().to_lowercase())
-        }
-        None => "meta l4proto { tcp, udp }".to_owned(),
-    }
-}
-
-fn custom(chain: &mut Object, plan: &Plan, names: &RuleNames) {
-    for (rule, name) in plan.custom.iter().zip(&names.custom) {
-        let to = match &rule.place {
-            Place::Net(net) => {
-                format!("{} daddr {} ", Family::of(net.addr()).word(), place(*net))
-            }
-            _ => String::new(),
-        };
-        chain.line(format!(
-            "{to}{} goto f_{name} comment \"{}, a rule of this site\"",
-            ports_of(rule.ports.as_ref()),
-            rule.id
-        ));
-    }
-}
-
-/// An address stays in its set as long as somebody goes on asking for it.
-fn named(chain: &mut Object, group: &NameGroup, name: &str) {
-    for family in Family::BOTH {
-        let (word, set) = (family.word(), set_name(name, family == Family::V4));
-        chain.line(format!(
-            "{word} daddr @{set} {} update @{set} {{ {word} daddr }} goto f_{name} comment \"{}, by its host names\"",
-            ports_of(group.ports.as_ref()),
-            group.id
-        ));
     }
 }
 
@@ -539,33 +352,6 @@ fn judge(plan: &Plan, names: &RuleNames, transports: &[&str], families: &[Family
         chain.line("goto openings comment \"imwarden: by what is said, on any port\"");
     }
     chain
-}
-
-/// Connections that take another way are left alone: the opener's packets by one interface, the answers by the other.
-fn ways(chain: &mut Object, plan: &Plan, hook: Hook) {
-    let set = |all: &[Interface]| -> Option<String> {
-        let names: Vec<String> = all.iter().map(|it| format!("\"{it}\"")).collect();
-        (!names.is_empty()).then(|| format!("{{ {} }}", names.join(", ")))
-    };
-    let sides = [
-        (set(&plan.interfaces.incoming), "iifname", "oifname"),
-        (set(&plan.interfaces.outgoing), "oifname", "iifname"),
-    ];
-    for (set, opener, answer) in sides {
-        let Some(set) = set else { continue };
-        for (direction, side) in [("original", opener), ("reply", answer)] {
-            let there = match hook {
-                Hook::Forward => true,
-                Hook::Output => side == "oifname",
-                Hook::Input => side == "iifname",
-            };
-            if there {
-                chain.line(format!(
-                    "ct direction {direction} {side} != {set} accept comment \"imwarden: another way\""
-                ));
-            }
-        }
-    }
 }
 
 fn base_chain(plan: &Plan, hook: Hook, wanted: bool) -> Object {
