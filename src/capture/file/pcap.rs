@@ -85,12 +85,28 @@ struct Header {
 impl Variant {
     #[inline]
     fn header(self, bytes: &[u8]) -> Option<Header> {
-        let (words, _) = bytes.first_chunk::<16>()?.as_chunks::<4>();
-        let [seconds, fraction, captured, wire_len] = *words else {
-            return None;
-        };
-        let [seconds, fraction, captured, wire_len] =
-            [seconds, fraction, captured, wire_len].map(|word| self.order.number(word));
+        let &[
+            s0,
+            s1,
+            s2,
+            s3,
+            f0,
+            f1,
+            f2,
+            f3,
+            c0,
+            c1,
+            c2,
+            c3,
+            w0,
+            w1,
+            w2,
+            w3,
+        ] = bytes.first_chunk::<16>()?;
+        let seconds = self.order.number([s0, s1, s2, s3]);
+        let fraction = self.order.number([f0, f1, f2, f3]);
+        let captured = self.order.number([c0, c1, c2, c3]);
+        let wire_len = self.order.number([w0, w1, w2, w3]);
         Some(Header {
             // Cannot overflow: 2^32 s are 4.3e18 ns, and the fraction, even a false one, at most 4.3e12.
             timestamp: Timestamp::from_nanos(
