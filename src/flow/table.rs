@@ -11,9 +11,9 @@ use std::hash::BuildHasher;
 pub type Slot = u32;
 const NONE: Slot = u32::MAX;
 
-/// In this order, so that what is asked for every packet (the key, and the beginning of the value) lies in two cache
-/// lines side by side, which are fetched together.
-#[repr(C, align(128))]
+/// In this order, so that what is asked for every packet (the key, and the beginning of the value) lies side by side. (Not aligned
+/// to cache lines: a table that grows could not be moved without a copy then.)
+#[repr(C)]
 struct Entry<V> {
     key: FlowKey,
     /// When it went to the end of its list.

@@ -133,7 +133,7 @@ struct Tcp {
 }
 
 /// A flow. The order is that of the fields in memory: those that a packet of a [`quiet`](Self::quiet) flow is counted in, most
-/// packets, come first and share two cache lines with the key that the flow was found by.
+/// packets, come first and lie beside the key that the flow was found by.
 #[repr(C)]
 struct Flow<S> {
     /// Nobody listens, and a packet that does not open, end or reset the flow changes nothing about it.

@@ -67,9 +67,10 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
         cut: 0,
         wire_len: meta.wire_len,
         path: LayerPath::default(),
-        card: match ip::is_first_hop(hops) {
-            true => ethernet::source(frame),
-            false => None,
+        card: if ip::is_first_hop(hops) {
+            ethernet::source(frame)
+        } else {
+            None
         },
     })
 }

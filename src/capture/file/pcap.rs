@@ -17,13 +17,19 @@ use super::super::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use super::order::Order;
 use super::origin::{Origin, peek, peek_or_end};
 use super::stream::Stream;
+use super::touch::{Records, touch};
 use crate::model::{LinkType, Timestamp};
+use std::ops::Range;
 
 const FILE_HEADER: usize = 24;
 
 /// More than any link can carry (Linux merges segments to at most 512 KiB), so a longer record is a length
 /// gone wrong. libpcap draws the line at 256 KiB and 1 MiB, depending on the link.
 const MAX_RECORD: u32 = 1 << 20;
+
+/// Of records that are longer on average most bytes are not needed, and need not be copied. Of shorter ones each cache line is
+/// needed, and reading in one go is the fastest way to it.
+const LONG: u64 = 256;
 
 /// What the magic says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +125,29 @@ impl Variant {
     }
 }
 
+/// As far as one can tell.
+impl Records for Variant {
+    fn header(&self) -> usize {
+        self.record_header
+    }
+
+    /// The upper half of the seconds, which are the same for half a day.
+    fn mark(&self) -> Range<usize> {
+        match self.order {
+            Order::Little => 2..4,
+            Order::Big => 0..2,
+        }
+    }
+
+    #[inline]
+    fn length(&self, bytes: &[u8]) -> Option<usize> {
+        let header = Self::header(*self, bytes)?;
+        let whole = self.record_header + header.captured as usize;
+        // Never less than what was captured.
+        (header.wire_len <= MAX_RECORD).then_some(whole)
+    }
+}
+
 impl PcapReader {
     pub fn new(mut stream: Stream, origin: Origin) -> Result<Self, CaptureError> {
         let head = peek(&mut stream, &origin, FILE_HEADER)?;
@@ -159,6 +188,7 @@ impl PcapReader {
     /// Waits for a whole record; whether there is one.
     fn wait(&mut self) -> Result<bool, CaptureError> {
         let record_header = self.variant.record_header;
+        self.stream.prefer_windows(self.bytes > LONG * self.frames);
         let offset = self.stream.offset();
         let header = peek_or_end(&mut self.stream, &self.origin, record_header)?;
         let Some(Header { captured, .. }) = header.and_then(|bytes| self.variant.header(bytes))
@@ -172,6 +202,9 @@ impl PcapReader {
         }
         let whole = record_header + captured as usize;
         peek(&mut self.stream, &self.origin, whole)?;
+        if self.stream.is_fresh() {
+            touch(self.stream.ready(), &self.variant);
+        }
         Ok(true)
     }
 }
