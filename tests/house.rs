@@ -100,6 +100,18 @@ fn other_programs_are_started_in_few_places() {
 }
 
 #[test]
+fn unsafe_code_is_in_one_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let allowed = "allow(unsafe_code)";
+    let files = rust_files(&root.join("src")).into_iter().filter(|file| {
+        let text = std::fs::read_to_string(file).expect("a readable source file");
+        text.contains(allowed)
+    });
+    let files: Vec<PathBuf> = files.collect();
+    assert_eq!(files, [root.join("src/capture/file/map.rs")]);
+}
+
+#[test]
 fn the_reader_of_imports_sees_grouped_and_inline_paths() {
     assert_eq!(rooms_named("use crate::model::{Packet, Event};"), ["model"]);
     assert_eq!(

@@ -253,7 +253,7 @@ fn exercise(parser: &Parser, control: Control, steps: &[Step]) {
             evidence: Evidence {
                 kind: EvidenceKind::Payload,
                 what: "forced",
-                detail: String::new(),
+                detail: "".into(),
                 packet: 0,
                 offset: 0,
             },

@@ -368,7 +368,7 @@ impl<'r> Engine<'r> {
             Evidence {
                 kind: EvidenceKind::Port,
                 what: "port",
-                detail,
+                detail: detail.into(),
                 packet: 0,
                 offset: 0,
             },

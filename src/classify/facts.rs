@@ -8,6 +8,7 @@ use crate::model::{
     Format, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature, risk,
     what,
 };
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -59,7 +60,7 @@ pub struct Facts {
     /// The address that a proxy was asked for.
     pub through: Option<IpAddr>,
     /// Another flow announced this one.
-    announced: Option<Announced>,
+    announced: Option<Box<Announced>>,
     /// What this flow showed that nobody had given out by then.
     pub shown: Vec<Token>,
     learned_from: Option<u64>,
@@ -257,11 +258,10 @@ impl Facts {
             self.other_host |= name.parse::<IpAddr>().is_err();
             return;
         };
-        let detail = name.to_owned();
         self.add_evidence(Evidence {
             kind: EvidenceKind::Host,
             what: via,
-            detail,
+            detail: name.to_owned().into(),
             packet,
             offset: 0,
         });
@@ -271,11 +271,10 @@ impl Facts {
 
     /// DNS said that the server's address belongs to a messenger's host.
     pub fn resolved_host(&mut self, service: &Service, name: &str, from_flow: u64, packet: u64) {
-        let detail = format!("{name}, as DNS resolved it");
         self.add_evidence(Evidence {
             kind: EvidenceKind::Host,
             what: "dns",
-            detail,
+            detail: format!("{name}, as DNS resolved it").into(),
             packet,
             offset: 0,
         });
@@ -291,10 +290,10 @@ impl Facts {
         } = expectation;
         let role = format.role.unwrap_or("connection");
         let what = if proven { "token" } else { "announced" };
-        let detail = if proven {
-            "shows what an earlier flow had given out for it".to_owned()
+        let detail: Cow<'_, str> = if proven {
+            "shows what an earlier flow had given out for it".into()
         } else {
-            format!("an earlier flow announced this {} {role}", format.app_proto)
+            format!("an earlier flow announced this {} {role}", format.app_proto).into()
         };
         self.add_evidence(Evidence {
             kind: EvidenceKind::Learned,
@@ -312,17 +311,17 @@ impl Facts {
         }
         self.learned_from = Some(*from_flow);
         let proven = proven || self.announced.as_ref().is_some_and(|known| known.proven);
-        self.announced = Some(Announced {
+        self.announced = Some(Box::new(Announced {
             expectation: expectation.clone(),
             proven,
-        });
+        }));
     }
 
     /// It is what another flow said it would be, and showed what that gave out for it, if it gave anything.
     fn as_announced(&self) -> Option<&Announced> {
         let app_proto = self.app_proto();
         self.announced
-            .as_ref()
+            .as_deref()
             .filter(|known| Some(known.expectation.format.app_proto) == app_proto)
     }
 
@@ -381,7 +380,7 @@ impl Facts {
             self.add_evidence(Evidence {
                 kind: EvidenceKind::Learned,
                 what: "session",
-                detail: "the same session as an earlier flow".to_owned(),
+                detail: "the same session as an earlier flow".into(),
                 packet,
                 offset: 0,
             });
@@ -420,6 +419,10 @@ impl Facts {
             .any(|known| known.what == evidence.what && known.detail == evidence.detail);
         if !known && self.evidence.len() < MAX_EVIDENCE {
             self.held += 2 * size_of::<Evidence>() + evidence.detail.len();
+            // Most flows have one: do not make room for four.
+            if self.evidence.is_empty() {
+                self.evidence.reserve_exact(1);
+            }
             self.evidence.push(evidence);
         }
     }
@@ -500,7 +503,7 @@ impl Facts {
             );
         }
         // What only others say of this flow holds as long as the flow itself does not speak against it.
-        if let Some(Announced { expectation, .. }) = &self.announced
+        if let Some(Announced { expectation, .. }) = self.announced.as_deref()
             && !self.other_host
             && app_proto.is_none()
         {

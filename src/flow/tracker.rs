@@ -19,7 +19,14 @@ const RESERVE: usize = 512 * 1024;
 
 /// What the tracker knows of a flow.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)] // What every packet changes comes first: see `Flow`.
 pub struct FlowInfo {
+    /// Packets and bytes, to the server and to the client.
+    pub sides: [Counts; 2],
+    /// Time of the last packet.
+    pub last_seen: Timestamp,
+    /// Number of the packet being handled.
+    pub packet: u64,
     /// Number in order of the first packet, from 1.
     pub id: u64,
     /// Client and server: exact if `opening_seen`, else as [`FlowHandler::sent_by_client`] guessed. Never changes.
@@ -28,18 +35,12 @@ pub struct FlowInfo {
     pub opening_seen: bool,
     /// Time of the first packet.
     pub first_seen: Timestamp,
-    /// Time of the last packet.
-    pub last_seen: Timestamp,
-    /// Packets and bytes, to the server and to the client.
-    pub sides: [Counts; 2],
     /// What the first packet was wrapped in.
     pub path: LayerPath,
     /// The card of the first packet's sender, where the link shows it, and which way that packet went.
     pub card: Option<(Direction, Mac)>,
     /// Number of the first packet.
     pub first_packet: u64,
-    /// Number of the packet being handled.
-    pub packet: u64,
 }
 
 impl FlowInfo {
@@ -131,17 +132,22 @@ struct Tcp {
     payload: bool,
 }
 
+/// A flow. The order is that of the fields in memory: those that a packet of a [`quiet`](Self::quiet) flow is counted in, most
+/// packets, come first and lie beside the key that the flow was found by.
+#[repr(C)]
 struct Flow<S> {
+    /// Nobody listens, and a packet that does not open, end or reset the flow changes nothing about it.
+    quiet: bool,
+    /// The client is the lower endpoint of the key.
+    client_is_low: bool,
+    /// The handler knows that no more will come.
+    ended: bool,
+    /// Bytes of `state` on the heap, as charged to the budget. 32 bits, since every byte of a flow counts a million times.
+    charged: u32,
     info: FlowInfo,
     state: S,
     /// Not used by UDP.
     tcp: Tcp,
-    /// The client is the lower endpoint of the key.
-    client_is_low: bool,
-    /// Bytes of `state` on the heap, as charged to the budget. 32 bits, since every byte of a flow counts a million times.
-    charged: u32,
-    /// The handler knows that no more will come.
-    ended: bool,
 }
 
 /// The flow table with everything around it.
@@ -261,6 +267,7 @@ impl<H: FlowHandler> Tracker<H> {
         if wanted {
             flow.charge(handler, budget);
         }
+        flow.quiet = flow.is_quiet(handler);
         let class = flow.class(handler);
         table.touch(slot, class as u8, self.now);
     }
@@ -271,7 +278,7 @@ impl<H: FlowHandler> Tracker<H> {
         let Some(flow) = self.table.get_mut(slot) else {
             return false;
         };
-        let passes = !self.handler.wants_bytes(&flow.state) && !flow.is_changed_by(packet);
+        let passes = flow.quiet && !packet.header.opens_or_ends();
         if passes {
             flow.count(packet, sent_by_low);
             self.table.used(slot, self.now);
@@ -334,6 +341,7 @@ impl<H: FlowHandler> Tracker<H> {
         if let Some(flow) = table.get_mut(slot) {
             flow.flush(handler, budget);
             flow.charge(handler, budget);
+            flow.quiet = flow.is_quiet(handler);
             table.touch(slot, Class::Asleep as u8, self.now);
         }
     }
@@ -415,12 +423,13 @@ impl<H: FlowHandler> Tracker<H> {
         self.next_id += 1;
         self.stats.flows += 1;
         let mut flow = Flow {
+            quiet: false,
+            client_is_low: sent_by_low == from_client,
+            ended: false,
+            charged: 0,
             state: self.handler.open(&info),
             info,
             tcp: Tcp::default(),
-            client_is_low: sent_by_low == from_client,
-            charged: 0,
-            ended: false,
         };
         flow.charge(&self.handler, &mut self.budget);
         let class = flow.class(&self.handler);
@@ -463,17 +472,13 @@ impl<S> Flow<S> {
         counts.bytes += u64::from(packet.wire_len);
     }
 
-    /// Whether the packet opens, ends or resets the flow, or brings the first payload since.
-    #[inline]
-    const fn is_changed_by(&self, packet: &Packet<'_>) -> bool {
-        let TransportHeader::Tcp(TcpHeader { flags, .. }) = packet.header else {
-            return false;
+    /// Whether nobody listens, and the first payload (since a reset) was seen.
+    fn is_quiet<H: FlowHandler<State = S>>(&self, handler: &H) -> bool {
+        let plain = match self.info.tuple.transport {
+            Transport::Tcp => self.tcp.payload && !self.tcp.reset,
+            Transport::Udp => true,
         };
-        let has_payload = !packet.payload.is_empty() || packet.cut > 0;
-        flags.syn
-            || flags.fin
-            || flags.rst
-            || (has_payload && (self.tcp.reset || !self.tcp.payload))
+        plain && !handler.wants_bytes(&self.state)
     }
 
     fn overlaps(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! How sure, and why.
 
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt;
 
 /// How sure a verdict is. Ordered: `Possible < Probable < Confirmed`.
@@ -55,7 +56,7 @@ pub struct Evidence {
     /// Short stable identifier, such as `flap-chain`.
     pub what: &'static str,
     /// For people: what exactly was seen. Never message text, never a credential.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
     /// Number of the packet that showed it; 0 until the engine fills it in.
     pub packet: u64,
     /// Where in the bytes of its direction that begins; 0 until the engine fills it in.
@@ -64,7 +65,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Evidence from the bytes of the flow.
-    pub fn payload(what: &'static str, detail: impl Into<String>) -> Self {
+    pub fn payload(what: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind: EvidenceKind::Payload,
             what,

@@ -142,6 +142,17 @@ pub enum TransportHeader {
     Udp,
 }
 
+impl TransportHeader {
+    /// Whether it opens, ends or resets a connection.
+    #[inline]
+    pub const fn opens_or_ends(self) -> bool {
+        match self {
+            Self::Tcp(TcpHeader { flags, .. }) => flags.syn | flags.fin | flags.rst,
+            Self::Udp => false,
+        }
+    }
+}
+
 /// The address of a network card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);

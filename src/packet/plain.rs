@@ -12,13 +12,16 @@ use std::net::{IpAddr, Ipv4Addr};
 
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
+const UDP: usize = 8;
 
 #[inline]
 pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
-    let ([.., 0x08, 0x00], datagram) = frame.split_first_chunk::<ETHERNET>()? else {
+    // One look at the length: TCP's header is longer than UDP's, and its ports stand in the same place.
+    let head = frame.first_chunk::<{ ETHERNET + IPV4 + UDP }>()?;
+    let ([.., 0x08, 0x00], datagram) = head.split_first_chunk::<ETHERNET>()? else {
         return None;
     };
-    let (header, _) = datagram.split_first_chunk::<IPV4>()?;
+    let (header, ports) = datagram.split_first_chunk::<IPV4>()?;
     let &[
         0x45,
         _,
@@ -44,8 +47,9 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
     if meta.link != LinkType::ETHERNET || f0 & 0x3f | f1 != 0 {
         return None;
     }
-    let segment = datagram.get(IPV4..usize::from(u16::from_be_bytes([t0, t1])))?;
-    let (&[p0, p1, q0, q1], _) = segment.split_first_chunk::<4>()?;
+    let end = ETHERNET + usize::from(u16::from_be_bytes([t0, t1]));
+    let segment = frame.get(ETHERNET + IPV4..end)?;
+    let &[p0, p1, q0, q1] = ports.first_chunk()?;
     let ports = [u16::from_be_bytes([p0, p1]), u16::from_be_bytes([q0, q1])];
     let (header, payload) = match IpNumber(protocol) {
         ip_number::TCP => tcp(segment)?,
@@ -63,7 +67,11 @@ pub(super) fn read(meta: FrameMeta, frame: &[u8]) -> Option<Packet<'_>> {
         cut: 0,
         wire_len: meta.wire_len,
         path: LayerPath::default(),
-        card: ethernet::source(frame).filter(|_| ip::is_first_hop(hops)),
+        card: if ip::is_first_hop(hops) {
+            ethernet::source(frame)
+        } else {
+            None
+        },
     })
 }
 
@@ -76,7 +84,7 @@ fn tcp(segment: &[u8]) -> Option<(TransportHeader, &[u8])> {
 
 #[inline]
 fn udp(segment: &[u8]) -> Option<(TransportHeader, &[u8])> {
-    let (&[_, _, _, _, l0, l1, _, _], payload) = segment.split_first_chunk::<8>()?;
+    let (&[_, _, _, _, l0, l1, _, _], payload) = segment.split_first_chunk::<UDP>()?;
     let whole = usize::from(u16::from_be_bytes([l0, l1])) == segment.len();
     whole.then_some((TransportHeader::Udp, payload))
 }

@@ -15,6 +15,7 @@ mod foreign;
 mod hostile;
 mod pcap;
 mod pcapng;
+mod windows;
 
 use imwarden::capture::{CaptureError, FrameSource, SourceStats, open, open_reader};
 use imwarden::model::LinkType;
@@ -136,8 +137,10 @@ pub(crate) fn drain(source: Result<Box<dyn FrameSource>, CaptureError>, limit: u
 pub(crate) fn read(bytes: &[u8]) -> Outcome {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
+    // Closed: a file that somebody may write to is not mapped.
+    let path = file.into_temp_path();
     let limit = bytes.len();
-    let mapped = drain(open(file.path()), limit);
+    let mapped = drain(open(&path), limit);
     let piped = drain(
         open_reader(Box::new(Cursor::new(bytes.to_vec())), "pipe"),
         limit,

@@ -1,5 +1,7 @@
 //! A stream of bytes that knows how much of the file it has used up.
 
+use super::map::{Window, Windows};
+use std::fs::File;
 use std::io::{self, Read};
 
 /// What a [`Stream`](super::stream::Stream) reads from: the file itself or a decompressor over it.
@@ -12,6 +14,18 @@ pub(super) trait Input: Read + Send {
 
     /// Length of the file.
     fn total(&self) -> Option<u64>;
+
+    /// What lies at `offset`, a window long, if the input is a file that can be mapped there.
+    fn window(&mut self, offset: u64) -> Option<Window> {
+        let _ = offset;
+        None
+    }
+
+    /// Reads on from `offset`. Only called after windows.
+    fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        let _ = offset;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The file as it is, with the possibility to look at its first bytes.
@@ -19,6 +33,8 @@ pub(super) struct Raw {
     /// Bytes looked at and not yet read; their number.
     ahead: Vec<u8>,
     reader: Box<dyn Read + Send>,
+    /// The same file, if it is one.
+    windows: Option<Windows>,
     consumed: u64,
     ended: bool,
     total: Option<u64>,
@@ -29,10 +45,20 @@ impl Raw {
         Self {
             ahead: Vec::new(),
             reader,
+            windows: None,
             consumed: 0,
             ended: false,
             total,
         }
+    }
+
+    /// A file in which one can go to and fro.
+    pub fn regular(file: File, length: u64) -> io::Result<Self> {
+        let same = file.try_clone()?;
+        Ok(Self {
+            windows: Some(Windows::new(same)),
+            ..Self::new(Box::new(file), Some(length))
+        })
     }
 
     /// The first `n` bytes, fewer if there are fewer.
@@ -86,5 +112,17 @@ impl Input for Raw {
 
     fn total(&self) -> Option<u64> {
         self.total
+    }
+
+    fn window(&mut self, offset: u64) -> Option<Window> {
+        self.windows.as_mut()?.at(offset)
+    }
+
+    fn skip_to(&mut self, offset: u64) -> io::Result<()> {
+        if let Some(windows) = &mut self.windows {
+            windows.seek(offset)?;
+        }
+        self.consumed = offset;
+        Ok(())
     }
 }

@@ -4,11 +4,13 @@ mod expand;
 mod gzip;
 mod input;
 mod magic;
+mod map;
 mod order;
 mod origin;
 mod pcap;
 mod pcapng;
 mod stream;
+mod touch;
 mod zstd;
 
 pub use expand::expand;
@@ -36,9 +38,12 @@ pub fn open(path: &Path) -> Result<Box<dyn FrameSource>, CaptureError> {
     if metadata.is_dir() {
         return Err(CaptureError::Folder { name });
     }
-    // The length of /proc and other made-up files is 0 or a guess.
-    let total = (metadata.is_file() && metadata.len() > 0).then_some(metadata.len());
-    open_stream(Raw::new(Box::new(file), total), &name)
+    let raw = match metadata.len() {
+        length @ 1.. if metadata.is_file() => Raw::regular(file, length).map_err(failed)?,
+        // The length of /proc and other made-up files is 0 or a guess.
+        _ => Raw::new(Box::new(file), None),
+    };
+    open_stream(raw, &name)
 }
 
 /// Opens a capture that comes through a pipe; `name` stands for it in errors.

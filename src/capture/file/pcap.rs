@@ -17,13 +17,19 @@ use super::super::{CaptureError, FrameSource, Frames, Record, SourceStats};
 use super::order::Order;
 use super::origin::{Origin, peek, peek_or_end};
 use super::stream::Stream;
+use super::touch::{Records, touch};
 use crate::model::{LinkType, Timestamp};
+use std::ops::Range;
 
 const FILE_HEADER: usize = 24;
 
 /// More than any link can carry (Linux merges segments to at most 512 KiB), so a longer record is a length
 /// gone wrong. libpcap draws the line at 256 KiB and 1 MiB, depending on the link.
 const MAX_RECORD: u32 = 1 << 20;
+
+/// Of records that are longer on average most bytes are not needed, and need not be copied. Of shorter ones each cache line is
+/// needed, and reading in one go is the fastest way to it.
+const LONG: u64 = 256;
 
 /// What the magic says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,12 +91,28 @@ struct Header {
 impl Variant {
     #[inline]
     fn header(self, bytes: &[u8]) -> Option<Header> {
-        let (words, _) = bytes.first_chunk::<16>()?.as_chunks::<4>();
-        let [seconds, fraction, captured, wire_len] = *words else {
-            return None;
-        };
-        let [seconds, fraction, captured, wire_len] =
-            [seconds, fraction, captured, wire_len].map(|word| self.order.number(word));
+        let &[
+            s0,
+            s1,
+            s2,
+            s3,
+            f0,
+            f1,
+            f2,
+            f3,
+            c0,
+            c1,
+            c2,
+            c3,
+            w0,
+            w1,
+            w2,
+            w3,
+        ] = bytes.first_chunk::<16>()?;
+        let seconds = self.order.number([s0, s1, s2, s3]);
+        let fraction = self.order.number([f0, f1, f2, f3]);
+        let captured = self.order.number([c0, c1, c2, c3]);
+        let wire_len = self.order.number([w0, w1, w2, w3]);
         Some(Header {
             // Cannot overflow: 2^32 s are 4.3e18 ns, and the fraction, even a false one, at most 4.3e12.
             timestamp: Timestamp::from_nanos(
@@ -100,6 +122,29 @@ impl Variant {
             // Some writers leave the original length 0.
             wire_len: wire_len.max(captured),
         })
+    }
+}
+
+/// As far as one can tell.
+impl Records for Variant {
+    fn header(&self) -> usize {
+        self.record_header
+    }
+
+    /// The upper half of the seconds, which are the same for half a day.
+    fn mark(&self) -> Range<usize> {
+        match self.order {
+            Order::Little => 2..4,
+            Order::Big => 0..2,
+        }
+    }
+
+    #[inline]
+    fn length(&self, bytes: &[u8]) -> Option<usize> {
+        let header = Self::header(*self, bytes)?;
+        let whole = self.record_header + header.captured as usize;
+        // Never less than what was captured.
+        (header.wire_len <= MAX_RECORD).then_some(whole)
     }
 }
 
@@ -143,6 +188,7 @@ impl PcapReader {
     /// Waits for a whole record; whether there is one.
     fn wait(&mut self) -> Result<bool, CaptureError> {
         let record_header = self.variant.record_header;
+        self.stream.prefer_windows(self.bytes > LONG * self.frames);
         let offset = self.stream.offset();
         let header = peek_or_end(&mut self.stream, &self.origin, record_header)?;
         let Some(Header { captured, .. }) = header.and_then(|bytes| self.variant.header(bytes))
@@ -156,6 +202,9 @@ impl PcapReader {
         }
         let whole = record_header + captured as usize;
         peek(&mut self.stream, &self.origin, whole)?;
+        if self.stream.is_fresh() {
+            touch(self.stream.ready(), &self.variant);
+        }
         Ok(true)
     }
 }

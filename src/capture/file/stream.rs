@@ -1,10 +1,10 @@
-//! A file, a pipe or a decompressor, through one buffer that only grows to the largest record asked for.
+//! A file, a pipe or a decompressor, through one buffer that only grows to the largest record asked for, or through windows.
 //!
-//! Files are read, not mapped: reading goes through memory that stays in the processor's cache, and was twice as fast as
-//! touching each page of a map for the first time, on top of which a map is `unsafe`, dies when somebody shortens the
-//! file, and counts as our memory.
+//! Reading goes through memory that stays in the processor's cache, which beats touching each page of a map for the first time,
+//! unless whoever reads knows which few bytes of a window it will need (see [`touch`](super::touch)) and asks for windows.
 
 use super::input::Input;
+use super::map::Window;
 use super::origin::Shortage;
 use std::io;
 
@@ -14,7 +14,14 @@ const INITIAL: usize = 512 << 10;
 pub(super) struct Stream {
     input: Box<dyn Input>,
     buffer: Vec<u8>,
-    /// `buffer[start..end]` is read and not yet taken.
+    /// Lies in front of the buffer, if there is one.
+    window: Option<Window>,
+    /// Windows are wanted, and were not refused.
+    in_windows: bool,
+    refused: bool,
+    /// A window was opened and not told of.
+    fresh: bool,
+    /// What of window or buffer is there and not yet taken.
     start: usize,
     end: usize,
     offset: u64,
@@ -37,6 +44,10 @@ impl Stream {
         Self {
             input,
             buffer: vec![0; INITIAL],
+            window: None,
+            in_windows: false,
+            refused: false,
+            fresh: false,
             start: 0,
             end: 0,
             offset: 0,
@@ -44,9 +55,48 @@ impl Stream {
         }
     }
 
+    /// Whether the input is to be looked at through windows, where it can be, from the bytes on that are there already.
+    pub const fn prefer_windows(&mut self, wanted: bool) {
+        self.in_windows = wanted && !self.refused;
+    }
+
+    /// Whether a window was opened since this was asked last.
+    pub const fn is_fresh(&mut self) -> bool {
+        std::mem::replace(&mut self.fresh, false)
+    }
+
+    /// Opens the window from the current position on; without one, the rest is read.
+    fn open_window(&mut self, n: usize) -> io::Result<()> {
+        let was_open = self.window.take().is_some();
+        if self.in_windows {
+            let window = self.input.window(self.offset);
+            self.window = window.filter(|window| window.len() >= n);
+            self.refused = self.window.is_none();
+            self.in_windows = !self.refused;
+            self.fresh = self.in_windows;
+        }
+        if let Some(window) = &self.window {
+            (self.start, self.end) = (0, window.len());
+        } else if was_open {
+            (self.start, self.end) = (0, 0);
+            self.input.skip_to(self.offset)?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.window.as_deref().unwrap_or(&self.buffer)
+    }
+
     /// Reads until `n` bytes are there, and no longer: a live pipe must not be waited for without need.
     #[cold]
     fn fill(&mut self, n: usize) -> Result<(), Shortage> {
+        if (self.in_windows || self.window.is_some())
+            && let Err(error) = self.open_window(n)
+        {
+            self.state = State::Failed;
+            return Err(Shortage::Failed(error));
+        }
         while self.end - self.start < n {
             let have = self.end - self.start;
             match self.state {
@@ -97,14 +147,14 @@ impl Stream {
             self.fill(n)?;
         }
         Ok(self
-            .buffer
+            .bytes()
             .get(self.start..self.start + n)
             .unwrap_or_default())
     }
 
     /// What is there from the current position on, without reading more.
     pub fn ready(&self) -> &[u8] {
-        self.buffer.get(self.start..self.end).unwrap_or_default()
+        self.bytes().get(self.start..self.end).unwrap_or_default()
     }
 
     /// Moves on by `n` bytes, which were looked at before, and lends them.
@@ -112,7 +162,7 @@ impl Stream {
         let start = self.start;
         self.start = self.end.min(start + n);
         self.offset += (self.start - start) as u64;
-        self.buffer.get(start..self.start).unwrap_or_default()
+        self.bytes().get(start..self.start).unwrap_or_default()
     }
 
     /// The next `n` bytes or what there is of them, and whether the input was cut off there.
@@ -133,7 +183,10 @@ impl Stream {
 
     /// Bytes of the input file used up, which differs from [`offset`](Self::offset) when it is compressed.
     pub fn position(&self) -> u64 {
-        self.input.consumed()
+        match self.window {
+            Some(_) => self.offset,
+            None => self.input.consumed(),
+        }
     }
 
     /// Length of the input file.

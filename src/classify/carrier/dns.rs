@@ -2,12 +2,15 @@
 
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
 use crate::model::{Direction, Event, Evidence, Format, Transport};
+use simple_dns::Packet;
 use simple_dns::rdata::RData;
-use simple_dns::{Packet, PacketFlag};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Addresses taken from one answer.
 const MAX_ADDRESSES: usize = 32;
+
+/// The bit of the third byte that tells an answer from a question.
+const RESPONSE: u8 = 0x80;
 
 /// DNS over UDP. Its own port is asked for: an answer on any other is nobody's resolver, and what it says would
 /// name other flows.
@@ -44,12 +47,13 @@ struct Answers;
 
 impl Dissector for Answers {
     fn feed(&mut self, _: Direction, bytes: &[u8], out: &mut Events) {
+        // A question says nothing: it need not be taken apart.
+        if bytes.get(2).is_none_or(|flags| flags & RESPONSE == 0) {
+            return;
+        }
         let Ok(packet) = Packet::parse(bytes) else {
             return;
         };
-        if !packet.has_flags(PacketFlag::RESPONSE) {
-            return;
-        }
         let Some(question) = packet.questions.first() else {
             return;
         };

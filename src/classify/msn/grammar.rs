@@ -113,8 +113,13 @@ const VERBS: &[(&[u8; 3], First)] = &[
 /// Whether a line can begin with these bytes.
 pub(super) fn viable(prefix: &[u8]) -> bool {
     let (verb, rest) = prefix.split_at(prefix.len().min(3));
+    // Looked at for each stream that begins: three bytes are one comparison, and most streams have no such three.
+    let is_begun = |known: &[u8; 3]| match <&[u8; 3]>::try_from(verb) {
+        Ok(whole) => known == whole,
+        Err(_) => known.starts_with(verb),
+    };
     VERBS.iter().any(|(known, first)| {
-        known.starts_with(verb)
+        is_begun(known)
             && match (first, rest) {
                 (_, [] | [b' ']) | (First::Nothing, [b'\r', ..]) => true,
                 (First::Number, [b' ', digit, ..]) => digit.is_ascii_digit(),

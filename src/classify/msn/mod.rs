@@ -27,6 +27,7 @@ mod tests;
 use super::carrier::http::HttpMessenger;
 use super::{Claim, Detector, Probe};
 use crate::model::{Evidence, Format, Service};
+use std::borrow::Cow;
 
 /// Detectors of this family.
 pub const DETECTORS: &[&dyn Detector] = &[
@@ -52,7 +53,7 @@ fn claim(
     format: Format,
     sender_is_client: Option<bool>,
     what: &'static str,
-    detail: &str,
+    detail: impl Into<Cow<'static, str>>,
 ) -> Claim {
     Claim {
         format,

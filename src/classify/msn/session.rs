@@ -153,7 +153,7 @@ impl Session {
             };
             if format != self.format {
                 self.format = format.clone();
-                let evidence = Evidence::payload("msnp-role", line.verb());
+                let evidence = Evidence::payload("msnp-role", line.verb().to_owned());
                 out.identified(format, Confidence::Probable, evidence);
             }
         }

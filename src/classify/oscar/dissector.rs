@@ -211,7 +211,7 @@ impl Facts {
         }
         self.role = role;
         self.proven = self.confidence() == Confidence::Confirmed;
-        let evidence = Evidence::payload("oscar-role", why);
+        let evidence = Evidence::payload("oscar-role", why.to_owned());
         out.identified(role.format(), self.confidence(), evidence);
     }
 

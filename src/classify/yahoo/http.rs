@@ -7,6 +7,7 @@ use crate::classify::Claim;
 use crate::classify::carrier::http::{HttpDissector, HttpMessenger, RequestHead, ResponseHead};
 use crate::model::{Direction, Evidence, Format, Service};
 use memchr::memmem;
+use std::borrow::Cow;
 
 /// What an HTTP exchange is to the messenger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ fn is_capacity_host(name: &str) -> bool {
             .ends_with("vcs")
 }
 
-fn claim(kind: Kind, from_client: bool, detail: impl Into<String>) -> Claim {
+fn claim(kind: Kind, from_client: bool, detail: impl Into<Cow<'static, str>>) -> Claim {
     Claim {
         format: Format::messenger(Service::YAHOO, "ymsg-http", kind.role()),
         offset: 0,

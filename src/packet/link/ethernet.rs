@@ -9,16 +9,10 @@ pub(in crate::packet) fn read(span: Span<'_>) -> Result<Next<'_>, Reason> {
 }
 
 /// The card that sent a frame.
+#[inline]
 pub(in crate::packet) fn source(frame: &[u8]) -> Option<Mac> {
-    let (_, [source, ..]) = frame
-        .first_chunk::<12>()?
-        .as_chunks::<6>()
-        .0
-        .split_first()?
-    else {
-        return None;
-    };
-    let mac = Mac(*source);
+    let [_, _, _, _, _, _, source @ ..] = *frame.first_chunk::<12>()?;
+    let mac = Mac(source);
     mac.is_a_cards().then_some(mac)
 }
 

@@ -7,6 +7,7 @@ use crate::classify::carrier::http::{
 };
 use crate::classify::{Claim, Events};
 use crate::model::{Confidence, Direction, Event, Evidence, SessionId, feature};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Hosts that answer `/hello` and nothing else.
@@ -65,7 +66,7 @@ fn host(head: &RequestHead<'_>) -> Option<String> {
     Some(name.trim_end_matches('.').to_ascii_lowercase())
 }
 
-fn claim(from_client: bool, detail: impl Into<String>) -> Claim {
+fn claim(from_client: bool, detail: impl Into<Cow<'static, str>>) -> Claim {
     Claim {
         format: GATEWAY,
         offset: 0,
