@@ -6,6 +6,7 @@ mod explain;
 mod extract;
 mod jobs;
 mod mailbox;
+mod manual;
 mod observe;
 mod output;
 pub mod policy;
@@ -87,8 +88,8 @@ enum Command {
     Devices,
     /// Write a completion script for a shell
     Completions(shell::CompletionArgs),
-    /// Write the manual page
-    Man,
+    /// Write the manual
+    Man(manual::ManArgs),
 }
 
 /// What went wrong, and which exit code says so.
@@ -168,7 +169,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,
         Command::Completions(args) => shell::completions(&args, &mut out)?,
-        Command::Man => shell::man(&mut out)?,
+        Command::Man(args) => manual::run(&args, &mut out)?,
     }
     io::Write::flush(&mut out)?;
     Ok(DONE)
