@@ -18,6 +18,8 @@ check "and it is not tried again and again" equal "$(property NRestarts)" 0
 
 in_machine sed -i 's/^IMWARDEN_INTERFACES=.*/IMWARDEN_INTERFACES="-i cable0"/' /etc/default/imwarden
 check "with an interface it starts, and says when it is ready" service enable --quiet --now imwarden
+# What does not run cannot be looked at.
+is_active || { verdict "the package, installed"; exit 1; }
 check "it is nobody who may do anything" equal "$(status Uid | tr '\t' '\n' | sort -u)" "$(in_machine id -u imwarden)"
 check "it has given up its right to packets" equal "$(status CapEff) $(status CapPrm) $(status CapBnd)" \
     "0000000000000000 0000000000000000 0000000000002000"
@@ -28,6 +30,8 @@ check "a capture is replayed" ip netns exec "$outer" tcpreplay --quiet --intf1=c
 check "all four messengers are found on the wire" eventually 20 all_seen
 check "findings are not for everybody" equal "$(in_machine stat -c '%U %a' "$log")" "imwarden 640"
 check "nor is their folder" equal "$(in_machine stat -c '%U %a' "${log%/*}")" "imwarden 750"
+
+check "systemd waits for its word and looks after it" equal "$(property Type) $(property WatchdogUSec)" "notify 30s"
 
 first=$(process)
 check "rules are read again" service reload imwarden
