@@ -383,10 +383,54 @@ fn help_version_manual_and_completions_are_there() {
     assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.contains("network interfaces"));
     let manual = text(&imwarden().arg("man").assert().success().get_output().stdout);
     assert!(manual.contains(".TH imwarden") && manual.contains("IMWARDEN ANALYZE"));
+    assert!(manual.contains("IMWARDEN POLICY EXPLAIN") && !manual.contains("NAMESPACE"));
     for shell in ["bash", "zsh", "fish"] {
         let script = imwarden().args(["completions", shell]).assert().success();
         assert!(script.get_output().stdout.len() > 1000, "{shell}");
     }
+}
+
+#[test]
+fn each_command_has_a_page_in_the_manual() {
+    let folder = tempfile::tempdir().unwrap();
+    imwarden()
+        .args(["man", "--dir"])
+        .arg(folder.path())
+        .assert()
+        .success();
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(name));
+    for name in [
+        "imwarden.1",
+        "imwarden-analyze.1",
+        "imwarden-policy-explain.1",
+        "imwarden-rules-check.1",
+    ] {
+        let text = page(name).unwrap();
+        let title = text.lines().find(|line| line.starts_with(".TH")).unwrap();
+        let version = concat!("\"imwarden ", env!("CARGO_PKG_VERSION"), "\"");
+        // The date is left open, so that the same sources give the same page.
+        assert!(
+            title.contains(&format!("1 \" \" {version}")),
+            "{name}: {title}"
+        );
+        assert!(text.contains("EXIT STATUS"), "{name}");
+    }
+    // Not for people, and none that is promised and is not there.
+    assert!(page("imwarden-replay-in-namespace.1").is_err());
+    let mut promised = 0;
+    for line in page("imwarden.1").unwrap().lines() {
+        if let Some(name) = line.trim().strip_suffix("(1)") {
+            let name = name.replace('\\', "");
+            assert!(page(&format!("{name}.1")).is_ok(), "no page for {name}");
+            promised += 1;
+        }
+    }
+    assert!(promised > 5, "the reader of names finds {promised}");
+    let run = imwarden()
+        .args(["man", "--dir", "/no/such/folder"])
+        .assert()
+        .code(2);
+    assert!(text(&run.get_output().stderr).contains("/no/such/folder"));
 }
 
 #[test]

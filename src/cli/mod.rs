@@ -7,6 +7,7 @@ mod explain;
 mod extract;
 mod jobs;
 mod mailbox;
+mod manual;
 mod namespace;
 mod observe;
 mod output;
@@ -104,8 +105,8 @@ enum Command {
     Devices,
     /// Write a completion script for a shell
     Completions(shell::CompletionArgs),
-    /// Write the manual page
-    Man,
+    /// Write the manual
+    Man(manual::ManArgs),
 }
 
 /// What went wrong, and which exit code says so.
@@ -217,7 +218,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,
         Command::Completions(args) => shell::completions(&args, &mut out)?,
-        Command::Man => shell::man(&mut out)?,
+        Command::Man(args) => manual::run(&args, &mut out)?,
     }
     io::Write::flush(&mut out)?;
     Ok(DONE)
