@@ -13,13 +13,41 @@ use crate::model::{
 };
 use crate::ruleset::RuleSet;
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Tokens of a flow that are looked up once more at its end.
 const MAX_SHOWN: usize = 4;
 
+/// Rules for the whole of a capture, or until there are others.
+enum Rules<'r> {
+    Lent(&'r RuleSet),
+    Own(Arc<RuleSet>),
+}
+
+impl Deref for Rules<'_> {
+    type Target = RuleSet;
+
+    fn deref(&self) -> &RuleSet {
+        match self {
+            Self::Lent(rules) => rules,
+            Self::Own(rules) => rules,
+        }
+    }
+}
+
+/// A detection in a flow that goes on.
+#[derive(Debug)]
+pub struct Detection {
+    /// What is known by now.
+    pub finding: Finding,
+    /// Nothing was told of this flow before.
+    pub is_new: bool,
+}
+
 /// Turns flows into findings.
 pub struct Engine<'r> {
-    rules: &'r RuleSet,
+    rules: Rules<'r>,
     learned: Learned,
     events: Events,
     keep_all: bool,
@@ -28,6 +56,9 @@ pub struct Engine<'r> {
     /// Whether anybody wants to hear what people did.
     listened: bool,
     occurrences: VecDeque<Occurrence>,
+    /// Flows are told of while they live, and go out when they end, whatever their order.
+    live: bool,
+    detections: VecDeque<Detection>,
 }
 
 /// What the engine remembers of one flow.
@@ -63,14 +94,81 @@ impl<'r> Engine<'r> {
     /// `keep_all`, flows that are no finding are kept as well; with `listened`, what people did is told.
     pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool, listened: bool) -> Self {
         Self {
-            rules,
+            rules: Rules::Lent(rules),
             learned: Learned::new(memory / 8 * 5),
             events: Events::with_sessions(Sessions::new(memory / 8 * 2)),
             keep_all,
             given_up: 0,
-            outbox: Outbox::new(memory / 8),
+            outbox: Outbox::new(memory / 8, false),
             listened,
             occurrences: VecDeque::new(),
+            live: false,
+            detections: VecDeque::new(),
+        }
+    }
+
+    /// The same for an interface, where flows have no end that one could wait for: detections are told as soon as they
+    /// are known, and flows when they end.
+    #[must_use]
+    pub fn live(mut self, memory: usize) -> Self {
+        self.live = true;
+        self.outbox = Outbox::new(memory / 8, true);
+        self
+    }
+
+    /// Other rules from now on. What was said by the old ones stands.
+    pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
+        self.rules = Rules::Own(rules);
+    }
+
+    /// The next detection in a flow that goes on, to be taken after every packet.
+    pub fn next_detection(&mut self) -> Option<Detection> {
+        self.detections.pop_front()
+    }
+
+    /// A detection that goes on and was used since it was last told of.
+    pub fn update(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Finding> {
+        let facts = state.facts.as_deref()?;
+        let told = &facts.told;
+        if !told.detected || told.at >= info.last_seen {
+            return None;
+        }
+        let finding = self.as_of_now(info, state)?;
+        if let Some(facts) = state.facts.as_deref_mut() {
+            facts.told.at = info.last_seen;
+        }
+        Some(finding)
+    }
+
+    /// What the finding would be if the flow ended now.
+    fn as_of_now(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Finding> {
+        let before = state.facts.clone();
+        self.conclude(info, state);
+        let concluded = std::mem::replace(&mut state.facts, before);
+        let mut finding = concluded?.finding(info);
+        self.outbox.settle(&mut finding);
+        Some(finding)
+    }
+
+    /// Tells of a messenger as soon as it is one, and when more is known that matters.
+    fn announce(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        let Some(facts) = state.facts.as_deref() else {
+            return;
+        };
+        let outline = facts.outline();
+        if facts.told.outline.as_ref() == Some(&outline) {
+            return;
+        }
+        let finding = self
+            .as_of_now(info, state)
+            .filter(|finding| finding.is_detection());
+        if let Some(facts) = state.facts.as_deref_mut() {
+            facts.told.outline = Some(outline);
+            if let Some(finding) = finding {
+                let is_new = !std::mem::replace(&mut facts.told.detected, true);
+                facts.told.at = info.last_seen;
+                self.detections.push_back(Detection { finding, is_new });
+            }
         }
     }
 
@@ -195,6 +293,9 @@ impl<'r> Engine<'r> {
         }
         self.events.recycle((told, offsets));
         self.share_session(info, state);
+        if self.live {
+            self.announce(info, state);
+        }
     }
 
     /// What is known of a flow before its first byte.
@@ -296,6 +397,20 @@ impl<'r> Engine<'r> {
             senders: [Some(client.ip), Some(server.ip)],
             now: info.last_seen,
         });
+    }
+
+    /// What the flow's own events do not say, but those of others.
+    fn conclude(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        // A poll says nothing else, and its session may be known by now.
+        self.share_session(info, state);
+        self.prove_late(info, state);
+        self.name_user(info, state);
+        self.name_port(info, state);
+        self.name_server(info, state);
+        self.judge_server(info, state);
+        if let Some(facts) = &mut state.facts {
+            facts.client_heard = state.heard == Heard::Beginning;
+        }
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
@@ -508,22 +623,25 @@ impl FlowHandler for Engine<'_> {
         self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state, Direction::ToServer);
-        // A poll says nothing else, and its session may be known by now.
-        self.share_session(info, &mut state);
-        self.prove_late(info, &mut state);
-        self.name_user(info, &mut state);
-        self.name_port(info, &mut state);
-        self.name_server(info, &mut state);
-        self.judge_server(info, &mut state);
-        if let Some(facts) = &mut state.facts {
-            facts.client_heard = state.heard == Heard::Beginning;
-        }
-        // Most flows are nothing to tell of: for those no finding is made.
+        self.conclude(info, &mut state);
+        let told = state.facts.as_ref().is_some_and(|it| it.told.detected);
+        // Most flows are nothing to tell of: for those no finding is made. What was told before is not taken back in silence.
         let finding = match state.facts {
-            Some(facts) if self.keep_all || facts.names_a_service() => Some(facts.finding(info)),
+            Some(facts) if self.keep_all || told || facts.names_a_service() => {
+                Some(facts.finding(info))
+            }
             None if self.keep_all => Some(Facts::default().finding(info)),
             _ => None,
         };
+        if self.live
+            && !told
+            && let Some(finding) = finding.as_ref().filter(|it| it.is_detection())
+        {
+            self.detections.push_back(Detection {
+                finding: finding.clone(),
+                is_new: true,
+            });
+        }
         self.outbox.closed(info.id, finding);
     }
 }

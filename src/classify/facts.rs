@@ -35,14 +35,36 @@ pub struct At {
 }
 
 /// What another flow said of this one.
+#[derive(Clone)]
 struct Announced {
     expectation: Expectation,
     /// This flow showed what the other one had given out for it.
     proven: bool,
 }
 
+/// What is worth telling of a flow that goes on, in short: when this changes there may be something new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    format: Option<(Option<Service>, &'static str, Option<&'static str>)>,
+    service: Option<Service>,
+    confidence: Option<Confidence>,
+    hosts: [bool; 3],
+    counts: [usize; 4],
+}
+
+/// What was told of a flow before its end.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// As it was when it was last looked at.
+    pub outline: Option<Outline>,
+    /// It was told of.
+    pub detected: bool,
+    /// Its last packet when that was.
+    pub at: Timestamp,
+}
+
 /// Facts of one flow, as they come in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Facts {
     format: Option<Format>,
     confidence: Option<Confidence>,
@@ -78,6 +100,8 @@ pub struct Facts {
     burst: (Timestamp, u32),
     carriers: Vec<&'static str>,
     evidence: Vec<Evidence>,
+    /// What was told of it before its end (live only).
+    pub told: Told,
     /// What names and evidence cost on the heap.
     held: usize,
 }
@@ -121,6 +145,27 @@ impl Facts {
             .as_ref()
             .is_some_and(|format| format.service.is_some());
         by_content || self.host.is_some() || self.announced.is_some()
+    }
+
+    /// What is known, in short.
+    pub fn outline(&self) -> Outline {
+        let format = self.format.as_ref();
+        Outline {
+            format: format.map(|it| (it.service.clone(), it.app_proto, it.role)),
+            service: self.service(),
+            confidence: self.confidence,
+            hosts: [
+                self.host.is_some(),
+                self.other_host,
+                self.announced.is_some(),
+            ],
+            counts: [
+                self.accounts.len(),
+                self.features.len(),
+                self.risks.len(),
+                usize::from(self.client.is_some()),
+            ],
+        }
     }
 
     /// Takes what a dissector told.

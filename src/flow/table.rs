@@ -78,7 +78,6 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     }
 
     /// Number of entries.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.index.len()
     }
