@@ -3,7 +3,7 @@
 use crate::capture::{CaptureError, Frame, FrameSource, Frames};
 use crate::classify::engine::Engine;
 use crate::flow::{Timeouts, Tracker, TrackerStats};
-use crate::model::{Finding, Occurrence, Summary, Timestamp};
+use crate::model::{Detection, Finding, Occurrence, Summary, Timestamp};
 use crate::packet::{Decoded, Defragmenter, FragmentStats, FrameMeta, decode};
 use crate::ruleset::RuleSet;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ pub trait Sink {
     fn finding(&mut self, finding: Finding);
 
     /// A flow that goes on is a messenger's, as far as known by now; or more is known of it. Live only.
-    fn detection(&mut self, finding: Finding, is_new: bool) {
-        let _ = (finding, is_new);
+    fn detection(&mut self, detection: Detection) {
+        let _ = detection;
     }
 
     /// Somebody did something, in a flow that is not over yet.
@@ -190,8 +190,8 @@ impl<'r> Road<'r> {
     /// Tells of detections that go on, as far as anything came of them since they were last told of.
     pub fn update(&mut self, sink: &mut dyn Sink) {
         self.tracker.visit(&mut |engine, info, state| {
-            if let Some(finding) = engine.update(info, state) {
-                sink.detection(finding, false);
+            if let Some(detection) = engine.update(info, state) {
+                sink.detection(detection);
             }
         });
     }
@@ -258,7 +258,7 @@ fn hand_out(engine: &mut Engine<'_>, summary: &mut Summary, sink: &mut dyn Sink)
         sink.occurrence(occurrence);
     }
     while let Some(detection) = engine.next_detection() {
-        sink.detection(detection.finding, detection.is_new);
+        sink.detection(detection);
     }
     while let Some(finding) = engine.next_finding() {
         summary.count(&finding);

@@ -59,6 +59,11 @@ impl<'a> Frames<'a> {
         Self { bytes, records }
     }
 
+    /// A copy of them, to be lent out again by [`Self::new`].
+    pub fn copied(&self) -> (Vec<u8>, Vec<Record>) {
+        (self.bytes.to_vec(), self.records.to_vec())
+    }
+
     /// Whether there are none: the source has come to its end.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -8,8 +8,8 @@ use super::outbox::Outbox;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Activity, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Occurrence,
-    Packet, Party, Service, Target, Token, Transport, risk, what,
+    Activity, Detection, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple,
+    News, Occurrence, Packet, Party, Service, Target, Token, Transport, risk, what,
 };
 use crate::ruleset::RuleSet;
 use std::collections::VecDeque;
@@ -34,15 +34,6 @@ impl Deref for Rules<'_> {
             Self::Own(rules) => rules,
         }
     }
-}
-
-/// A detection in a flow that goes on.
-#[derive(Debug)]
-pub struct Detection {
-    /// What is known by now.
-    pub finding: Finding,
-    /// Nothing was told of this flow before.
-    pub is_new: bool,
 }
 
 /// Turns flows into findings.
@@ -127,17 +118,22 @@ impl<'r> Engine<'r> {
     }
 
     /// A detection that goes on and was used since it was last told of.
-    pub fn update(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Finding> {
+    pub fn update(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Detection> {
         let facts = state.facts.as_deref()?;
         let told = &facts.told;
-        if !told.detected || told.at >= info.last_seen {
+        if !told.is_detected() || told.at >= info.last_seen {
             return None;
         }
         let finding = self.as_of_now(info, state)?;
-        if let Some(facts) = state.facts.as_deref_mut() {
-            facts.told.at = info.last_seen;
-        }
-        Some(finding)
+        let told = &mut state.facts.as_deref_mut()?.told;
+        let news = match told.tell(&finding) {
+            News::More {
+                identity: false,
+                risks,
+            } if risks.is_empty() => News::Interval,
+            news => news,
+        };
+        Some(Detection { finding, news })
     }
 
     /// What the finding would be if the flow ended now.
@@ -165,9 +161,8 @@ impl<'r> Engine<'r> {
         if let Some(facts) = state.facts.as_deref_mut() {
             facts.told.outline = Some(outline);
             if let Some(finding) = finding {
-                let is_new = !std::mem::replace(&mut facts.told.detected, true);
-                facts.told.at = info.last_seen;
-                self.detections.push_back(Detection { finding, is_new });
+                let news = facts.told.tell(&finding);
+                self.detections.push_back(Detection { finding, news });
             }
         }
     }
@@ -624,7 +619,7 @@ impl FlowHandler for Engine<'_> {
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state, Direction::ToServer);
         self.conclude(info, &mut state);
-        let told = state.facts.as_ref().is_some_and(|it| it.told.detected);
+        let told = state.facts.as_ref().is_some_and(|it| it.told.is_detected());
         // Most flows are nothing to tell of: for those no finding is made. What was told before is not taken back in silence.
         let finding = match state.facts {
             Some(facts) if self.keep_all || told || facts.names_a_service() => {
@@ -639,7 +634,7 @@ impl FlowHandler for Engine<'_> {
         {
             self.detections.push_back(Detection {
                 finding: finding.clone(),
-                is_new: true,
+                news: News::New,
             });
         }
         self.outbox.closed(info.id, finding);

@@ -5,7 +5,7 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, Finding, FiveTuple,
-    Format, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature, risk,
+    Format, News, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature, risk,
     what,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,10 +57,37 @@ pub struct Outline {
 pub struct Told {
     /// As it was when it was last looked at.
     pub outline: Option<Outline>,
-    /// It was told of.
-    pub detected: bool,
+    /// As what, if it was told of.
+    identity: Option<(Option<Service>, Option<Confidence>, usize)>,
+    risks: BTreeSet<&'static str>,
     /// Its last packet when that was.
     pub at: Timestamp,
+}
+
+impl Told {
+    /// Whether it was told of as a messenger.
+    pub const fn is_detected(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Takes note of what is told now; what of it is new.
+    pub fn tell(&mut self, finding: &Finding) -> News {
+        self.at = finding.last_seen;
+        let now = (
+            finding.service.clone(),
+            finding.confidence,
+            finding.accounts.len(),
+        );
+        let risks = finding.risks.keys();
+        let risks: Vec<_> = risks.filter(|risk| self.risks.insert(risk)).collect();
+        match self.identity.replace(now.clone()) {
+            None => News::New,
+            Some(before) => News::More {
+                identity: before != now,
+                risks: risks.into_iter().copied().collect(),
+            },
+        }
+    }
 }
 
 /// Facts of one flow, as they come in.

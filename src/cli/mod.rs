@@ -6,6 +6,7 @@ mod devices;
 mod explain;
 mod extract;
 mod jobs;
+mod limits;
 mod mailbox;
 mod namespace;
 mod observe;
@@ -13,10 +14,13 @@ mod output;
 pub mod policy;
 mod progress;
 mod prove;
+mod redaction;
 pub mod rules;
 mod scrub;
 mod shell;
 mod size;
+#[cfg(target_os = "linux")]
+mod sniff;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -74,6 +78,9 @@ struct Cli {
 enum Command {
     /// Read saved captures and say who used which messenger
     Analyze(analyze::Args),
+    /// Listen on interfaces and say who uses which messenger as it happens
+    #[cfg(target_os = "linux")]
+    Sniff(Box<sniff::Args>),
     /// Say why a flow was given its name
     Explain(explain::Args),
     /// Write a small capture with names and text replaced that still gives the same verdicts
@@ -135,6 +142,13 @@ enum CliError {
     Capture(crate::capture::CaptureError),
     #[error("{0}")]
     Findings(String),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Live(#[from] crate::capture::live::LiveError),
+    #[error("{0}")]
+    Sandbox(String),
+    #[error("{0}")]
+    WhichInterface(String),
     #[error("cannot list the network interfaces: {0}")]
     Devices(String),
     #[error("cannot write {what}: {source}")]
@@ -167,7 +181,11 @@ fn quoted(word: &std::ffi::OsStr) -> String {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Devices(_) | Self::Namespace(_) | Self::Permission(..) => PERMISSION,
+            Self::Devices(_) | Self::Namespace(_) | Self::Permission(..) | Self::Sandbox(_) => {
+                PERMISSION
+            }
+            #[cfg(target_os = "linux")]
+            Self::Live(error) if !error.is_usage() => PERMISSION,
             _ => USAGE,
         }
     }
@@ -202,6 +220,8 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     let mut out = output::stdout();
     match cli.command {
         Command::Analyze(args) => return analyze::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::Sniff(args) => return sniff::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::Scrub(args) => return scrub::run(&args),
         Command::Prove(args) => return prove::run(&args),
