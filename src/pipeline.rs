@@ -205,7 +205,9 @@ impl<'r> Road<'r> {
     pub fn summary(&self) -> Summary {
         let mut summary = self.summary.clone();
         let counted = self.tracker.stats();
-        summary.given_up = self.tracker.handler().given_up();
+        let engine = self.tracker.handler();
+        summary.given_up = engine.given_up();
+        summary.detected += engine.open_detections();
         complete(&mut summary, counted, self.defragmenter.stats());
         summary
     }

@@ -50,6 +50,8 @@ pub struct Engine<'r> {
     /// Flows are told of while they live, and go out when they end, whatever their order.
     live: bool,
     detections: VecDeque<Detection>,
+    /// Flows that were told of and are not over.
+    open_detections: u64,
 }
 
 /// What the engine remembers of one flow.
@@ -95,6 +97,7 @@ impl<'r> Engine<'r> {
             occurrences: VecDeque::new(),
             live: false,
             detections: VecDeque::new(),
+            open_detections: 0,
         }
     }
 
@@ -110,6 +113,11 @@ impl<'r> Engine<'r> {
     /// Other rules from now on. What was said by the old ones stands.
     pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
         self.rules = Rules::Own(rules);
+    }
+
+    /// Messengers' flows that are not over (live only).
+    pub const fn open_detections(&self) -> u64 {
+        self.open_detections
     }
 
     /// The next detection in a flow that goes on, to be taken after every packet.
@@ -162,6 +170,7 @@ impl<'r> Engine<'r> {
             facts.told.outline = Some(outline);
             if let Some(finding) = finding {
                 let news = facts.told.tell(&finding);
+                self.open_detections += u64::from(news == News::New);
                 self.detections.push_back(Detection { finding, news });
             }
         }
@@ -620,6 +629,7 @@ impl FlowHandler for Engine<'_> {
         self.take_events(info, &mut state, Direction::ToServer);
         self.conclude(info, &mut state);
         let told = state.facts.as_ref().is_some_and(|it| it.told.is_detected());
+        self.open_detections -= u64::from(told);
         // Most flows are nothing to tell of: for those no finding is made. What was told before is not taken back in silence.
         let finding = match state.facts {
             Some(facts) if self.keep_all || told || facts.names_a_service() => {
