@@ -96,13 +96,14 @@ impl<T> Mailbox<T> {
         self.filled.notify_one();
     }
 
-    /// Nobody will look any more: whoever waits to put something in goes on.
-    pub fn abandon(&self) {
+    /// Nobody will look any more: whoever waits to put something in goes on. How much was in it.
+    pub fn abandon(&self) -> usize {
         let mut state = self.lock();
         state.abandoned = true;
-        state.waiting.clear();
+        let waiting = std::mem::take(&mut state.waiting).len();
         drop(state);
         self.emptied.notify_one();
+        waiting
     }
 
     /// Takes everything out, after waiting for it as long as `tick`; `None` when nothing more will come.

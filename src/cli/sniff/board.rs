@@ -15,6 +15,8 @@ pub struct Board {
     pub stop: Arc<AtomicBool>,
     /// Somebody wants statistics.
     pub asked: AtomicBool,
+    /// Nobody reads stdout any more.
+    pub unread: AtomicBool,
     /// Records that were not written.
     pub lost_records: AtomicU64,
     /// Packets that were not saved.

@@ -322,7 +322,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         None => Ok(None),
     };
     let closing = args.output.is_some() || !matches!(args.format, Format::Table);
-    Ok(watch.over(&board, listener, writer, saving, &reload, closing))
+    Ok(watch.over(&board, listener, writer, saving, &reload, &records, closing))
 }
 
 fn spawn<T: Send + 'static>(

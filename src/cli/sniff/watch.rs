@@ -1,6 +1,8 @@
 //! Looks after the threads: signals, notices, the service manager, the end.
 
 use super::board::Board;
+use super::record::Record;
+use crate::cli::mailbox::Mailbox;
 use crate::cli::{DONE, UNREADABLE, output};
 use crate::model::Summary;
 use crate::report;
@@ -52,6 +54,7 @@ impl Watch {
         writer: JoinHandle<()>,
         saver: Option<JoinHandle<()>>,
         reload: &dyn Fn() -> Result<Option<RuleSet>, RulesError>,
+        records: &Mailbox<Record>,
         closing: bool,
     ) -> u8 {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -94,6 +97,11 @@ impl Watch {
         }
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         let written = finished(board, &writer, saver.as_ref());
+        if !written {
+            // And the one that it is at.
+            let waiting = records.abandon() as u64 + 1;
+            board.lost_records.fetch_add(waiting, Ordering::Relaxed);
+        }
         tell(board);
         let Ok(mut summary) = listener.join() else {
             output::complain("the thread that listens failed: this is a mistake in imwarden");
@@ -101,6 +109,9 @@ impl Watch {
         };
         if let Some(listening) = &mut summary.listening {
             board.losses(listening);
+        }
+        if board.unread.load(Ordering::Relaxed) {
+            return DONE;
         }
         if closing || !written {
             output::complain(&report::totals(&summary));

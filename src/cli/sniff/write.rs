@@ -71,6 +71,7 @@ impl<'r> Scribe<'r> {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                         // Whoever read has seen enough.
                         records.abandon();
+                        board.unread.store(true, Ordering::Relaxed);
                         board.stop.store(true, Ordering::Relaxed);
                         return;
                     }
