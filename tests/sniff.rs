@@ -12,6 +12,7 @@ mod policy_support;
 use policy_support::{can_run, in_private_network};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,8 +86,11 @@ impl Ran {
     /// The records of a file, each a whole line.
     fn records(&self, name: &str) -> Vec<Value> {
         let text = self.file(name);
-        assert!(text.is_empty() || text.ends_with('\n'), "{name} ends in half a record");
-        text.lines().map(|line| record(line)).collect()
+        assert!(
+            text.is_empty() || text.ends_with('\n'),
+            "{name} ends in half a record"
+        );
+        text.lines().map(record).collect()
     }
 
     fn of_type(&self, event_type: &str) -> Vec<Value> {
@@ -104,7 +108,10 @@ impl Ran {
 
 fn record(line: &str) -> Value {
     let record = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    let errors: Vec<String> = schema().iter_errors(&record).map(|e| e.to_string()).collect();
+    let errors: Vec<String> = schema()
+        .iter_errors(&record)
+        .map(|e| e.to_string())
+        .collect();
     assert!(errors.is_empty(), "{errors:?}: {line}");
     record
 }
@@ -136,8 +143,17 @@ fn essence(flows: &[Value]) -> BTreeMap<String, String> {
     };
     let rest = |flow: &Value| {
         [
-            "service", "app_proto", "role", "confidence", "path", "accounts", "peers", "client",
-            "features", "packets", "bytes",
+            "service",
+            "app_proto",
+            "role",
+            "confidence",
+            "path",
+            "accounts",
+            "peers",
+            "client",
+            "features",
+            "packets",
+            "bytes",
         ]
         .map(|field| format!("{field}={}", flow[field]))
         .join(" ")
@@ -145,7 +161,10 @@ fn essence(flows: &[Value]) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for flow in flows {
         // Ports may be used again within a capture.
-        found.entry(key(flow)).or_default().push_str(&(rest(flow) + "\n"));
+        found
+            .entry(key(flow))
+            .or_default()
+            .push_str(&(rest(flow) + "\n"));
     }
     found
 }
@@ -182,10 +201,12 @@ fn every_sample_replayed_at_full_speed_gives_the_findings_of_its_file() {
         let (_, count) = analysed(path.to_str().unwrap());
         counts.push(count);
         // It ends by itself when it has seen as many packets as there are.
-        script.push_str(&format!(
-            "sniff -i v1 --format ndjson -c {count} -o {name}.ndjson\nreplay {}\nwait $P || {{ echo {name}: exit $?; cat err.txt; }}\n",
+        writeln!(
+            script,
+            "sniff -i v1 --format ndjson -c {count} -o {name}.ndjson\nreplay {}\nwait $P || {{ echo {name}: exit $?; cat err.txt; }}",
             path.display()
-        ));
+        )
+        .unwrap();
     }
     let ran = run(&script);
     assert_eq!(ran.said, "");
@@ -239,7 +260,9 @@ replay {aim}; wait $P",
     let accounts = |event_type: &str| -> BTreeSet<String> {
         let of_type = records.iter().filter(|it| it["event_type"] == event_type);
         let names = of_type.flat_map(|it| it["accounts"].as_array().cloned().unwrap_or_default());
-        names.map(|name| name.as_str().unwrap().to_owned()).collect()
+        names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
     };
     let told: BTreeSet<String> = accounts("detection")
         .union(&accounts("update"))
@@ -284,7 +307,8 @@ finish",
     assert_eq!(seen + dropped, 21 * count, "{summary}");
     assert_eq!(summary["drops"], dropped);
     assert!(
-        ran.err().contains(&format!("lost: {dropped} packets by imwarden's own buffer")),
+        ran.err()
+            .contains(&format!("lost: {dropped} packets by imwarden's own buffer")),
         "{}",
         ran.err()
     );
@@ -366,7 +390,10 @@ finish",
     assert_eq!(ran.said, "exit 0\n", "{}", ran.err());
     let flows = ran.of_type("flow");
     assert_eq!(flows.len(), 1, "{flows:?}");
-    assert_eq!((&flows[0]["service"], &flows[0]["confidence"]), (&"yahoo".into(), &"possible".into()));
+    assert_eq!(
+        (&flows[0]["service"], &flows[0]["confidence"]),
+        (&"yahoo".into(), &"possible".into())
+    );
 }
 
 #[test]
@@ -402,20 +429,21 @@ fn without_permission_or_interface_the_way_out_is_said() {
     if !can_run("sniff, permission", &["ip", "unshare", "setpriv"]) {
         return;
     }
-    let ran = run(
-        "cable
+    let ran = run("cable
 setpriv --bounding-set=-net_raw,-net_admin \"$IM\" sniff -i v1 2> permission.txt; echo $?
 \"$IM\" sniff -i eth7 2> wrong.txt; echo $?
 \"$IM\" sniff 2> none.txt; echo $?
 \"$IM\" sniff -D > list.txt; echo $?
-\"$IM\" sniff -i v1 --user nobody-at-all 2> user.txt; echo $?",
-    );
+\"$IM\" sniff -i v1 --user nobody-at-all 2> user.txt; echo $?");
     assert_eq!(ran.said, "4\n4\n2\n0\n4\n");
     let permission = ran.file("permission.txt");
     let command = format!("sudo setcap cap_net_raw,cap_net_admin=eip {}", imwarden());
     assert!(permission.contains(&command), "{permission}");
     let wrong = ran.file("wrong.txt");
-    assert!(wrong.contains("no interface eth7") && wrong.contains("lo, ") && wrong.contains("v0, v1"), "{wrong}");
+    assert!(
+        wrong.contains("no interface eth7") && wrong.contains("lo, ") && wrong.contains("v0, v1"),
+        "{wrong}"
+    );
     assert!(ran.file("none.txt").contains("which interface?"));
     assert!(ran.file("list.txt").contains("v0 "));
     assert!(ran.file("user.txt").contains("no user nobody-at-all"));
@@ -454,8 +482,14 @@ IM=\"$IM\" unshare -m sh inside.sh",
     assert_eq!(summary["event_type"], "summary");
     assert!(summary["packets"].as_u64().unwrap() > 11 * count);
     assert_eq!(summary["listening"]["drops_ring"], 0);
-    assert!(summary["listening"]["lost_records"].as_u64().unwrap() > 0, "{summary}");
-    assert!(summary["listening"]["lost_packets"].as_u64().unwrap() > 0, "{summary}");
+    assert!(
+        summary["listening"]["lost_records"].as_u64().unwrap() > 0,
+        "{summary}"
+    );
+    assert!(
+        summary["listening"]["lost_packets"].as_u64().unwrap() > 0,
+        "{summary}"
+    );
 }
 
 #[test]
@@ -465,14 +499,14 @@ fn a_reader_that_does_not_read_holds_nobody_up() {
     }
     let folder = tempfile::tempdir().unwrap();
     let crowd = folder.path().join("crowd.pcap");
-    let count = crowd_of(&sample("aim-signon-message"), 2000, &crowd);
+    let count = crowd_of(&sample("aim-signon-message"), 1200, &crowd);
     let ran = run(&format!(
         "cable
 mkfifo pipe; sleep 100 < pipe & S=$!
 : > err.txt
 \"$IM\" sniff -i v1 --format ndjson --duration 90 > pipe 2> err.txt & P=$!
 until_said 'listening on' err.txt
-replay {crowd}
+tcpreplay -q --pps 12000 -i v0 {crowd} > /dev/null 2>&1
 packets {count}
 finish; kill $S",
         crowd = crowd.display(),
@@ -571,15 +605,13 @@ fn the_process_is_locked_in() {
     if !can_run("sniff, sandbox", &PROGRAMS) {
         return;
     }
-    let ran = run(
-        "cable
+    let ran = run("cable
 sniff -i v1
 grep -E '^(CapEff|CapPrm|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/$P/status
 for t in /proc/$P/task/*; do grep -h '^Seccomp:' $t/status; done | sort -u
 finish
 \"$IM\" sniff -i v1 --sandbox-check > inside.txt 2>&1
-\"$IM\" sniff -i v1 --no-sandbox --sandbox-check > outside.txt 2>&1",
-    );
+\"$IM\" sniff -i v1 --no-sandbox --sandbox-check > outside.txt 2>&1");
     let none = "0000000000000000";
     let expected = format!(
         "CapPrm:\t{none}\nCapEff:\t{none}\nCapBnd:\t{none}\nCapAmb:\t{none}\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp:\t2\nexit 0\n"
@@ -629,12 +661,23 @@ fn root_becomes_somebody_without_rights() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    let ids: Vec<&str> = said.lines().next().unwrap_or_default().split('\t').collect();
-    assert!(ids.len() == 5 && ids[1..].iter().all(|id| *id != "0"), "{said}");
+    let ids: Vec<&str> = said
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split('\t')
+        .collect();
+    assert!(
+        ids.len() == 5 && ids[1..].iter().all(|id| *id != "0"),
+        "{said}"
+    );
     assert!(said.contains("exit 0\n4\n0\n"), "{said}");
     assert!(said.contains("open /etc/shadow: refused"), "{said}");
     let refused = fs::read_to_string(folder.path().join("refused.txt")).unwrap();
-    assert!(refused.contains("sudo chown") && refused.contains("--user root"), "{refused}");
+    assert!(
+        refused.contains("sudo chown") && refused.contains("--user root"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -720,6 +763,35 @@ fn crowd_of(sample: &str, hosts: u16, path: &Path) -> usize {
     }
     fs::write(path, crowd).unwrap();
     packets.len() * usize::from(hosts)
+}
+
+#[test]
+fn the_doctor_names_what_is_missing_and_the_command() {
+    if !can_run("doctor", &["ip", "unshare", "setpriv", "nft"]) {
+        return;
+    }
+    let ran = run("cable
+\"$IM\" doctor > well.txt; echo $?
+setpriv --bounding-set=-net_raw,-net_admin \"$IM\" doctor > rights.txt; echo $?
+ip link del v0; ip link set lo down
+\"$IM\" doctor > links.txt; echo $?");
+    assert_eq!(ran.said, "0\n4\n4\n", "{}", ran.file("well.txt"));
+    let well = ran.file("well.txt");
+    assert!(
+        well.contains("listening on v") && !well.contains("MISSING"),
+        "{well}"
+    );
+    let rights = ran.file("rights.txt");
+    let command = format!("> sudo setcap cap_net_raw,cap_net_admin=eip {}", imwarden());
+    assert!(
+        rights.contains("MISSING  permission") && rights.contains(&command),
+        "{rights}"
+    );
+    let links = ran.file("links.txt");
+    assert!(
+        links.contains("MISSING  interface") && links.contains("> sudo ip link set lo up"),
+        "{links}"
+    );
 }
 
 fn analysed_folder(folder: &Path) -> (Vec<Value>, u64) {

@@ -163,9 +163,7 @@ impl<'r> Engine<'r> {
         if facts.told.outline.as_ref() == Some(&outline) {
             return;
         }
-        let finding = self
-            .as_of_now(info, state)
-            .filter(|finding| finding.is_detection());
+        let finding = self.as_of_now(info, state).filter(Finding::is_detection);
         if let Some(facts) = state.facts.as_deref_mut() {
             facts.told.outline = Some(outline);
             if let Some(finding) = finding {

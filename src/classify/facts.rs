@@ -5,8 +5,8 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, Finding, FiveTuple,
-    Format, News, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature, risk,
-    what,
+    Format, News, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature,
+    risk, what,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -3,6 +3,8 @@
 mod analyze;
 mod apply;
 mod devices;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod explain;
 mod extract;
 mod jobs;
@@ -109,6 +111,9 @@ enum Command {
     Rules(rules::RulesArgs),
     /// List network interfaces
     Devices,
+    /// Say what is missing on this host for listening and for policies, and what mends it
+    #[cfg(target_os = "linux")]
+    Doctor,
     /// Write a completion script for a shell
     Completions(shell::CompletionArgs),
     /// Write the manual page
@@ -236,6 +241,12 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,
+        #[cfg(target_os = "linux")]
+        Command::Doctor => {
+            let code = doctor::run(&mut out)?;
+            io::Write::flush(&mut out)?;
+            return Ok(code);
+        }
         Command::Completions(args) => shell::completions(&args, &mut out)?,
         Command::Man => shell::man(&mut out)?,
     }

@@ -51,8 +51,8 @@ impl<'r> Lines<'r> {
 
     fn risk_line(finding: &Finding, risk: &Risk) -> String {
         let details = finding.risks.get(risk.id.as_str()).into_iter();
-        let details = details.flat_map(|exposure| &exposure.sightings);
-        let detail = details.filter_map(|it| it.detail.as_deref()).next();
+        let mut details = details.flat_map(|exposure| &exposure.sightings);
+        let detail = details.find_map(|it| it.detail.as_deref());
         let service = finding.service.as_ref().map_or("-", Service::id);
         let mut line = format!(
             "{}  ! {} risk: {}  {} {} {}",

@@ -293,7 +293,12 @@ impl Roll {
     /// The users by host, messenger and account, and how many more there were.
     pub fn finish(mut self) -> (Vec<User>, u64) {
         // What names nobody is the only user's, if there is just one, as in `People`.
-        let nameless: Vec<_> = self.users.keys().filter(|it| it.2.is_empty()).cloned().collect();
+        let nameless: Vec<_> = self
+            .users
+            .keys()
+            .filter(|it| it.2.is_empty())
+            .cloned()
+            .collect();
         for key in nameless {
             let named = |it: &&(IpAddr, Service, BTreeSet<String>)| {
                 it.0 == key.0 && it.1 == key.1 && !it.2.is_empty()

@@ -366,7 +366,10 @@ pub fn totals(summary: &Summary) -> String {
 /// What was lost while listening, by place.
 pub fn losses(listening: &Listening) -> String {
     let lost = [
-        (listening.drops_ring, "packets by imwarden's own buffer (-B makes it larger)"),
+        (
+            listening.drops_ring,
+            "packets by imwarden's own buffer (-B makes it larger)",
+        ),
         (listening.drops_kernel.unwrap_or(0), "by the kernel's queue"),
         (listening.drops_interface.unwrap_or(0), "by the interface"),
         (listening.lost_packets, "packets not saved"),

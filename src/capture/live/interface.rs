@@ -1,9 +1,9 @@
 //! One interface: whether it is there, and what to do when it was taken away.
 
+use super::Options;
 use super::batch::Batch;
 use super::error::LiveError;
 use super::tap::Tap;
-use super::Options;
 use pnet::datalink;
 use rustix::net::netdevice;
 use std::io;
@@ -156,7 +156,10 @@ impl Interface {
         let bound = self.bind();
         match bound {
             Ok(index) => {
-                notices.push(format!("{}: the interface is back; listening on it", self.name));
+                notices.push(format!(
+                    "{}: the interface is back; listening on it",
+                    self.name
+                ));
                 self.index = Some(index);
                 self.state = State::Listening;
             }

@@ -1,8 +1,8 @@
 //! Listening through libpcap: a ring that the kernel fills, and filters in the kernel.
 
+use super::Options;
 use super::batch::Batch;
 use super::error::LiveError;
-use super::Options;
 use crate::model::{LinkType, Timestamp};
 use pcap::{Active, Capture, Precision};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -79,7 +79,8 @@ impl Tap {
         let take = |packet: pcap::Packet<'_>| {
             let time = packet.header.ts;
             // With this precision the fraction is in nanoseconds.
-            let nanos = i64::from(time.tv_sec) * 1_000_000_000 + i64::from(time.tv_usec);
+            #[allow(clippy::unnecessary_cast, reason = "32 bits on some systems")]
+            let nanos = time.tv_sec as i64 * 1_000_000_000 + time.tv_usec as i64;
             batch.push(
                 Timestamp::from_nanos(nanos),
                 link,

@@ -1,15 +1,17 @@
 //! Listening without libpcap: a packet socket that pnet binds. No filter in the kernel, no `any`, and the tags of VLANs
 //! are taken off by the kernel.
 
+use super::Options;
 use super::batch::Batch;
 use super::error::LiveError;
 use super::interface::bind;
-use super::Options;
 use crate::model::{LinkType, Timestamp};
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, SockaddrLike, recvmsg, setsockopt};
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce, ReceiveTimestampns, RxqOvfl};
+use nix::sys::socket::{
+    ControlMessageOwned, LinkAddr, MsgFlags, SockaddrLike, recvmsg, setsockopt,
+};
 use nix::sys::time::TimeSpec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
 use std::io::{self, IoSliceMut};
@@ -133,7 +135,12 @@ impl Tap {
             Timestamp::from_nanos(at.tv_sec() * 1_000_000_000 + at.tv_nsec())
         });
         let data = buffer.get(..wire_len).unwrap_or(buffer);
-        batch.push(time, link, data, u32::try_from(wire_len).unwrap_or(u32::MAX));
+        batch.push(
+            time,
+            link,
+            data,
+            u32::try_from(wire_len).unwrap_or(u32::MAX),
+        );
         Ok(())
     }
 

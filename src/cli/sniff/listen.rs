@@ -38,8 +38,7 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn send(&mut self, record: Record) {
-        if !self.records.offer(record, self.patience)
-            && !self.board.unread.load(Ordering::Relaxed)
+        if !self.records.offer(record, self.patience) && !self.board.unread.load(Ordering::Relaxed)
         {
             self.board.lost_records.fetch_add(1, Ordering::Relaxed);
             // Nobody reads: the others need not wait as long.

@@ -28,6 +28,7 @@ use clap::ValueEnum;
 use listen::Plan;
 use pieces::{Existing, Pieces, Rotation};
 use sandbox::Needs;
+pub use sandbox::has_landlock;
 use save::Saver;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ use write::{Output, Scribe};
 
 /// Listen on interfaces and say who uses which messenger as it happens.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct Args {
     /// Listen on this interface (several: -i eth0 -i wlan0; with libpcap `any` as well)
     #[arg(short, long = "interface", value_name = "IFACE")]
@@ -177,7 +179,6 @@ impl Args {
             None => RuleSet::builtin(),
         }
     }
-
 }
 
 fn report(format: Format, verbose: u8, rules: &RuleSet) -> Box<dyn Report + '_> {
@@ -225,9 +226,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let redactor = args.redaction.redactor()?;
     let stop = super::stop_on_interrupt()?;
     let watch = watch::Watch::new(&stop)?;
-    let user = match args.no_sandbox {
-        true => None,
-        false => user::choose(args.user.as_deref()).map_err(CliError::Sandbox)?,
+    let user = if args.no_sandbox {
+        None
+    } else {
+        user::choose(args.user.as_deref()).map_err(CliError::Sandbox)?
     };
     // All that needs rights: interfaces, then files.
     let mut live = Live::open(&args.interfaces, &args.options())?;
@@ -255,7 +257,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
 
     let board = Arc::new(Board::new(stop));
     let records = Arc::new(Mailbox::with_room(write::ROOM));
-    let saver = saved.as_ref().map(|_| Arc::new(Saver::new(Arc::clone(&board))));
+    let saver = saved
+        .as_ref()
+        .map(|_| Arc::new(Saver::new(Arc::clone(&board))));
     // Nobody begins before all are locked in.
     let gate = Arc::new(Barrier::new(3 + usize::from(saved.is_some())));
 
@@ -277,7 +281,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         spawn("listen", move || {
             gate.wait();
             let saver = saver.as_deref();
-            let summary = listen::listen(&mut live, &rules, settings, plan, &records, saver, &board);
+            let summary =
+                listen::listen(&mut live, &rules, settings, plan, &records, saver, &board);
             if let Some(saver) = saver {
                 saver.close();
             }
@@ -322,7 +327,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         None => Ok(None),
     };
     let closing = args.output.is_some() || !matches!(args.format, Format::Table);
-    Ok(watch.over(&board, listener, writer, saving, &reload, &records, closing))
+    let threads = watch::Threads {
+        listener,
+        writer,
+        saver: saving,
+    };
+    Ok(watch.over(threads, &board, &records, &reload, closing))
 }
 
 fn spawn<T: Send + 'static>(

@@ -157,7 +157,11 @@ impl Pieces {
         self.since = Instant::now();
         self.not_before = None;
         self.finished.push_back(finished);
-        while self.rotation.keep.is_some_and(|keep| self.finished.len() > keep) {
+        while self
+            .rotation
+            .keep
+            .is_some_and(|keep| self.finished.len() > keep)
+        {
             if let Some(oldest) = self.finished.pop_front() {
                 let _ = fs::remove_file(oldest);
             }
@@ -275,7 +279,9 @@ mod tests {
         };
         let mut pieces = Pieces::open(&path, rotation, Existing::Lines).unwrap();
         for number in 0..5 {
-            pieces.append(format!("record {number}\n\n").as_bytes()).unwrap();
+            pieces
+                .append(format!("record {number}\n\n").as_bytes())
+                .unwrap();
             assert!(pieces.is_due());
             pieces.rotate().unwrap();
         }

@@ -6,8 +6,8 @@
 use super::user::{self, User};
 use caps::CapSet;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -48,8 +48,7 @@ pub fn confine(needs: &Needs, user: Option<&User>) -> Result<Vec<String>, String
         CapSet::Effective,
         CapSet::Permitted,
     ] {
-        caps::clear(None, set)
-            .map_err(|error| format!("cannot give up capabilities: {error}"))?;
+        caps::clear(None, set).map_err(|error| format!("cannot give up capabilities: {error}"))?;
     }
     match restrict_files(needs) {
         Ok(RulesetStatus::NotEnforced) => notices.push(
@@ -61,13 +60,19 @@ pub fn confine(needs: &Needs, user: Option<&User>) -> Result<Vec<String>, String
     Ok(notices)
 }
 
+/// Whether this kernel has Landlock. To make a ruleset restricts nobody; that it is made of nothing less says so.
+pub fn has_landlock() -> bool {
+    let made = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .and_then(Ruleset::create);
+    made.is_ok()
+}
+
 fn restrict_files(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
-    let write = read
-        | AccessFs::WriteFile
-        | AccessFs::MakeReg
-        | AccessFs::RemoveFile
-        | AccessFs::Truncate;
+    let write =
+        read | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?

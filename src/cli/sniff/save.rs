@@ -62,8 +62,8 @@ impl Saver {
             for batch in batches {
                 self.held.fetch_sub(batch.bytes.len(), Ordering::Relaxed);
                 let frames = Frames::new(&batch.bytes, &batch.records);
-                let written = encode(&mut writer, frames, &file)
-                    .and_then(|encoded| file.append(&encoded));
+                let written =
+                    encode(&mut writer, frames, &file).and_then(|encoded| file.append(&encoded));
                 let count = batch.records.len() as u64;
                 if written.is_err() {
                     // What the next ones refer to may be missing from the file.

@@ -25,7 +25,8 @@ impl User {
 /// Whom to become: who was asked for, or somebody without rights where the process is root. `None`: stay who you are.
 pub fn choose(asked: Option<&str>) -> Result<Option<User>, String> {
     let find = |name: &str| {
-        unistd::User::from_name(name).map_err(|error| format!("cannot look up user {name}: {error}"))
+        unistd::User::from_name(name)
+            .map_err(|error| format!("cannot look up user {name}: {error}"))
     };
     let is_root = unistd::geteuid().is_root();
     let (found, asked) = match asked {

@@ -23,6 +23,38 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Exit code of a program that SIGTERM ended, as shells have it.
 const TERMINATED: i32 = 143;
 
+/// Who works.
+pub struct Threads {
+    /// Listens.
+    pub listener: JoinHandle<Summary>,
+    /// Writes records.
+    pub writer: JoinHandle<()>,
+    /// Saves packets.
+    pub saver: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Waits for the writers as long as they get on; whether they are done.
+    fn have_written(&self, board: &Board) -> bool {
+        let mut seen = (board.written.load(Ordering::Relaxed), Instant::now());
+        loop {
+            let saver = self.saver.as_ref();
+            if self.writer.is_finished() && saver.is_none_or(JoinHandle::is_finished) {
+                return true;
+            }
+            let now = board.written.load(Ordering::Relaxed);
+            if now != seen.0 {
+                seen = (now, Instant::now());
+            }
+            if seen.1.elapsed() >= PATIENCE {
+                return false;
+            }
+            tell(board);
+            thread::sleep(TICK / 5);
+        }
+    }
+}
+
 /// Signals that were heard.
 pub struct Watch {
     reload: Arc<AtomicBool>,
@@ -49,18 +81,16 @@ impl Watch {
     /// Looks after them until all is written; the exit code.
     pub fn over(
         &self,
+        threads: Threads,
         board: &Board,
-        listener: JoinHandle<Summary>,
-        writer: JoinHandle<()>,
-        saver: Option<JoinHandle<()>>,
-        reload: &dyn Fn() -> Result<Option<RuleSet>, RulesError>,
         records: &Mailbox<Record>,
+        reload: &dyn Fn() -> Result<Option<RuleSet>, RulesError>,
         closing: bool,
     ) -> u8 {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let mut alive = Instant::now();
         let mut rounds = 0;
-        while !listener.is_finished() {
+        while !threads.listener.is_finished() {
             tell(board);
             if self.reload.swap(false, Ordering::Relaxed) {
                 let _ = sd_notify::notify(&[NotifyState::Reloading]);
@@ -96,14 +126,14 @@ impl Watch {
             thread::sleep(TICK);
         }
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
-        let written = finished(board, &writer, saver.as_ref());
+        let written = threads.have_written(board);
         if !written {
             // And the one that it is at.
             let waiting = records.abandon() as u64 + 1;
             board.lost_records.fetch_add(waiting, Ordering::Relaxed);
         }
         tell(board);
-        let Ok(mut summary) = listener.join() else {
+        let Ok(mut summary) = threads.listener.join() else {
             output::complain("the thread that listens failed: this is a mistake in imwarden");
             return UNREADABLE;
         };
@@ -126,25 +156,6 @@ impl Watch {
             .listening
             .is_some_and(|it| it.lost_records + it.lost_packets > 0);
         if written && !lost { DONE } else { UNREADABLE }
-    }
-}
-
-/// Waits for the writers as long as they get on; whether they are done.
-fn finished(board: &Board, writer: &JoinHandle<()>, saver: Option<&JoinHandle<()>>) -> bool {
-    let mut seen = (board.written.load(Ordering::Relaxed), Instant::now());
-    loop {
-        if writer.is_finished() && saver.is_none_or(JoinHandle::is_finished) {
-            return true;
-        }
-        let now = board.written.load(Ordering::Relaxed);
-        if now != seen.0 {
-            seen = (now, Instant::now());
-        }
-        if seen.1.elapsed() >= PATIENCE {
-            return false;
-        }
-        tell(board);
-        thread::sleep(TICK / 5);
     }
 }
 

@@ -130,9 +130,7 @@ impl<'r> Scribe<'r> {
 
     fn put(&mut self, text: &[u8]) -> io::Result<()> {
         match &mut self.output {
-            Output::File(file) => {
-                file.append(text)
-            }
+            Output::File(file) => file.append(text),
             Output::Stdout(stdout) => {
                 if self.torn {
                     stdout.write_all(b"\n")?;
