@@ -13,6 +13,7 @@ mod lines;
 mod people;
 mod record;
 mod redact;
+mod syslog;
 mod table;
 mod vendor;
 mod zeek;
@@ -26,6 +27,7 @@ pub use lines::Lines;
 pub use people::{People, Session, User};
 pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};
 pub use redact::Redactor;
+pub use syslog::Syslog;
 pub use table::{Table, Verbosity, losses, totals};
 pub use zeek::Zeek;
 

@@ -27,6 +27,7 @@ pub struct Board {
     pub rounds: AtomicU64,
     notices: Mutex<Vec<String>>,
     answer: Mutex<Option<Summary>>,
+    latest: Mutex<Summary>,
     rules: Mutex<Option<Arc<RuleSet>>>,
     has_rules: AtomicBool,
 }
@@ -71,6 +72,16 @@ impl Board {
     /// The answer, if it is there.
     pub fn take_answer(&self) -> Option<Summary> {
         lock(&self.answer).take()
+    }
+
+    /// Statistics of the last second, for whoever may come.
+    pub fn post(&self, summary: Summary) {
+        *lock(&self.latest) = summary;
+    }
+
+    /// The statistics that were posted last.
+    pub fn latest(&self) -> Summary {
+        lock(&self.latest).clone()
     }
 
     /// Other rules.

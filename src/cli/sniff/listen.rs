@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Frames that are asked for at once.
 const BATCH: usize = 256;
+/// Time between two postings of statistics.
+const METER: Duration = Duration::from_secs(1);
 /// At the end, how long the writer may take for one record before it is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -26,6 +28,8 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// Time between two records of what goes on.
     pub interval: Duration,
+    /// Statistics are posted every second.
+    pub metered: bool,
 }
 
 /// Passes records on; counts those that there is no room for.
@@ -78,7 +82,7 @@ pub fn listen(
         patience: Duration::ZERO,
     };
     let begun = Instant::now();
-    let mut told = begun;
+    let (mut told, mut posted) = (begun, begun);
     let mut left = plan.count.unwrap_or(u64::MAX);
     while !board.stopped() && left > 0 {
         board.rounds.fetch_add(1, Ordering::Relaxed);
@@ -113,6 +117,10 @@ pub fn listen(
             road.update(&mut sender);
             let statistics = Box::new(statistics(&road, live, board));
             sender.send(Record::Statistics(statistics));
+        }
+        if plan.metered && now.duration_since(posted) >= METER {
+            posted = now;
+            board.post(statistics(&road, live, board));
         }
         if board.asked.swap(false, Ordering::Relaxed) {
             board.answer(statistics(&road, live, board));

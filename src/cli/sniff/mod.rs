@@ -6,6 +6,7 @@
 mod board;
 mod check;
 mod listen;
+mod metrics;
 mod pieces;
 mod record;
 mod sandbox;
@@ -21,7 +22,7 @@ use super::size::Size;
 use super::{CliError, DONE, output};
 use crate::capture::live::{self, Live};
 use crate::pipeline::Settings;
-use crate::report::{Eve, Lines, Ndjson, Report, Verbosity};
+use crate::report::{Eve, Lines, Ndjson, Report, Syslog, Verbosity};
 use crate::ruleset::RuleSet;
 use board::Board;
 use clap::ValueEnum;
@@ -117,6 +118,14 @@ pub struct Args {
     #[arg(long, value_name = "N", requires = "write", value_parser = clap::value_parser!(u32).range(1..))]
     ring_keep: Option<u32>,
 
+    /// Write detections and risks to the system log instead (RFC 5424, through this socket)
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/dev/log", conflicts_with_all = ["output", "format"])]
+    syslog: Option<PathBuf>,
+
+    /// Answer Prometheus at this loopback address, or at unix:PATH
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<metrics::Address>,
+
     /// Every so many seconds, write what is known of connections that go on, and statistics
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = seconds())]
     interval: u64,
@@ -152,6 +161,8 @@ enum Format {
     Ndjson,
     /// Suricata's EVE: flows and alerts as connections end
     Eve,
+    /// RFC 5424: a line for each messenger and each risk, for a system log
+    Syslog,
 }
 
 impl Args {
@@ -191,6 +202,11 @@ fn report(format: Format, verbose: u8, rules: &RuleSet) -> Box<dyn Report + '_> 
         Format::Table => Box::new(Lines::new(risks, verbosity)),
         Format::Ndjson => Box::new(Ndjson::live(risks)),
         Format::Eve => Box::new(Eve::new(risks)),
+        Format::Syslog => {
+            let uname = rustix::system::uname();
+            let host = uname.nodename().to_string_lossy();
+            Box::new(Syslog::new(risks, &host, std::process::id()))
+        }
     }
 }
 
@@ -233,9 +249,22 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     // All that needs rights: interfaces, then files.
     let mut live = Live::open(&args.interfaces, &args.options())?;
-    let output = match &args.output {
-        Some(path) => Output::File(open_file(path, args.rotation(), Existing::Lines)?),
-        None => Output::stdout()?,
+    let format = match args.syslog {
+        Some(_) => Format::Syslog,
+        None => args.format,
+    };
+    let listener = args.metrics.as_ref().map(metrics::Listener::open);
+    let metrics = listener.transpose().map_err(|source| CliError::Write {
+        what: "to the socket of --metrics".to_owned(),
+        source,
+    })?;
+    let output = match (&args.syslog, &args.output) {
+        (Some(path), _) => Output::log(path).map_err(|source| CliError::Write {
+            what: format!("to the system log at {}", path.display()),
+            source,
+        })?,
+        (None, Some(path)) => Output::File(open_file(path, args.rotation(), Existing::Lines)?),
+        (None, None) => Output::stdout()?,
     };
     let saved = match &args.write {
         Some(path) => Some(open_file(path, args.ring(), Existing::Replaced)?),
@@ -261,10 +290,12 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         .as_ref()
         .map(|_| Arc::new(Saver::new(Arc::clone(&board))));
     // Nobody begins before all are locked in.
-    let gate = Arc::new(Barrier::new(3 + usize::from(saved.is_some())));
+    let gate = Arc::new(Barrier::new(
+        3 + usize::from(saved.is_some()) + usize::from(metrics.is_some()),
+    ));
 
     let settings = Settings {
-        activities: report(args.format, args.verbose, &rules).wants_occurrences(),
+        activities: report(format, args.verbose, &rules).wants_occurrences(),
         memory: args.limits.memory(),
         timeouts: args.limits.timeouts(),
         live: true,
@@ -274,6 +305,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         count: args.count,
         duration: args.duration.map(Duration::from_secs),
         interval: Duration::from_secs(args.interval),
+        metered: metrics.is_some(),
     };
     let listener = {
         let (gate, board, records) = (Arc::clone(&gate), Arc::clone(&board), Arc::clone(&records));
@@ -291,7 +323,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     let writer = {
         let (gate, board, records) = (Arc::clone(&gate), Arc::clone(&board), Arc::clone(&records));
-        let (rules, format) = (Arc::clone(&rules), args.format);
+        let rules = Arc::clone(&rules);
         let verbose = args.verbose;
         spawn("write", move || {
             gate.wait();
@@ -309,6 +341,14 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         }
         _ => None,
     };
+    if let Some(metrics) = metrics {
+        let (gate, board) = (Arc::clone(&gate), Arc::clone(&board));
+        // It answers as long as there is a process.
+        spawn("metrics", move || {
+            gate.wait();
+            metrics.answer(&board);
+        })?;
+    }
     if !args.no_sandbox {
         sandbox::seal(&needs).map_err(CliError::Sandbox)?;
     }
@@ -326,7 +366,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Some(folder) => RuleSet::load_dir(folder).map(Some),
         None => Ok(None),
     };
-    let closing = args.output.is_some() || !matches!(args.format, Format::Table);
+    let closing = args.output.is_some() || !matches!(format, Format::Table);
     let threads = watch::Threads {
         listener,
         writer,
@@ -366,7 +406,7 @@ fn which_interface() -> String {
 fn needs(args: &Args, output: &Output, saved: Option<&Pieces>) -> Result<Needs, CliError> {
     let output = match output {
         Output::File(file) => Some(file),
-        Output::Stdout(_) => None,
+        Output::Stdout(_) | Output::Log(..) => None,
     };
     let rotating = [output, saved].into_iter().flatten();
     let write = rotating
@@ -377,7 +417,8 @@ fn needs(args: &Args, output: &Output, saved: Option<&Pieces>) -> Result<Needs, 
         read: args.rules.iter().cloned().collect(),
         write,
         local_socket: std::env::var_os("NOTIFY_SOCKET").is_some(),
-        accept: false,
+        log: args.syslog.is_some(),
+        accept: args.metrics.is_some(),
     })
 }
 

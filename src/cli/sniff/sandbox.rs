@@ -25,6 +25,8 @@ pub struct Needs {
     pub write: Vec<PathBuf>,
     /// Messages to the service manager: a socket of the local kind.
     pub local_socket: bool,
+    /// The system log may have to be connected to again.
+    pub log: bool,
     /// Connections are taken on a socket that is open.
     pub accept: bool,
 }
@@ -217,6 +219,9 @@ fn allowed(needs: &Needs) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler
         rules.insert(libc::SYS_socket, vec![local]);
         rules.insert(libc::SYS_connect, Vec::new());
         rules.insert(libc::SYS_sendmsg, Vec::new());
+    }
+    if needs.log {
+        rules.insert(libc::SYS_connect, Vec::new());
     }
     if needs.accept {
         rules.insert(libc::SYS_accept4, Vec::new());

@@ -9,6 +9,8 @@ use crate::report::{Redactor, Report};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ pub enum Output {
     Stdout(File),
     /// A file.
     File(Pieces),
+    /// The system's log: its socket, and where that is.
+    Log(UnixDatagram, PathBuf),
 }
 
 impl Output {
@@ -29,6 +33,14 @@ impl Output {
     pub fn stdout() -> io::Result<Self> {
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
         Ok(Self::Stdout(File::from(stdout)))
+    }
+
+    /// The system's log. It is not waited for.
+    pub fn log(path: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.connect(path)?;
+        Ok(Self::Log(socket, path.to_owned()))
     }
 }
 
@@ -131,6 +143,22 @@ impl<'r> Scribe<'r> {
     fn put(&mut self, text: &[u8]) -> io::Result<()> {
         match &mut self.output {
             Output::File(file) => file.append(text),
+            Output::Log(socket, path) => {
+                for message in text
+                    .split(|byte| *byte == b'\n')
+                    .filter(|it| !it.is_empty())
+                {
+                    if let Err(error) = socket.send(message) {
+                        // Whoever keeps the log may have begun anew.
+                        if error.kind() == io::ErrorKind::WouldBlock {
+                            return Err(error);
+                        }
+                        socket.connect(&*path)?;
+                        socket.send(message)?;
+                    }
+                }
+                Ok(())
+            }
             Output::Stdout(stdout) => {
                 if self.torn {
                     stdout.write_all(b"\n")?;
@@ -167,10 +195,8 @@ impl<'r> Scribe<'r> {
     fn worked(&mut self, written: &io::Result<()>, board: &Board) {
         match &self.output {
             Output::File(file) => self.trouble.note(written, file.path(), board),
-            Output::Stdout(_) => {
-                self.trouble
-                    .note(written, std::path::Path::new("to stdout"), board);
-            }
+            Output::Stdout(_) => self.trouble.note(written, Path::new("to stdout"), board),
+            Output::Log(_, path) => self.trouble.note(written, path, board),
         }
     }
 }
