@@ -126,7 +126,10 @@ fn schema() -> &'static jsonschema::Validator {
 }
 
 fn run(script: &str) -> Ran {
-    let folder = tempfile::tempdir().unwrap();
+    run_in(tempfile::tempdir().unwrap(), script)
+}
+
+fn run_in(folder: tempfile::TempDir, script: &str) -> Ran {
     let said = in_private_network(
         folder.path(),
         &format!("IM='{}'\n{WORDS}\n{script}", imwarden()),
@@ -763,6 +766,171 @@ fn crowd_of(sample: &str, hosts: u16, path: &Path) -> usize {
     }
     fs::write(path, crowd).unwrap();
     packets.len() * usize::from(hosts)
+}
+
+#[test]
+fn prometheus_is_answered_on_this_host_only() {
+    if !can_run("sniff, metrics", &["ip", "unshare", "tcpreplay", "bash"]) {
+        return;
+    }
+    let (_, count) = analysed(&sample("office"));
+    let ran = run(&format!(
+        "cable
+\"$IM\" sniff -i v1 --metrics 0.0.0.0:9477 2> refused.txt; echo $?
+ask() {{ bash -c \"exec 3<>/dev/tcp/127.0.0.1/9477; printf '$1' >&3; cat <&3\"; }}
+sniff -i v1 --metrics 127.0.0.1:9477
+replay {office}
+packets {count}
+n=0; until ask 'GET /metrics HTTP/1.1\\r\\n\\r\\n' > metrics.txt; grep -q 'packets_total {count}' metrics.txt || [ $n -gt 50 ]; do n=$((n + 1)); sleep 0.1; done
+ask 'GET / HTTP/1.1\\r\\n\\r\\n' > other.txt
+ask 'what\\r\\n\\r\\n' > nonsense.txt
+finish",
+        office = sample("office"),
+    ));
+    assert_eq!(ran.said, "2\nexit 0\n", "{}", ran.err());
+    assert!(ran.file("refused.txt").contains("only a loopback address"));
+    let metrics = ran.file("metrics.txt");
+    assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
+    assert!(
+        metrics.contains(&format!("\nimwarden_packets_total {count}\n")),
+        "{metrics}"
+    );
+    let of = |name: &str| -> u64 {
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(&format!("imwarden_{name} ")));
+        line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(of("detections_total") > 10 && of("open_flows") > 10 && of("ring_drops_total") == 0);
+    assert!(ran.file("other.txt").starts_with("HTTP/1.1 404"));
+    assert_eq!(ran.file("nonsense.txt"), "");
+}
+
+#[test]
+fn a_system_log_gets_a_message_for_each_messenger_and_risk() {
+    if !can_run("sniff, syslog", &PROGRAMS) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = std::os::unix::net::UnixDatagram::bind(folder.path().join("log")).unwrap();
+    log.set_read_timeout(Some(std::time::Duration::from_secs(1)))
+        .unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let mut messages = Vec::new();
+    let ran = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut messages = Vec::new();
+            let mut message = [0; 8192];
+            loop {
+                match log.recv(&mut message) {
+                    Ok(length) => {
+                        messages.push(String::from_utf8(message[..length].to_vec()).unwrap());
+                    }
+                    Err(_) if done.load(std::sync::atomic::Ordering::Relaxed) => return messages,
+                    Err(_) => {}
+                }
+            }
+        });
+        let script = format!(
+            "cable
+sniff -i v1 --syslog log
+replay {aim}
+packets 1
+sleep 0.5
+finish",
+            aim = sample("aim-signon-message"),
+        );
+        let ran = run_in(folder, &script);
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        messages = reader.join().unwrap();
+        ran
+    });
+    assert_eq!(ran.said, "exit 0\n", "{}", ran.err());
+    assert!(
+        messages
+            .iter()
+            .all(|it| it.starts_with('<') && it.contains(">1 20")),
+        "{messages:?}"
+    );
+    let named = |kind: &str| messages.iter().find(|it| it.contains(kind)).cloned();
+    let detection = named(" detection [imwarden@32473 ").expect("a detection");
+    assert!(detection.starts_with("<29>1 "), "{detection}");
+    assert!(
+        detection.contains("service=\"aim\"") && detection.contains("accounts=\"alice77\""),
+        "{detection}"
+    );
+    assert!(
+        detection.contains("10.0.0.5 uses aim oscar authoriser, confirmed as alice77"),
+        "{detection}"
+    );
+    assert!(
+        named("A session cookie").is_some_and(|it| it.starts_with("<27>1 ")),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn names_are_hidden_where_they_are_to_be() {
+    if !can_run("sniff, redact", &PROGRAMS) {
+        return;
+    }
+    let ran = run(&format!(
+        "cable
+sniff -i v1 --format ndjson --redact
+replay {aim}
+until_said '\"event_type\":\"update\"' out.ndjson
+finish",
+        aim = sample("aim-signon-message"),
+    ));
+    assert_eq!(ran.said, "exit 0\n", "{}", ran.err());
+    assert!(ran.of_type("flow").len() == 2 && !ran.of_type("detection").is_empty());
+    let all = ran.file("out.ndjson");
+    for name in ["alice77", "bob42", "10.0.0.5"] {
+        assert!(!all.contains(name), "{name}: {all}");
+    }
+}
+
+#[test]
+fn systemd_takes_the_unit() {
+    if !can_run("sniff, unit", &["systemd-analyze"]) {
+        return;
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systemd/imwarden.service");
+    let unit = fs::read_to_string(path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("imwarden.service");
+    // Nothing is installed here: neither the program nor its manual.
+    let unit = unit.replace("/usr/bin/imwarden", imwarden());
+    let unit = unit.replace("Documentation=man:imwarden(1)\n", "");
+    fs::write(&path, &unit).unwrap();
+    let verify = || {
+        Command::new("systemd-analyze")
+            .arg("verify")
+            .arg(&path)
+            .output()
+            .unwrap()
+    };
+    let verified = verify();
+    assert!(
+        verified.status.success() && verified.stderr.is_empty(),
+        "{verified:?}"
+    );
+    fs::write(&path, unit.replace("WatchdogSec", "WatchdogSex")).unwrap();
+    assert!(
+        !verify().stderr.is_empty(),
+        "it would be silent about a mistake"
+    );
+    // What it starts are arguments of ours.
+    let line = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    let arguments = line
+        .split(' ')
+        .skip(1)
+        .map(|word| word.replace("${IMWARDEN_INTERFACE}", "no-such-interface"));
+    let tried = Command::new(imwarden()).args(arguments).output().unwrap();
+    assert_eq!(tried.status.code(), Some(4), "{tried:?}");
 }
 
 #[test]

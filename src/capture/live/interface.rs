@@ -25,6 +25,8 @@ pub struct Interface {
     /// The index it is bound to; none of `any`.
     index: Option<u32>,
     state: State,
+    /// How long to wait before the next try.
+    backoff: Duration,
     looked: Instant,
 }
 
@@ -32,8 +34,8 @@ enum State {
     Listening,
     /// The interface is there, and down.
     Down,
-    /// It is not there; when to look for it again, and how long to wait after that.
-    Gone(Instant, Duration),
+    /// It is not there; when to look for it again.
+    Gone(Instant),
 }
 
 impl Interface {
@@ -48,6 +50,7 @@ impl Interface {
             socket,
             index,
             state: State::Listening,
+            backoff: RETRY[0],
             looked: Instant::now(),
         })
     }
@@ -59,7 +62,7 @@ impl Interface {
 
     /// Whether waiting for packets makes sense.
     pub const fn is_there(&self) -> bool {
-        !matches!(self.state, State::Gone(..))
+        !matches!(self.state, State::Gone(_))
     }
 
     /// Packets that did not fit into the kernel's buffer for us.
@@ -94,8 +97,8 @@ impl Interface {
     /// Looks now and then whether the interface is still the one it was.
     pub fn watch(&mut self, now: Instant, notices: &mut Vec<String>) {
         match self.state {
-            State::Gone(when, wait) if now >= when => self.come_back(wait, notices),
-            State::Gone(..) => {}
+            State::Gone(when) if now >= when => self.come_back(notices),
+            State::Gone(_) => {}
             _ if now.duration_since(self.looked) >= LOOK => {
                 self.looked = now;
                 self.look(notices);
@@ -110,15 +113,21 @@ impl Interface {
         };
         match netdevice::name_to_index(&self.socket, &self.name) {
             Ok(index) if index == bound => {}
-            Ok(_) => self.come_back(RETRY[0], notices),
+            Ok(_) => self.come_back(notices),
             Err(_) => {
                 notices.push(format!(
                     "{}: the interface is gone; waiting for it to come back",
                     self.name
                 ));
-                self.state = State::Gone(Instant::now() + RETRY[0], RETRY[0]);
+                self.wait();
             }
         }
+    }
+
+    /// Looks for it again after a while, and longer each time.
+    fn wait(&mut self) {
+        self.state = State::Gone(Instant::now() + self.backoff);
+        self.backoff = (2 * self.backoff).min(RETRY[1]);
     }
 
     fn failed(&mut self, error: &io::Error, notices: &mut Vec<String>) {
@@ -130,7 +139,7 @@ impl Interface {
             self.down(notices);
         } else {
             notices.push(format!("{}: {error}; trying again", self.name));
-            self.state = State::Gone(Instant::now() + RETRY[0], RETRY[0]);
+            self.wait();
         }
     }
 
@@ -145,6 +154,7 @@ impl Interface {
     }
 
     fn is_up(&mut self, notices: &mut Vec<String>) {
+        self.backoff = RETRY[0];
         if !matches!(self.state, State::Listening) {
             notices.push(format!("{}: packets again", self.name));
             self.state = State::Listening;
@@ -152,7 +162,7 @@ impl Interface {
     }
 
     /// Binds the socket to what bears the name now.
-    fn come_back(&mut self, wait: Duration, notices: &mut Vec<String>) {
+    fn come_back(&mut self, notices: &mut Vec<String>) {
         let bound = self.bind();
         match bound {
             Ok(index) => {
@@ -170,8 +180,7 @@ impl Interface {
                         self.name
                     ));
                 }
-                let wait = (2 * wait).min(RETRY[1]);
-                self.state = State::Gone(Instant::now() + wait, wait);
+                self.wait();
             }
         }
     }

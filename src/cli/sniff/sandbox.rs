@@ -93,7 +93,9 @@ fn restrict_files(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
 
 /// Closes all system calls but those that are needed from now on, for all threads.
 pub fn seal(needs: &Needs) -> Result<(), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("cannot restrict system calls: {error}");
+    let failed = |error: &dyn std::fmt::Display| {
+        format!("cannot restrict system calls: {error} (--no-sandbox goes on without)")
+    };
     let arch = std::env::consts::ARCH
         .try_into()
         .map_err(|error| failed(&error))?;

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Records that may wait for whoever reads.
 pub const ROOM: usize = 16_384;
+/// How long whoever keeps the log may take for a message.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(25);
 
 /// Where records go.
@@ -35,10 +37,10 @@ impl Output {
         Ok(Self::Stdout(File::from(stdout)))
     }
 
-    /// The system's log. It is not waited for.
+    /// The system's log. It is waited for, but not for long.
     pub fn log(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
+        socket.set_write_timeout(Some(LOG_PATIENCE))?;
         socket.connect(path)?;
         Ok(Self::Log(socket, path.to_owned()))
     }
