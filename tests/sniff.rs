@@ -294,8 +294,8 @@ kill -STOP $P
 replay --loop 20 {office}
 kill -CONT $P
 packets 1
-# One that finds room says how many did not.
-sleep 0.5; replay {office}
+# Without libpcap the next one that finds room says how many did not: these come slowly enough to find it.
+sleep 0.5; tcpreplay -q --pps 2000 -i v0 {office} > /dev/null 2>&1
 sleep 1
 finish",
         office = sample("office"),
