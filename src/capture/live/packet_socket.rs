@@ -85,9 +85,8 @@ impl Tap {
     pub fn read(&mut self, most: usize, batch: &mut Batch) -> io::Result<()> {
         for _ in 0..most {
             match self.read_one(batch) {
-                Ok(()) => {}
+                Ok(()) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
-                Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
