@@ -81,6 +81,12 @@ impl Pieces {
         pieces.length = pieces.file.metadata()?.len();
         if rotation.is_on() {
             pieces.finished = pieces.earlier();
+            // Names go on where the last run ended: several of one second stay in order.
+            let numbers = pieces.finished.iter().filter_map(|path| {
+                let stem = path.file_stem()?.to_str()?;
+                stem.rsplit('-').next()?.parse().ok()
+            });
+            pieces.number = numbers.max().unwrap_or(0);
             if pieces.length > 0 {
                 pieces.rotate()?;
             }
