@@ -1,11 +1,12 @@
 //! The road itself: source -> decode -> flows -> classify -> findings.
 
-use crate::capture::{CaptureError, Frame, FrameSource};
+use crate::capture::{CaptureError, Frame, FrameSource, Frames};
 use crate::classify::engine::Engine;
-use crate::flow::{Timeouts, Tracker};
-use crate::model::{Finding, Occurrence, Summary};
-use crate::packet::{Decoded, Defragmenter, FrameMeta, decode};
+use crate::flow::{Timeouts, Tracker, TrackerStats};
+use crate::model::{Detection, Finding, Occurrence, Summary, Timestamp};
+use crate::packet::{Decoded, Defragmenter, FragmentStats, FrameMeta, decode};
 use crate::ruleset::RuleSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What flows, reassembly, fragments and learned endpoints of one source may hold together.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Number of the first flow.
     pub first_flow: u64,
+    /// The source has no end: flows are told of while they go on.
+    pub live: bool,
 }
 
 impl Default for Settings {
@@ -39,6 +42,7 @@ impl Default for Settings {
             memory: DEFAULT_MEMORY,
             timeouts: Timeouts::default(),
             first_flow: 1,
+            live: false,
         }
     }
 }
@@ -47,6 +51,11 @@ impl Default for Settings {
 pub trait Sink {
     /// A flow is over.
     fn finding(&mut self, finding: Finding);
+
+    /// A flow that goes on is a messenger's, as far as known by now; or more is known of it. Live only.
+    fn detection(&mut self, detection: Detection) {
+        let _ = detection;
+    }
 
     /// Somebody did something, in a flow that is not over yet.
     fn occurrence(&mut self, occurrence: Occurrence) {
@@ -88,30 +97,67 @@ pub fn run(
     progress: &mut dyn FnMut(u64),
     sink: &mut dyn Sink,
 ) -> Analysis {
-    let learned = settings.memory / LEARNED_SHARE;
-    let fragments = settings.memory / FRAGMENT_SHARE;
-    let mut defragmenter = Defragmenter::new(fragments);
-    let mut tracker = Tracker::new(
-        Engine::new(rules, learned, settings.keep_all, settings.activities),
-        settings.memory - learned - fragments,
-        settings.timeouts,
-        settings.first_flow,
-    );
-    let mut summary = Summary::default();
+    let mut road = Road::new(rules, settings);
     let mut next_progress = 0;
     let error = loop {
-        if summary.packets >= next_progress {
-            next_progress = summary.packets + PROGRESS_EVERY;
+        if road.summary.packets >= next_progress {
+            next_progress = road.summary.packets + PROGRESS_EVERY;
             progress(source.stats().position);
         }
         if stop.load(Ordering::Relaxed) {
             break None;
         }
-        let frames = match source.next_frames(BATCH) {
-            Ok(frames) if frames.is_empty() => break None,
-            Ok(frames) => frames,
+        match source.next_frames(BATCH) {
+            Ok(frames) if frames.is_empty() => match source.pause() {
+                Some(now) => road.tick(now, sink),
+                None => break None,
+            },
+            Ok(frames) => road.frames(frames, sink),
             Err(error) => break Some(error),
-        };
+        }
+    };
+    let stats = source.stats();
+    progress(stats.position);
+    let mut summary = road.finish(sink);
+    summary.drops = stats.dropped;
+    Analysis { summary, error }
+}
+
+/// The stations behind a source, with all that is on its way between them.
+pub struct Road<'r> {
+    defragmenter: Defragmenter,
+    tracker: Tracker<Engine<'r>>,
+    summary: Summary,
+}
+
+impl<'r> Road<'r> {
+    /// A road on which nothing has come yet.
+    pub fn new(rules: &'r RuleSet, settings: Settings) -> Self {
+        let learned = settings.memory / LEARNED_SHARE;
+        let fragments = settings.memory / FRAGMENT_SHARE;
+        let mut engine = Engine::new(rules, learned, settings.keep_all, settings.activities);
+        if settings.live {
+            engine = engine.live(learned);
+        }
+        Self {
+            defragmenter: Defragmenter::new(fragments),
+            tracker: Tracker::new(
+                engine,
+                settings.memory - learned - fragments,
+                settings.timeouts,
+                settings.first_flow,
+            ),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Takes frames.
+    pub fn frames(&mut self, frames: Frames<'_>, sink: &mut dyn Sink) {
+        let Self {
+            defragmenter,
+            tracker,
+            summary,
+        } = self;
         for frame in frames.iter() {
             summary.packets += 1;
             summary.bytes += u64::from(frame.wire_len);
@@ -125,25 +171,78 @@ pub fn run(
                 }
                 Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
             }
-            hand_out(tracker.handler_mut(), &mut summary, sink);
+            hand_out(tracker.handler_mut(), summary, sink);
         }
-    };
-    let stats = source.stats();
-    progress(stats.position);
-    summary.drops = stats.dropped;
-    defragmenter.finish(&mut |packet| tracker.packet(packet));
-    let pieces = defragmenter.stats();
+    }
+
+    /// Time goes on, and no frame has come.
+    pub fn tick(&mut self, now: Timestamp, sink: &mut dyn Sink) {
+        let Self {
+            defragmenter,
+            tracker,
+            summary,
+        } = self;
+        defragmenter.tick(now, &mut |packet| tracker.packet(packet));
+        tracker.tick(now);
+        hand_out(tracker.handler_mut(), summary, sink);
+    }
+
+    /// Tells of detections that go on, as far as anything came of them since they were last told of.
+    pub fn update(&mut self, sink: &mut dyn Sink) {
+        self.tracker.visit(&mut |engine, info, state| {
+            if let Some(detection) = engine.update(info, state) {
+                sink.detection(detection);
+            }
+        });
+    }
+
+    /// Other rules from now on.
+    pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
+        self.tracker.handler_mut().set_rules(rules);
+    }
+
+    /// What was counted so far.
+    pub fn summary(&self) -> Summary {
+        let mut summary = self.summary.clone();
+        let counted = self.tracker.stats();
+        let engine = self.tracker.handler();
+        summary.given_up = engine.given_up();
+        summary.detected += engine.open_detections();
+        complete(&mut summary, counted, self.defragmenter.stats());
+        summary
+    }
+
+    /// Flows that are open, and bytes held for them and for fragments.
+    pub fn load(&self) -> (usize, usize) {
+        let bytes = self.tracker.memory() + self.defragmenter.used();
+        (self.tracker.open_flows(), bytes)
+    }
+
+    /// No more frames will come: all flows end.
+    pub fn finish(self, sink: &mut dyn Sink) -> Summary {
+        let Self {
+            mut defragmenter,
+            mut tracker,
+            mut summary,
+        } = self;
+        defragmenter.finish(&mut |packet| tracker.packet(packet));
+        let (mut engine, counted) = tracker.finish();
+        engine.finish();
+        hand_out(&mut engine, &mut summary, sink);
+        summary.given_up = engine.given_up();
+        complete(&mut summary, counted, defragmenter.stats());
+        summary
+    }
+}
+
+/// Adds what the stations counted themselves.
+fn complete(summary: &mut Summary, counted: TrackerStats, pieces: FragmentStats) {
     for (reason, frames) in pieces.ignored() {
         *summary.ignored.entry(reason.name()).or_default() += frames;
     }
-    let (mut engine, counted) = tracker.finish();
-    engine.finish();
-    hand_out(&mut engine, &mut summary, sink);
-    summary.given_up = engine.given_up();
     summary.flows = counted.flows;
     summary.evictions = counted.evictions;
     summary.overlaps = counted.overlaps + pieces.overlaps;
-    Analysis { summary, error }
 }
 
 /// What the decoder is told of a frame besides its bytes.
@@ -159,6 +258,9 @@ pub const fn frame_meta(number: u64, frame: &Frame<'_>) -> FrameMeta {
 fn hand_out(engine: &mut Engine<'_>, summary: &mut Summary, sink: &mut dyn Sink) {
     while let Some(occurrence) = engine.next_occurrence() {
         sink.occurrence(occurrence);
+    }
+    while let Some(detection) = engine.next_detection() {
+        sink.detection(detection);
     }
     while let Some(finding) = engine.next_finding() {
         summary.count(&finding);

@@ -59,6 +59,11 @@ impl<'a> Frames<'a> {
         Self { bytes, records }
     }
 
+    /// A copy of them, to be lent out again by [`Self::new`].
+    pub fn copied(&self) -> (Vec<u8>, Vec<Record>) {
+        (self.bytes.to_vec(), self.records.to_vec())
+    }
+
     /// Whether there are none: the source has come to its end.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
@@ -98,13 +103,18 @@ pub struct SourceStats {
 
 /// Something that frames can be taken from: a file, a pipe, an interface.
 pub trait FrameSource: Send {
-    /// The next frames, at most `most` of them; none at the end. Waits for the first one only: more come with it when they
+    /// The next frames, at most `most` of them; none at the end, or in a [`Self::pause`]. Waits for the first one only: more come with it when they
     /// are at hand already. After an error there are no more frames: it is told once, behind all that was whole.
     fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError>;
 
     /// The next frame, or `None` at the end.
     fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         self.next_frames(1).map(|frames| frames.iter().next())
+    }
+
+    /// The time, of a source that goes on although it has no frames at hand: no frames are a pause then, not the end.
+    fn pause(&self) -> Option<Timestamp> {
+        None
     }
 
     /// How far it has come.

@@ -74,6 +74,11 @@ impl<W: Write> Writer<W> {
         block(&mut self.out, ENHANCED_PACKET, &body)
     }
 
+    /// What it is written to.
+    pub const fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Ends the capture and gives back what it was written to.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.flush()?;

@@ -8,18 +8,37 @@ use super::outbox::Outbox;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
-    Activity, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple, Occurrence,
-    Packet, Party, Service, Target, Token, Transport, risk, what,
+    Activity, Detection, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple,
+    News, Occurrence, Packet, Party, Service, Target, Token, Transport, risk, what,
 };
 use crate::ruleset::RuleSet;
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Tokens of a flow that are looked up once more at its end.
 const MAX_SHOWN: usize = 4;
 
+/// Rules for the whole of a capture, or until there are others.
+enum Rules<'r> {
+    Lent(&'r RuleSet),
+    Own(Arc<RuleSet>),
+}
+
+impl Deref for Rules<'_> {
+    type Target = RuleSet;
+
+    fn deref(&self) -> &RuleSet {
+        match self {
+            Self::Lent(rules) => rules,
+            Self::Own(rules) => rules,
+        }
+    }
+}
+
 /// Turns flows into findings.
 pub struct Engine<'r> {
-    rules: &'r RuleSet,
+    rules: Rules<'r>,
     learned: Learned,
     events: Events,
     keep_all: bool,
@@ -28,6 +47,11 @@ pub struct Engine<'r> {
     /// Whether anybody wants to hear what people did.
     listened: bool,
     occurrences: VecDeque<Occurrence>,
+    /// Flows are told of while they live, and go out when they end, whatever their order.
+    live: bool,
+    detections: VecDeque<Detection>,
+    /// Flows that were told of and are not over.
+    open_detections: u64,
 }
 
 /// What the engine remembers of one flow.
@@ -63,14 +87,90 @@ impl<'r> Engine<'r> {
     /// `keep_all`, flows that are no finding are kept as well; with `listened`, what people did is told.
     pub fn new(rules: &'r RuleSet, memory: usize, keep_all: bool, listened: bool) -> Self {
         Self {
-            rules,
+            rules: Rules::Lent(rules),
             learned: Learned::new(memory / 8 * 5),
             events: Events::with_sessions(Sessions::new(memory / 8 * 2)),
             keep_all,
             given_up: 0,
-            outbox: Outbox::new(memory / 8),
+            outbox: Outbox::new(memory / 8, false),
             listened,
             occurrences: VecDeque::new(),
+            live: false,
+            detections: VecDeque::new(),
+            open_detections: 0,
+        }
+    }
+
+    /// The same for an interface, where flows have no end that one could wait for: detections are told as soon as they
+    /// are known, and flows when they end.
+    #[must_use]
+    pub fn live(mut self, memory: usize) -> Self {
+        self.live = true;
+        self.outbox = Outbox::new(memory / 8, true);
+        self
+    }
+
+    /// Other rules from now on. What was said by the old ones stands.
+    pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
+        self.rules = Rules::Own(rules);
+    }
+
+    /// Messengers' flows that are not over (live only).
+    pub const fn open_detections(&self) -> u64 {
+        self.open_detections
+    }
+
+    /// The next detection in a flow that goes on, to be taken after every packet.
+    pub fn next_detection(&mut self) -> Option<Detection> {
+        self.detections.pop_front()
+    }
+
+    /// A detection that goes on and was used since it was last told of.
+    pub fn update(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Detection> {
+        let facts = state.facts.as_deref()?;
+        let told = &facts.told;
+        if !told.is_detected() || told.at >= info.last_seen {
+            return None;
+        }
+        let finding = self.as_of_now(info, state)?;
+        let told = &mut state.facts.as_deref_mut()?.told;
+        let news = match told.tell(&finding) {
+            News::More {
+                identity: false,
+                risks,
+            } if risks.is_empty() => News::Interval,
+            news => news,
+        };
+        Some(Detection { finding, news })
+    }
+
+    /// What the finding would be if the flow ended now.
+    fn as_of_now(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Finding> {
+        let before = state.facts.clone();
+        self.conclude(info, state);
+        let concluded = std::mem::replace(&mut state.facts, before);
+        let mut finding = concluded?.finding(info);
+        self.outbox.settle(&mut finding);
+        Some(finding)
+    }
+
+    /// Tells of a messenger as soon as it is one, and when more is known that matters.
+    fn announce(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        let Some(facts) = state.facts.as_deref() else {
+            return;
+        };
+        let outline = facts.outline();
+        if facts.told.outline.as_ref() == Some(&outline) {
+            return;
+        }
+        let finding = self.as_of_now(info, state).filter(Finding::is_detection);
+        if let Some(facts) = state.facts.as_deref_mut() {
+            facts.told.outline = Some(outline);
+            if let Some(finding) = finding {
+                let news = facts.told.tell(&finding);
+                self.open_detections += u64::from(news == News::New);
+                self.detections.push_back(Detection { finding, news });
+            }
         }
     }
 
@@ -195,6 +295,9 @@ impl<'r> Engine<'r> {
         }
         self.events.recycle((told, offsets));
         self.share_session(info, state);
+        if self.live {
+            self.announce(info, state);
+        }
     }
 
     /// What is known of a flow before its first byte.
@@ -296,6 +399,20 @@ impl<'r> Engine<'r> {
             senders: [Some(client.ip), Some(server.ip)],
             now: info.last_seen,
         });
+    }
+
+    /// What the flow's own events do not say, but those of others.
+    fn conclude(&mut self, info: &FlowInfo, state: &mut FlowState) {
+        // A poll says nothing else, and its session may be known by now.
+        self.share_session(info, state);
+        self.prove_late(info, state);
+        self.name_user(info, state);
+        self.name_port(info, state);
+        self.name_server(info, state);
+        self.judge_server(info, state);
+        if let Some(facts) = &mut state.facts {
+            facts.client_heard = state.heard == Heard::Beginning;
+        }
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
@@ -508,22 +625,26 @@ impl FlowHandler for Engine<'_> {
         self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state, Direction::ToServer);
-        // A poll says nothing else, and its session may be known by now.
-        self.share_session(info, &mut state);
-        self.prove_late(info, &mut state);
-        self.name_user(info, &mut state);
-        self.name_port(info, &mut state);
-        self.name_server(info, &mut state);
-        self.judge_server(info, &mut state);
-        if let Some(facts) = &mut state.facts {
-            facts.client_heard = state.heard == Heard::Beginning;
-        }
-        // Most flows are nothing to tell of: for those no finding is made.
+        self.conclude(info, &mut state);
+        let told = state.facts.as_ref().is_some_and(|it| it.told.is_detected());
+        self.open_detections -= u64::from(told);
+        // Most flows are nothing to tell of: for those no finding is made. What was told before is not taken back in silence.
         let finding = match state.facts {
-            Some(facts) if self.keep_all || facts.names_a_service() => Some(facts.finding(info)),
+            Some(facts) if self.keep_all || told || facts.names_a_service() => {
+                Some(facts.finding(info))
+            }
             None if self.keep_all => Some(Facts::default().finding(info)),
             _ => None,
         };
+        if self.live
+            && !told
+            && let Some(finding) = finding.as_ref().filter(|it| it.is_detection())
+        {
+            self.detections.push_back(Detection {
+                finding: finding.clone(),
+                news: News::New,
+            });
+        }
         self.outbox.closed(info.id, finding);
     }
 }

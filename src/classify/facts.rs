@@ -5,8 +5,8 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, Finding, FiveTuple,
-    Format, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature, risk,
-    what,
+    Format, News, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature,
+    risk, what,
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,14 +36,63 @@ pub struct At {
 }
 
 /// What another flow said of this one.
+#[derive(Clone)]
 struct Announced {
     expectation: Expectation,
     /// This flow showed what the other one had given out for it.
     proven: bool,
 }
 
+/// What is worth telling of a flow that goes on, in short: when this changes there may be something new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    format: Option<(Option<Service>, &'static str, Option<&'static str>)>,
+    service: Option<Service>,
+    confidence: Option<Confidence>,
+    hosts: [bool; 3],
+    counts: [usize; 4],
+}
+
+/// What was told of a flow before its end.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// As it was when it was last looked at.
+    pub outline: Option<Outline>,
+    /// As what, if it was told of.
+    identity: Option<(Option<Service>, Option<Confidence>, usize)>,
+    risks: BTreeSet<&'static str>,
+    /// Its last packet when that was.
+    pub at: Timestamp,
+}
+
+impl Told {
+    /// Whether it was told of as a messenger.
+    pub const fn is_detected(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Takes note of what is told now; what of it is new.
+    pub fn tell(&mut self, finding: &Finding) -> News {
+        self.at = finding.last_seen;
+        let now = (
+            finding.service.clone(),
+            finding.confidence,
+            finding.accounts.len(),
+        );
+        let risks = finding.risks.keys();
+        let risks: Vec<_> = risks.filter(|risk| self.risks.insert(risk)).collect();
+        match self.identity.replace(now.clone()) {
+            None => News::New,
+            Some(before) => News::More {
+                identity: before != now,
+                risks: risks.into_iter().copied().collect(),
+            },
+        }
+    }
+}
+
 /// Facts of one flow, as they come in.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Facts {
     format: Option<Format>,
     confidence: Option<Confidence>,
@@ -79,6 +128,8 @@ pub struct Facts {
     burst: (Timestamp, u32),
     carriers: Vec<&'static str>,
     evidence: Vec<Evidence>,
+    /// What was told of it before its end (live only).
+    pub told: Told,
     /// What names and evidence cost on the heap.
     held: usize,
 }
@@ -122,6 +173,27 @@ impl Facts {
             .as_ref()
             .is_some_and(|format| format.service.is_some());
         by_content || self.host.is_some() || self.announced.is_some()
+    }
+
+    /// What is known, in short.
+    pub fn outline(&self) -> Outline {
+        let format = self.format.as_ref();
+        Outline {
+            format: format.map(|it| (it.service.clone(), it.app_proto, it.role)),
+            service: self.service(),
+            confidence: self.confidence,
+            hosts: [
+                self.host.is_some(),
+                self.other_host,
+                self.announced.is_some(),
+            ],
+            counts: [
+                self.accounts.len(),
+                self.features.len(),
+                self.risks.len(),
+                usize::from(self.client.is_some()),
+            ],
+        }
     }
 
     /// Takes what a dissector told.

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 const MAX_WAITING: usize = 128;
 /// Findings that wait to be told whether they are AIM or ICQ.
 const MAX_UNSETTLED: usize = 4096;
+/// Live, a host's other flows of a day tell AIM from ICQ: an address may be somebody else's tomorrow.
+const LIVE_SECONDS: u64 = 24 * 3600;
 
 /// Orders and settles findings.
 pub struct Outbox {
@@ -24,24 +26,33 @@ pub struct Outbox {
     unsettled: usize,
     settler: Settler,
     ready: VecDeque<Finding>,
+    /// Nothing waits for anything: the capture has no end.
+    live: bool,
 }
 
 impl Outbox {
-    /// Holds at most `memory` bytes of what settles AIM and ICQ.
-    pub fn new(memory: usize) -> Self {
-        let half = || Expiring::new(u64::MAX, memory / 2);
+    /// Holds at most `memory` bytes of what settles AIM and ICQ. When `live`, findings go out as they come.
+    pub fn new(memory: usize, live: bool) -> Self {
+        let seconds = if live { LIVE_SECONDS } else { u64::MAX };
         Self {
+            live,
             open: VecDeque::new(),
             base: 0,
             waiting: BTreeMap::new(),
             unsettled: 0,
-            settler: Settler::new(half(), Expiring::new(u64::MAX, memory / 2)),
+            settler: Settler::new(
+                Expiring::new(seconds, memory / 2),
+                Expiring::new(seconds, memory / 2),
+            ),
             ready: VecDeque::new(),
         }
     }
 
     /// A flow began. Flows are numbered as they begin.
     pub fn opened(&mut self, flow: u64) {
+        if self.live {
+            return;
+        }
         if self.open.is_empty() {
             self.base = flow - flow % 64;
         }
@@ -56,6 +67,14 @@ impl Outbox {
 
     /// A flow ended, perhaps with something to tell.
     pub fn closed(&mut self, flow: u64, finding: Option<Finding>) {
+        if self.live {
+            if let Some(mut finding) = finding {
+                self.settler.learn(&finding);
+                self.settler.settle(&mut finding);
+                self.ready.push_back(finding);
+            }
+            return;
+        }
         if let Some(at) = flow.checked_sub(self.base)
             && let Some(word) = self.open.get_mut(at as usize / 64)
         {
@@ -85,6 +104,11 @@ impl Outbox {
     /// The next finding that can go out.
     pub fn next(&mut self) -> Option<Finding> {
         self.ready.pop_front()
+    }
+
+    /// Names a flow that goes on, if it is AIM or ICQ and others tell which by now.
+    pub fn settle(&self, finding: &mut Finding) {
+        self.settler.settle(finding);
     }
 
     fn first_open(&self) -> u64 {
@@ -180,7 +204,7 @@ mod tests {
 
     #[test]
     fn findings_wait_for_earlier_flows() {
-        let mut outbox = Outbox::new(1 << 16);
+        let mut outbox = Outbox::new(1 << 16, false);
         for flow in 1..=200 {
             outbox.opened(flow);
         }
@@ -201,8 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn live_nothing_waits() {
+        let mut outbox = Outbox::new(1 << 16, true);
+        for flow in 1..=4 {
+            outbox.opened(flow);
+        }
+        outbox.closed(2, Some(finding(2, &Service::OSCAR, 1)));
+        outbox.closed(3, Some(finding(3, &Service::ICQ, 1)));
+        outbox.closed(4, Some(finding(4, &Service::OSCAR, 1)));
+        let expected = [(2, "oscar"), (3, "icq"), (4, "icq")];
+        assert_eq!(
+            out(&mut outbox),
+            expected.map(|(flow, name)| (flow, name.to_owned()))
+        );
+    }
+
+    #[test]
     fn one_long_flow_does_not_hold_back_everything() {
-        let mut outbox = Outbox::new(1 << 16);
+        let mut outbox = Outbox::new(1 << 16, false);
         let many = MAX_WAITING as u64 + 10;
         for flow in 1..=many + 1 {
             outbox.opened(flow);
@@ -215,7 +255,7 @@ mod tests {
 
     #[test]
     fn aim_or_icq_waits_for_whoever_tells() {
-        let mut outbox = Outbox::new(1 << 16);
+        let mut outbox = Outbox::new(1 << 16, false);
         for flow in 7..=9 {
             outbox.opened(flow);
         }

@@ -2,11 +2,11 @@
 
 use super::extract::{self, Extract};
 use super::jobs::{self, Input, News};
+use super::limits::Limits;
 use super::progress::Progress;
-use super::size::Size;
+use super::redaction::Redaction;
 use super::{CliError, DONE, UNREADABLE, output};
 use crate::capture::{self, CaptureError};
-use crate::flow::Timeouts;
 use crate::model::{Finding, Occurrence, Summary};
 use crate::pipeline::Settings;
 use crate::report::{
@@ -50,44 +50,15 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with = "redact")]
     write: Option<PathBuf>,
 
-    /// Replace accounts, hosts and names of files by keyed hashes
-    #[arg(long)]
-    redact: bool,
-
-    /// The key for --redact: with the same key a name is hidden in the same way; without, each run has its own
-    #[arg(
-        long,
-        env = "IMWARDEN_REDACT_KEY",
-        hide_env_values = true,
-        value_name = "KEY",
-        requires = "redact"
-    )]
-    redact_key: Option<String>,
+    #[command(flatten)]
+    redaction: Redaction,
 
     /// Read so many captures side by side; the output is the same whatever the number
     #[arg(short, long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 
-    /// Hold at most so much for the flows of a capture (64M, 1G); the least interesting go first
-    #[arg(long, default_value = "256M", value_name = "SIZE")]
-    max_memory: Size,
-
-    /// End a TCP connection after so many idle seconds; a recognised messenger keeps its name for two hours
-    #[arg(long, default_value_t = Timeouts::default().tcp_idle, value_name = "SECONDS", value_parser = seconds())]
-    tcp_timeout: u64,
-
-    /// End a TCP connection that carried nothing after so many idle seconds
-    #[arg(long, default_value_t = Timeouts::default().half_open, value_name = "SECONDS", value_parser = seconds())]
-    half_open_timeout: u64,
-
-    /// End a UDP flow after so many idle seconds
-    #[arg(long, default_value_t = Timeouts::default().udp, value_name = "SECONDS", value_parser = seconds())]
-    udp_timeout: u64,
-}
-
-/// From one second to a year.
-fn seconds() -> clap::builder::RangedU64ValueParser<u64> {
-    clap::value_parser!(u64).range(1..=31_536_000)
+    #[command(flatten)]
+    limits: Limits,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -134,25 +105,6 @@ impl Args {
     }
 }
 
-impl Args {
-    fn redactor(&self) -> Result<Option<Redactor>, CliError> {
-        if !self.redact {
-            return Ok(None);
-        }
-        let key = if let Some(key) = &self.redact_key {
-            key.clone().into_bytes()
-        } else {
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map_err(io::Error::other)?;
-            key.to_vec()
-        };
-        let redactor = Redactor::new(&key);
-        redactor
-            .map(Some)
-            .ok_or(CliError::Usage("--redact-key is empty"))
-    }
-}
-
 /// Runs it.
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let rules = match &args.rules {
@@ -165,15 +117,11 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let settings = Settings {
         keep_all: args.all,
         activities: report.wants_occurrences(),
-        memory: args.max_memory.bytes(),
-        timeouts: Timeouts {
-            half_open: args.half_open_timeout,
-            udp: args.udp_timeout,
-            tcp_idle: args.tcp_timeout,
-        },
+        memory: args.limits.memory(),
+        timeouts: args.limits.timeouts(),
         ..Settings::default()
     };
-    let redactor = args.redactor()?;
+    let redactor = args.redaction.redactor()?;
     let stop = super::stop_on_interrupt()?;
     let (inputs, missing) = inputs(&args.files);
     if args.write.is_some() && inputs.iter().any(|it| matches!(it, Input::Stdin)) {

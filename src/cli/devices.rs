@@ -4,7 +4,7 @@ use super::CliError;
 use crate::capture::live;
 use std::io::Write;
 
-/// Lists them, one a line: name, addresses, description.
+/// Lists them, one a line: name, state, addresses, description.
 pub fn run(out: &mut dyn Write) -> Result<(), CliError> {
     for device in live::devices().map_err(CliError::Devices)? {
         let addresses: Vec<String> = device.addresses.iter().map(ToString::to_string).collect();
@@ -15,8 +15,10 @@ pub fn run(out: &mut dyn Write) -> Result<(), CliError> {
         };
         writeln!(
             out,
-            "{:<16} {addresses:<48} {}",
-            device.name, device.description
+            "{:<16} {:<12} {addresses:<48} {}",
+            device.name,
+            device.state.unwrap_or("-"),
+            device.description
         )?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! News from a thread that reads to the one that writes, without waking it for each.
 //!
 //! Waking a thread costs more than what most news are worth. The writer looks into the box now and then by itself; it is
-//! woken only when the box fills up, and the reader waits only when it is full.
+//! woken only when the box fills up, and the reader waits only when it is full, or not even then ([`Mailbox::offer`]).
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 /// News that may wait.
 const ROOM: usize = 1024;
-/// So many are worth waking somebody.
-const MANY: usize = ROOM / 2;
 
 /// One reader's box.
 #[derive(Debug)]
 pub struct Mailbox<T> {
+    /// News that may wait. Half of that is worth waking somebody.
+    room: usize,
     state: Mutex<State<T>>,
     filled: Condvar,
     emptied: Condvar,
@@ -31,7 +31,15 @@ struct State<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
+        Self::with_room(ROOM)
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// A box for so many.
+    pub fn with_room(room: usize) -> Self {
         Self {
+            room,
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 closed: false,
@@ -41,9 +49,7 @@ impl<T> Default for Mailbox<T> {
             emptied: Condvar::new(),
         }
     }
-}
 
-impl<T> Mailbox<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // The other side cannot leave the box in disorder: it only pushes and pops.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -54,16 +60,34 @@ impl<T> Mailbox<T> {
         let mut state = self
             .emptied
             .wait_while(self.lock(), |state| {
-                state.waiting.len() >= ROOM && !state.abandoned
+                state.waiting.len() >= self.room && !state.abandoned
             })
             .unwrap_or_else(PoisonError::into_inner);
+        self.push(&mut state, news);
+    }
+
+    /// Puts news in if there is room, and waits no longer for it than this; whether they are in.
+    pub fn offer(&self, news: T, patience: Duration) -> bool {
+        let full = |state: &mut State<T>| state.waiting.len() >= self.room && !state.abandoned;
+        let mut state = self.lock();
+        if full(&mut state) && !patience.is_zero() {
+            (state, _) = self
+                .emptied
+                .wait_timeout_while(state, patience, full)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !full(&mut state) && self.push(&mut state, news)
+    }
+
+    fn push(&self, state: &mut State<T>, news: T) -> bool {
         if state.abandoned {
-            return;
+            return false;
         }
         state.waiting.push_back(news);
-        if state.waiting.len() == MANY {
+        if state.waiting.len() == self.room / 2 {
             self.filled.notify_one();
         }
+        true
     }
 
     /// Nothing more will come.
@@ -72,13 +96,14 @@ impl<T> Mailbox<T> {
         self.filled.notify_one();
     }
 
-    /// Nobody will look any more: whoever waits to put something in goes on.
-    pub fn abandon(&self) {
+    /// Nobody will look any more: whoever waits to put something in goes on. How much was in it.
+    pub fn abandon(&self) -> usize {
         let mut state = self.lock();
         state.abandoned = true;
-        state.waiting.clear();
+        let waiting = std::mem::take(&mut state.waiting).len();
         drop(state);
         self.emptied.notify_one();
+        waiting
     }
 
     /// Takes everything out, after waiting for it as long as `tick`; `None` when nothing more will come.
@@ -86,7 +111,7 @@ impl<T> Mailbox<T> {
         let (mut state, _) = self
             .filled
             .wait_timeout_while(self.lock(), tick, |state| {
-                state.waiting.len() < MANY && !state.closed
+                state.waiting.len() < self.room / 2 && !state.closed
             })
             .unwrap_or_else(PoisonError::into_inner);
         if state.waiting.is_empty() && state.closed {
@@ -128,6 +153,18 @@ mod tests {
         mailbox.put(1);
         assert_eq!(mailbox.take(TICK), Some([1].into()));
         assert_eq!(mailbox.take(TICK), Some([].into()));
+    }
+
+    #[test]
+    fn what_is_offered_to_a_full_box_comes_back() {
+        let mailbox = Mailbox::with_room(4);
+        let fit: Vec<bool> = (0..6).map(|n| mailbox.offer(n, Duration::ZERO)).collect();
+        assert_eq!(fit, [true, true, true, true, false, false]);
+        assert!(!mailbox.offer(6, TICK));
+        assert_eq!(mailbox.take(TICK), Some([0, 1, 2, 3].into()));
+        assert!(mailbox.offer(7, Duration::ZERO));
+        mailbox.abandon();
+        assert!(!mailbox.offer(8, Duration::ZERO));
     }
 
     #[test]

@@ -3,9 +3,12 @@
 mod analyze;
 mod apply;
 mod devices;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod explain;
 mod extract;
 mod jobs;
+mod limits;
 mod mailbox;
 mod manual;
 mod namespace;
@@ -14,10 +17,13 @@ mod output;
 pub mod policy;
 mod progress;
 mod prove;
+mod redaction;
 pub mod rules;
 mod scrub;
 mod shell;
 mod size;
+#[cfg(target_os = "linux")]
+mod sniff;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -57,7 +63,7 @@ Exit codes:
   0  done
   1  the policy that was to be proven does not block what it should, or blocks more; verify found a fault
   2  wrong arguments, or a mistake in a rule file
-  3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where)
+  3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where); sniff: not all was written
   4  no permission or no such device";
 
 /// Finds instant messengers on a network and hands over the firewall rules that block them.
@@ -75,6 +81,9 @@ struct Cli {
 enum Command {
     /// Read saved captures and say who used which messenger
     Analyze(analyze::Args),
+    /// Listen on interfaces and say who uses which messenger as it happens
+    #[cfg(target_os = "linux")]
+    Sniff(Box<sniff::Args>),
     /// Say why a flow was given its name
     Explain(explain::Args),
     /// Write a small capture with names and text replaced that still gives the same verdicts
@@ -103,6 +112,9 @@ enum Command {
     Rules(rules::RulesArgs),
     /// List network interfaces
     Devices,
+    /// Say what is missing on this host for listening and for policies, and what mends it
+    #[cfg(target_os = "linux")]
+    Doctor,
     /// Write a completion script for a shell
     Completions(shell::CompletionArgs),
     /// Write the manual
@@ -136,6 +148,13 @@ enum CliError {
     Capture(crate::capture::CaptureError),
     #[error("{0}")]
     Findings(String),
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Live(#[from] crate::capture::live::LiveError),
+    #[error("{0}")]
+    Sandbox(String),
+    #[error("{0}")]
+    WhichInterface(String),
     #[error("cannot list the network interfaces: {0}")]
     Devices(String),
     #[error("cannot write {what}: {source}")]
@@ -168,7 +187,11 @@ fn quoted(word: &std::ffi::OsStr) -> String {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Devices(_) | Self::Namespace(_) | Self::Permission(..) => PERMISSION,
+            Self::Devices(_) | Self::Namespace(_) | Self::Permission(..) | Self::Sandbox(_) => {
+                PERMISSION
+            }
+            #[cfg(target_os = "linux")]
+            Self::Live(error) if !error.is_usage() => PERMISSION,
             _ => USAGE,
         }
     }
@@ -203,6 +226,8 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     let mut out = output::stdout();
     match cli.command {
         Command::Analyze(args) => return analyze::run(&args),
+        #[cfg(target_os = "linux")]
+        Command::Sniff(args) => return sniff::run(&args),
         Command::Explain(args) => return explain::run(&args),
         Command::Scrub(args) => return scrub::run(&args),
         Command::Prove(args) => return prove::run(&args),
@@ -217,6 +242,12 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,
+        #[cfg(target_os = "linux")]
+        Command::Doctor => {
+            let code = doctor::run(&mut out)?;
+            io::Write::flush(&mut out)?;
+            return Ok(code);
+        }
         Command::Completions(args) => shell::completions(&args, &mut out)?,
         Command::Man(args) => manual::run(&args, &mut out)?,
     }

@@ -81,7 +81,6 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     }
 
     /// Number of entries.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.index.len()
     }

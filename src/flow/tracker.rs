@@ -206,6 +206,27 @@ impl<H: FlowHandler> Tracker<H> {
         &mut self.handler
     }
 
+    /// Flows in the table.
+    pub fn open_flows(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Time goes on without packets.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
+        if self.now.nanos_since(self.swept) >= SWEEP_NANOS {
+            self.sweep();
+        }
+    }
+
+    /// Shows the handler every flow that is open, in no particular order.
+    pub fn visit(&mut self, visit: &mut dyn FnMut(&mut H, &FlowInfo, &mut H::State)) {
+        let Self { table, handler, .. } = self;
+        for flow in table.values_mut() {
+            visit(handler, &flow.info, &mut flow.state);
+        }
+    }
+
     /// Takes one packet.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         self.now = self.now.max(packet.timestamp);

@@ -2,6 +2,7 @@
 
 mod activity;
 mod confidence;
+mod detection;
 mod event;
 mod exposure;
 mod finding;
@@ -15,6 +16,7 @@ mod time;
 
 pub use activity::{Activity, Detail, Occurrence, Party, what};
 pub use confidence::{Confidence, Evidence, EvidenceKind};
+pub use detection::{Detection, News};
 pub use event::{Event, ServiceHint, Target, Token, Unit};
 pub use exposure::{Exposure, Risk, Severity, Sighting, id as risk};
 pub use finding::{Counts, Finding};
@@ -23,5 +25,5 @@ pub use link::LinkType;
 pub use packet::{Layer, LayerPath, MAX_LAYERS, Mac, Packet, TcpFlags, TcpHeader, TransportHeader};
 pub use service::{Format, Service, feature};
 pub use session::{SessionId, SessionKey};
-pub use summary::Summary;
+pub use summary::{Listening, Summary};
 pub use time::Timestamp;

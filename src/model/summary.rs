@@ -30,6 +30,27 @@ pub struct Summary {
     pub first: Option<Timestamp>,
     /// Time of the last packet.
     pub last: Option<Timestamp>,
+    /// How listening on interfaces goes.
+    pub listening: Option<Listening>,
+}
+
+/// What only somebody who listens can say. Losses since the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// Packets that did not fit into the buffer that the kernel keeps for us.
+    pub drops_ring: u64,
+    /// Packets that did not fit into the kernel's queue before everybody (all interfaces); where it tells.
+    pub drops_kernel: Option<u64>,
+    /// Packets that the interfaces or their drivers dropped; where they tell.
+    pub drops_interface: Option<u64>,
+    /// Records that were not written: the disk was full, or nobody read.
+    pub lost_records: u64,
+    /// Packets that were not saved.
+    pub lost_packets: u64,
+    /// Flows that are open.
+    pub open_flows: u64,
+    /// Bytes held for them.
+    pub memory: u64,
 }
 
 impl Summary {

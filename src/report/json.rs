@@ -1,7 +1,7 @@
 //! NDJSON (one record a line) and JSON (one document).
 
 use super::{EventRecord, FlowRecord, People, PeopleRecord, Report, RiskRecord, SummaryRecord};
-use crate::model::{Finding, Occurrence, Risk, Summary};
+use crate::model::{Detection, Finding, News, Occurrence, Risk, Summary};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -9,7 +9,8 @@ use std::io::{self, Write};
 #[derive(Debug)]
 pub struct Ndjson<'r> {
     risks: &'r [Risk],
-    people: People,
+    /// Not live: a sum over months has no end.
+    people: Option<People>,
 }
 
 impl<'r> Ndjson<'r> {
@@ -17,7 +18,15 @@ impl<'r> Ndjson<'r> {
     pub fn new(risks: &'r [Risk]) -> Self {
         Self {
             risks,
-            people: People::default(),
+            people: Some(People::default()),
+        }
+    }
+
+    /// The same, of interfaces: with what is known of flows before they end, and without sessions and users.
+    pub const fn live(risks: &'r [Risk]) -> Self {
+        Self {
+            risks,
+            people: None,
         }
     }
 }
@@ -31,17 +40,35 @@ impl Report for Ndjson<'_> {
         write_line(&EventRecord::from(occurrence), out)
     }
 
+    fn detection(&mut self, detection: &Detection, out: &mut dyn Write) -> io::Result<()> {
+        let event_type = match detection.news {
+            News::New => "detection",
+            News::More { .. } | News::Interval => "update",
+        };
+        let record = FlowRecord {
+            event_type,
+            ..FlowRecord::from(&detection.finding)
+        };
+        write_line(&record, out)
+    }
+
+    fn statistics(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+        write_line(&SummaryRecord::statistics(summary), out)
+    }
+
     fn finding(&mut self, finding: Finding, out: &mut dyn Write) -> io::Result<()> {
         write_line(&FlowRecord::from(&finding), out)?;
         for risk in RiskRecord::of(&finding, self.risks) {
             write_line(&risk, out)?;
         }
-        self.people.add(&finding);
+        if let Some(people) = &mut self.people {
+            people.add(&finding);
+        }
         Ok(())
     }
 
     fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
-        let (sessions, users) = std::mem::take(&mut self.people).finish();
+        let (sessions, users) = self.people.take().unwrap_or_default().finish();
         for session in &sessions {
             write_line(&PeopleRecord::session(session), out)?;
         }

@@ -9,9 +9,11 @@ mod csv;
 mod eve;
 mod html;
 mod json;
+mod lines;
 mod people;
 mod record;
 mod redact;
+mod syslog;
 mod table;
 mod vendor;
 mod zeek;
@@ -21,13 +23,15 @@ pub use csv::Csv;
 pub use eve::Eve;
 pub use html::{Html, Proposal};
 pub use json::{Json, Ndjson};
+pub use lines::Lines;
 pub use people::{People, Session, User};
 pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};
 pub use redact::Redactor;
-pub use table::{Table, Verbosity, totals};
+pub use syslog::Syslog;
+pub use table::{Table, Verbosity, losses, totals};
 pub use zeek::Zeek;
 
-use crate::model::{Finding, Occurrence, Summary};
+use crate::model::{Detection, Finding, Occurrence, Summary};
 use std::io::{self, Write};
 
 /// A way to write what was found.
@@ -40,6 +44,18 @@ pub trait Report {
     /// Somebody did something.
     fn occurrence(&mut self, occurrence: &Occurrence, out: &mut dyn Write) -> io::Result<()> {
         let _ = (occurrence, out);
+        Ok(())
+    }
+
+    /// A flow that goes on is a messenger's, or more is known of it (live).
+    fn detection(&mut self, detection: &Detection, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (detection, out);
+        Ok(())
+    }
+
+    /// How it goes (live).
+    fn statistics(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (summary, out);
         Ok(())
     }
 

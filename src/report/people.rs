@@ -84,6 +84,24 @@ impl Together {
         self.cards.extend(other.cards);
     }
 
+    /// Lets go of what grows with every flow.
+    fn bound(&mut self) {
+        const MOST: usize = 64;
+        self.flows.clear();
+        while self.accounts.len() > MAX_NAMES {
+            self.accounts.pop_last();
+        }
+        while self.contacts.len() > MOST {
+            self.contacts.pop_last();
+        }
+        while self.clients.len() > MOST {
+            self.clients.pop_last();
+        }
+        while self.cards.len() > MOST {
+            self.cards.pop_last();
+        }
+    }
+
     /// The host's network card, if it had but one.
     pub fn card(&self) -> Option<Mac> {
         let mut cards = self.cards.iter();
@@ -231,5 +249,76 @@ impl People {
         }
         let users = users.into_values().collect();
         (sessions, users)
+    }
+}
+
+/// Users that a [`Roll`] holds, and accounts that one of them is known by.
+const MAX_USERS: usize = 4096;
+const MAX_NAMES: usize = 8;
+
+/// Users without their flows and sessions: what can be kept for months.
+#[derive(Debug, Default)]
+pub struct Roll {
+    users: BTreeMap<(IpAddr, Service, BTreeSet<String>), Together>,
+    forgotten: u64,
+}
+
+impl Roll {
+    /// Takes a finding; only detections count.
+    pub fn add(&mut self, finding: &Finding) {
+        let (Some(service), Some(confidence), true) =
+            (&finding.service, finding.confidence, finding.is_detection())
+        else {
+            return;
+        };
+        let accounts = finding.accounts.iter().take(MAX_NAMES).cloned().collect();
+        let key = (finding.tuple.client.ip, service.clone(), accounts);
+        if let Some(user) = self.users.get_mut(&key) {
+            user.add(finding, confidence);
+            user.bound();
+            return;
+        }
+        if self.users.len() >= MAX_USERS {
+            let oldest = self.users.iter().min_by_key(|(_, user)| user.last_seen);
+            if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+                self.users.remove(&key);
+                self.forgotten += 1;
+            }
+        }
+        let mut user = Together::of(finding, confidence);
+        user.bound();
+        self.users.insert(key, user);
+    }
+
+    /// The users by host, messenger and account, and how many more there were.
+    pub fn finish(mut self) -> (Vec<User>, u64) {
+        // What names nobody is the only user's, if there is just one, as in `People`.
+        let nameless: Vec<_> = self
+            .users
+            .keys()
+            .filter(|it| it.2.is_empty())
+            .cloned()
+            .collect();
+        for key in nameless {
+            let named = |it: &&(IpAddr, Service, BTreeSet<String>)| {
+                it.0 == key.0 && it.1 == key.1 && !it.2.is_empty()
+            };
+            let mut owners = self.users.keys().filter(named);
+            let only = owners.next().filter(|_| owners.next().is_none()).cloned();
+            if let Some(only) = only
+                && let Some(part) = self.users.remove(&key)
+                && let Some(user) = self.users.get_mut(&only)
+            {
+                user.merge(part);
+            }
+        }
+        let users = self.users.into_iter();
+        let users = users.map(|((host, service, _), all)| User {
+            host,
+            service,
+            all,
+            sessions: BTreeSet::new(),
+        });
+        (users.collect(), self.forgotten)
     }
 }

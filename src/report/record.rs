@@ -136,6 +136,21 @@ pub struct SummaryRecord<'a> {
     pub overlaps: u64,
     pub ignored: &'a BTreeMap<&'static str, u64>,
     pub elapsed: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listening: Option<ListeningRecord>,
+}
+
+/// How listening on interfaces goes: part of a summary.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "described in docs/schema")]
+pub struct ListeningRecord {
+    pub drops_ring: u64,
+    pub drops_kernel: Option<u64>,
+    pub drops_interface: Option<u64>,
+    pub lost_records: u64,
+    pub lost_packets: u64,
+    pub open_flows: u64,
+    pub memory: u64,
 }
 
 impl<'a> SummaryRecord<'a> {
@@ -155,6 +170,23 @@ impl<'a> SummaryRecord<'a> {
             overlaps: summary.overlaps,
             ignored: &summary.ignored,
             elapsed: summary.elapsed_seconds(),
+            listening: summary.listening.map(|listening| ListeningRecord {
+                drops_ring: listening.drops_ring,
+                drops_kernel: listening.drops_kernel,
+                drops_interface: listening.drops_interface,
+                lost_records: listening.lost_records,
+                lost_packets: listening.lost_packets,
+                open_flows: listening.open_flows,
+                memory: listening.memory,
+            }),
+        }
+    }
+
+    /// The totals until now.
+    pub fn statistics(summary: &'a Summary) -> Self {
+        Self {
+            event_type: "statistics",
+            ..Self::new(summary)
         }
     }
 }

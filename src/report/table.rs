@@ -4,8 +4,8 @@ use super::people::{People, User};
 use super::vendor::vendor;
 use super::{Report, RiskRecord, clean};
 use crate::model::{
-    Confidence, Detail as Fact, Finding, Occurrence, Party, Risk, Service, Summary, Timestamp,
-    feature,
+    Confidence, Detail as Fact, Finding, Listening, Occurrence, Party, Risk, Service, Summary,
+    Timestamp, feature,
 };
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,11 +107,11 @@ impl Report for Table<'_> {
     }
 }
 
-fn print(table: &comfy_table::Table, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(table: &comfy_table::Table, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", table.trim_fmt())
 }
 
-fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
+pub(super) fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
     let mut table = plain_table(&["host", "messenger", "account", "used for", "seen", "bytes"]);
     for user in users {
         let all = &user.all;
@@ -250,7 +250,7 @@ fn flow_table(findings: &[&Finding]) -> comfy_table::Table {
 }
 
 /// `03:04:05.000006  flow 3  alice77 -> bob42  message  length 12`
-fn event_line(occurrence: &Occurrence) -> String {
+pub(super) fn event_line(occurrence: &Occurrence) -> String {
     let activity = &occurrence.activity;
     let name = |party: &Option<Party>| match party {
         Some(Party::Account(name)) => clean(name).into_owned(),
@@ -282,7 +282,7 @@ fn event_line(occurrence: &Occurrence) -> String {
     line.trim_end().to_owned()
 }
 
-fn names(names: &BTreeSet<String>) -> String {
+pub(super) fn names(names: &BTreeSet<String>) -> String {
     if names.is_empty() {
         return "-".to_owned();
     }
@@ -359,13 +359,32 @@ pub fn totals(summary: &Summary) -> String {
         (summary.drops, "packets lost by the capture"),
         (summary.evictions, "flows dropped to stay within memory"),
     ];
-    parts.extend(
-        losses
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}")),
-    );
+    parts.extend(counted(&losses));
     parts.join("; ")
+}
+
+/// What was lost while listening, by place.
+pub fn losses(listening: &Listening) -> String {
+    let lost = [
+        (
+            listening.drops_ring,
+            "packets by imwarden's own buffer (-B makes it larger)",
+        ),
+        (listening.drops_kernel.unwrap_or(0), "by the kernel's queue"),
+        (listening.drops_interface.unwrap_or(0), "by the interface"),
+        (listening.lost_packets, "packets not saved"),
+        (listening.lost_records, "records not written"),
+    ];
+    match &counted(&lost)[..] {
+        [] => "nothing lost".to_owned(),
+        lost => format!("lost: {}", lost.join(", ")),
+    }
+}
+
+fn counted(numbers: &[(u64, &str)]) -> Vec<String> {
+    let some = numbers.iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, what)| format!("{count} {what}"))
+        .collect()
 }
 
 fn plain_table(header: &[&str]) -> comfy_table::Table {
@@ -418,7 +437,7 @@ fn used_for(features: &BTreeSet<String>) -> String {
 }
 
 /// How people write the messenger's name.
-fn title(service: &Service) -> &str {
+pub(super) fn title(service: &Service) -> &str {
     short_title(service.id())
 }
 
@@ -435,7 +454,7 @@ pub(super) fn short_title(id: &str) -> &str {
 }
 
 /// `2026-01-02 03:04:05`, or without the day when the heading says it.
-fn time(time: Timestamp, same_day: bool) -> String {
+pub(super) fn time(time: Timestamp, same_day: bool) -> String {
     let text = time.to_string();
     let part = if same_day {
         text.get(11..19)

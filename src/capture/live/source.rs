@@ -1,0 +1,146 @@
+//! Interfaces as one source.
+
+use super::batch::Batch;
+use super::counters::{Counters, Drops};
+use super::error::LiveError;
+use super::interface::Interface;
+use super::{Options, devices};
+use crate::capture::{CaptureError, FrameSource, Frames, SourceStats};
+use crate::model::Timestamp;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Longest wait for a frame, in nanoseconds: timeouts go on without any.
+const TICK: i64 = 50_000_000;
+
+/// Several interfaces, listened on together.
+pub struct Live {
+    interfaces: Vec<Interface>,
+    /// Whose turn it is first.
+    turn: usize,
+    batch: Batch,
+    counters: Counters,
+    stats: SourceStats,
+    notices: Vec<String>,
+}
+
+impl Live {
+    /// Begins to listen on all of them.
+    pub fn open(names: &[String], options: &Options) -> Result<Self, LiveError> {
+        let mut known: Vec<String> = devices()
+            .map(|all| all.into_iter().map(|device| device.name).collect())
+            .unwrap_or_default();
+        known.sort();
+        let mut interfaces = Vec::new();
+        for name in names {
+            let there = known.contains(name) || cfg!(not(have_libpcap)) && name == "any";
+            if !there && !known.is_empty() {
+                let name = name.clone();
+                return Err(LiveError::NoSuchInterface { name, known });
+            }
+            interfaces.push(Interface::open(name, options)?);
+        }
+        Ok(Self {
+            interfaces,
+            turn: 0,
+            batch: Batch::default(),
+            counters: Counters::new(names),
+            stats: SourceStats::default(),
+            notices: Vec::new(),
+        })
+    }
+
+    /// What happened to the interfaces since it was asked last.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Packets lost until now.
+    pub fn drops(&mut self) -> Drops {
+        let ring = self.interfaces.iter_mut().map(Interface::dropped).sum();
+        self.stats.dropped = ring;
+        Drops {
+            ring,
+            kernel: self.counters.kernel_drops(),
+            interface: self.counters.interface_drops(),
+        }
+    }
+
+    fn fetch(&mut self, most: usize) {
+        let Self {
+            interfaces,
+            turn,
+            batch,
+            notices,
+            ..
+        } = self;
+        // Whoever comes last today is first tomorrow: a busy interface does not starve the others.
+        *turn = (*turn + 1) % interfaces.len().max(1);
+        let (after, before) = interfaces.split_at_mut(*turn);
+        for interface in before.iter_mut().chain(after) {
+            let room = most.saturating_sub(batch.len());
+            if room == 0 {
+                break;
+            }
+            interface.read(room, batch, notices);
+        }
+    }
+
+    /// Waits until there is something on one of them, or for a while.
+    fn wait(&mut self) {
+        let there = self.interfaces.iter().filter(|it| it.is_there());
+        let mut waiting: Vec<PollFd<'_>> = there
+            .map(|it| PollFd::from_borrowed_fd(it.socket(), PollFlags::IN))
+            .collect();
+        let tick = Timespec {
+            tv_sec: 0,
+            tv_nsec: TICK,
+        };
+        // An interruption is a signal: the caller looks after those.
+        let _ = poll(&mut waiting, Some(&tick));
+        let troubled: Vec<bool> = waiting
+            .iter()
+            .map(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP))
+            .collect();
+        drop(waiting);
+        let there = self.interfaces.iter_mut().filter(|it| it.is_there());
+        for (interface, _) in there.zip(troubled).filter(|(_, troubled)| *troubled) {
+            interface.troubled(&mut self.notices);
+        }
+    }
+}
+
+impl FrameSource for Live {
+    fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError> {
+        self.batch.clear();
+        let now = Instant::now();
+        for interface in &mut self.interfaces {
+            interface.watch(now, &mut self.notices);
+        }
+        self.fetch(most);
+        if self.batch.len() == 0 {
+            self.wait();
+            self.fetch(most);
+        }
+        self.stats.frames += self.batch.len() as u64;
+        self.stats.bytes += self.batch.bytes() as u64;
+        Ok(self.batch.frames())
+    }
+
+    fn pause(&self) -> Option<Timestamp> {
+        Some(now())
+    }
+
+    fn stats(&self) -> SourceStats {
+        self.stats
+    }
+}
+
+/// The system's time.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,179 @@
+//! Looks after the threads: signals, notices, the service manager, the end.
+
+use super::board::Board;
+use super::record::Record;
+use crate::cli::mailbox::Mailbox;
+use crate::cli::{DONE, UNREADABLE, output};
+use crate::model::Summary;
+use crate::report;
+use crate::ruleset::{RuleSet, RulesError};
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Time between two looks.
+const TICK: Duration = Duration::from_millis(50);
+/// Whoever writes is given up when nothing was written for so long, at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Exit code of a program that SIGTERM ended, as shells have it.
+const TERMINATED: i32 = 143;
+
+/// Who works.
+pub struct Threads {
+    /// Listens.
+    pub listener: JoinHandle<Summary>,
+    /// Writes records.
+    pub writer: JoinHandle<()>,
+    /// Saves packets.
+    pub saver: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Waits for the writers as long as they get on; whether they are done.
+    fn have_written(&self, board: &Board) -> bool {
+        let mut seen = (board.written.load(Ordering::Relaxed), Instant::now());
+        loop {
+            let saver = self.saver.as_ref();
+            if self.writer.is_finished() && saver.is_none_or(JoinHandle::is_finished) {
+                return true;
+            }
+            let now = board.written.load(Ordering::Relaxed);
+            if now != seen.0 {
+                seen = (now, Instant::now());
+            }
+            if seen.1.elapsed() >= PATIENCE {
+                return false;
+            }
+            tell(board);
+            thread::sleep(TICK / 5);
+        }
+    }
+}
+
+/// Signals that were heard.
+pub struct Watch {
+    reload: Arc<AtomicBool>,
+    statistics: Arc<AtomicBool>,
+    /// The service manager wants a sign of life so often.
+    watchdog: Option<Duration>,
+}
+
+impl Watch {
+    /// Listens for signals. SIGTERM sets `stop` as Ctrl-C does; a second one ends the program.
+    pub fn new(stop: &Arc<AtomicBool>) -> io::Result<Self> {
+        let watch = Self {
+            reload: Arc::default(),
+            statistics: Arc::default(),
+            watchdog: sd_notify::watchdog_enabled(),
+        };
+        flag::register_conditional_shutdown(SIGTERM, TERMINATED, Arc::clone(stop))?;
+        flag::register(SIGTERM, Arc::clone(stop))?;
+        flag::register(SIGHUP, Arc::clone(&watch.reload))?;
+        flag::register(SIGUSR1, Arc::clone(&watch.statistics))?;
+        Ok(watch)
+    }
+
+    /// Looks after them until all is written; the exit code.
+    pub fn over(
+        &self,
+        threads: Threads,
+        board: &Board,
+        records: &Mailbox<Record>,
+        reload: &dyn Fn() -> Result<Option<RuleSet>, RulesError>,
+        closing: bool,
+    ) -> u8 {
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let mut alive = Instant::now();
+        let mut rounds = 0;
+        while !threads.listener.is_finished() {
+            tell(board);
+            if self.reload.swap(false, Ordering::Relaxed) {
+                let _ = sd_notify::notify(&[NotifyState::Reloading]);
+                match reload() {
+                    Ok(Some(rules)) => {
+                        board.post_rules(rules);
+                        output::complain("SIGHUP: the rules were read again and are in force");
+                    }
+                    Ok(None) => output::complain(
+                        "SIGHUP: the built-in rules are in force; --rules DIR names others that can be read again",
+                    ),
+                    Err(error) => {
+                        output::complain(&format!("SIGHUP: the old rules stay in force: {error}"));
+                    }
+                }
+                let _ = sd_notify::notify(&[NotifyState::Ready]);
+            }
+            if self.statistics.swap(false, Ordering::Relaxed) {
+                board.asked.store(true, Ordering::Relaxed);
+            }
+            if let Some(summary) = board.take_answer() {
+                output::complain(&statistics(&summary));
+            }
+            // Only if whoever listens is alive as well.
+            if let Some(limit) = self.watchdog
+                && alive.elapsed() >= limit / 3
+                && board.rounds.load(Ordering::Relaxed) != rounds
+            {
+                rounds = board.rounds.load(Ordering::Relaxed);
+                alive = Instant::now();
+                let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            }
+            thread::sleep(TICK);
+        }
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        let written = threads.have_written(board);
+        if !written {
+            // And the one that it is at.
+            let waiting = records.abandon() as u64 + 1;
+            board.lost_records.fetch_add(waiting, Ordering::Relaxed);
+        }
+        tell(board);
+        let Ok(mut summary) = threads.listener.join() else {
+            output::complain("the thread that listens failed: this is a mistake in imwarden");
+            return UNREADABLE;
+        };
+        if let Some(listening) = &mut summary.listening {
+            board.losses(listening);
+        }
+        if board.unread.load(Ordering::Relaxed) {
+            return DONE;
+        }
+        if closing || !written {
+            output::complain(&report::totals(&summary));
+            if let Some(listening) = &summary.listening {
+                output::complain(&report::losses(listening));
+            }
+        }
+        if !written {
+            output::complain("nobody reads what is written: not all of it was");
+        }
+        let lost = summary
+            .listening
+            .is_some_and(|it| it.lost_records + it.lost_packets > 0);
+        if written && !lost { DONE } else { UNREADABLE }
+    }
+}
+
+fn tell(board: &Board) {
+    for notice in board.notices() {
+        output::complain(&notice);
+    }
+}
+
+fn statistics(summary: &Summary) -> String {
+    let mut text = report::totals(summary);
+    if let Some(listening) = &summary.listening {
+        text = format!(
+            "{text}; {}; {} flows open in {} bytes",
+            report::losses(listening),
+            listening.open_flows,
+            listening.memory
+        );
+    }
+    text
+}
