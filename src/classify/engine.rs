@@ -5,6 +5,7 @@ use super::carrier::http::{Place, Sessions};
 use super::facts::{At, Facts};
 use super::learned::{Expectation, Learned};
 use super::outbox::Outbox;
+use super::signature::Signatures;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
@@ -65,7 +66,7 @@ impl<'r> Engine<'r> {
         Self {
             rules,
             learned: Learned::new(memory / 8 * 5),
-            events: Events::with_sessions(Sessions::new(memory / 8 * 2)),
+            events: Events::lending(Sessions::new(memory / 8 * 2), Signatures::of(rules)),
             keep_all,
             given_up: 0,
             outbox: Outbox::new(memory / 8),
@@ -152,8 +153,15 @@ impl<'r> Engine<'r> {
                     self.learned
                         .expect(&target, port, &expectation, info.last_seen);
                 }
-                Event::Resolved { name, addresses } => {
-                    let service = self.rules.host(&name).map(|hit| hit.service.clone());
+                Event::Resolved {
+                    name,
+                    addresses,
+                    aliases,
+                } => {
+                    // Whoever's name was asked for: the address is that of the last name in the chain.
+                    let names = std::iter::once(&name).chain(&aliases);
+                    let mut hits = names.filter_map(|name| self.rules.host(name));
+                    let service = hits.next().map(|hit| hit.service.clone());
                     self.learned.resolved(
                         &name,
                         &addresses,
@@ -165,6 +173,12 @@ impl<'r> Engine<'r> {
                 Event::Host { name, via } => {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     state.facts().named_host(hit, &name, via, info.packet);
+                }
+                Event::Alpn(protocol) => {
+                    if let Some(service) = self.rules.alpn(&protocol) {
+                        let facts = state.facts();
+                        facts.named_protocol(service, &protocol, info.packet);
+                    }
                 }
                 Event::Through(target) => {
                     if let Target::Address(ip, _) = target {
@@ -225,6 +239,24 @@ impl<'r> Engine<'r> {
         if let Some((service, evidence)) = self.port_hint(transport, server.port) {
             let packet = info.first_packet;
             state.facts().port = Some((service, Evidence { packet, ..evidence }));
+        }
+    }
+
+    /// The messenger in whose range the server is. Looked up at the end, and only where nothing else is known.
+    fn name_network(&self, info: &FlowInfo, state: &mut FlowState) {
+        let known = state.facts.as_ref();
+        if known.is_some_and(|facts| facts.names_a_service()) {
+            return;
+        }
+        if let Some((service, rule)) = self.rules.network(info.tuple.server.ip) {
+            let evidence = Evidence {
+                kind: EvidenceKind::Address,
+                what: "network",
+                detail: format!("{}, a range of {service}", rule.net),
+                packet: info.first_packet,
+                offset: 0,
+            };
+            state.facts().network = Some((service.clone(), evidence));
         }
     }
 
@@ -328,7 +360,12 @@ impl<'r> Engine<'r> {
         };
         let tuple = facts.tuple(info);
         let between_users = facts.role() == Some("peer");
+        let anybodys = facts.service().is_some_and(|service| {
+            let known = self.rules.messenger(service.id());
+            known.is_some_and(|messenger| messenger.open)
+        });
         if facts.recognised().is_none()
+            || anybodys
             || facts.was_announced()
             || between_users
             || facts.through.is_some()
@@ -514,6 +551,7 @@ impl FlowHandler for Engine<'_> {
         self.name_user(info, &mut state);
         self.name_port(info, &mut state);
         self.name_server(info, &mut state);
+        self.name_network(info, &mut state);
         self.judge_server(info, &mut state);
         if let Some(facts) = &mut state.facts {
             facts.client_heard = state.heard == Heard::Beginning;

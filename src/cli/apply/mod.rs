@@ -290,7 +290,9 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
             plan: None,
         });
     }
-    let (plan, sightings) = args.plan.planned_by_force(&args.plan.ruleset()?, args.force)?;
+    let (plan, sightings) = args
+        .plan
+        .planned_by_force(&args.plan.ruleset()?, args.force)?;
     super::policy::check(&plan.collateral(&sightings), args.force)?;
     if plan.is_empty() {
         return Err(CliError::Findings(
