@@ -121,7 +121,7 @@ fn the_page_shows_what_was_found_and_asks_for_nothing() {
 fn nothing_found_is_a_page_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("report.html");
-    let source = report(&[sample("baits-text.pcap")], &page);
+    let source = report(&[sample("baits-names.pcap")], &page);
     assert!(source.contains("No messenger found"));
     let Some(browser) = browser() else { return };
     assert_eq!(open(&browser, &page).1, "");

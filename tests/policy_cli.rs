@@ -74,7 +74,7 @@ fn an_output_file_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn own_rule_files_replace_the_builtin_ones() {
+fn own_rule_files_come_before_the_builtin_ones() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("chat.toml");
     let chat = |port: &str| {
@@ -86,6 +86,8 @@ fn own_rule_files_replace_the_builtin_ones() {
     let rules = [
         "--format",
         "nftables",
+        "--service",
+        "chat",
         "--rules",
         dir.path().to_str().unwrap(),
     ];
@@ -101,7 +103,12 @@ fn own_rule_files_replace_the_builtin_ones() {
         told.contains("7000 comment \"chat/session (site)\" : goto f_chat_session"),
         "{told}"
     );
-    assert!(!told.contains("5190 comment"), "the built-in rules are out");
+    assert!(!told.contains("5190 comment"), "only one was asked for");
+    let (_, told, _) = run(&["--format", "nftables", "--rules", rules[5]]);
+    assert!(
+        told.contains("7000 comment") && told.contains("5190 comment"),
+        "one's own and the built-in ones: {told}"
+    );
 
     std::fs::write(&file, chat("443")).unwrap();
     let (code, told, err) = run(&rules);

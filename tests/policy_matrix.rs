@@ -96,6 +96,7 @@ fn facts(rules: &RuleSet) -> Vec<Fact<'_>> {
     rules
         .messengers()
         .iter()
+        .filter(|messenger| messenger.by_default)
         .flat_map(|messenger| {
             let own = messenger.ports.iter();
             own.map(|rule| Fact {

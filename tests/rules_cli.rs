@@ -55,10 +55,16 @@ fn show_gives_every_port_and_host_with_its_source() {
     );
     assert!(line("*.login.live.com").contains("shared"), "{told}");
 
-    let (code, _, err) = run(&["show", "qq"]);
+    let (code, told, _) = run(&["show", "telegram"]);
+    assert_eq!(code, 0);
+    for part in ["149.154.160.0/20", "telegram/abridged", "2026-"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+
+    let (code, _, err) = run(&["show", "talk"]);
     assert_eq!(code, 2);
     assert!(
-        err.contains("there is no messenger `qq`; the rule files know: aim, icq, msn, yahoo"),
+        err.contains("there is no messenger `talk`; the rule files know: aim, icq, msn, yahoo"),
         "{err}"
     );
 }
@@ -105,6 +111,56 @@ fn check_accepts_what_is_right_and_shows_each_mistake() {
     assert_eq!(code, 2);
     assert!(
         err.contains(&format!("aim.toml:{}:8", line("port = 0"))),
+        "{err}"
+    );
+}
+
+#[test]
+fn every_builtin_rule_recognises_its_own_samples() {
+    let (code, told, err) = run(&["test"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{told}");
+    for id in ["aim", "whatsapp", "telegram", "xmpp", "teamspeak"] {
+        assert!(told.contains(&format!("({id}): ")), "{told}");
+    }
+}
+
+#[test]
+fn a_sample_that_is_told_otherwise_fails_and_a_missing_one_is_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("chat.toml");
+    let head = "id = \"chat\"\nname = \"Chat\"\nabout = \"A chat.\"\n[[host]]\nname = \"chat.example.com\"\n\
+                match = \"suffix\"\nfeature = \"everything\"\nuse = \"exclusive\"\nsource = \"site\"\n";
+    let sample = |expect: &str, host: &str| {
+        format!("[[sample]]\nexpect = \"{expect}\"\nhost = \"{host}\"\n")
+    };
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, head).unwrap();
+    let (code, _, err) = run(&["test", path]);
+    assert_eq!(code, 0);
+    assert!(
+        err.contains("warning: ") && err.contains("no sample that must be found"),
+        "{err}"
+    );
+
+    let right =
+        sample("probable", "a.chat.example.com") + &sample("silent", "evilchat.example.com");
+    std::fs::write(&file, format!("{head}{right}")).unwrap();
+    assert_eq!(
+        run(&["test", path]),
+        (0, format!("ok: {path} (chat): 2 samples\n"), String::new())
+    );
+
+    let wrong =
+        sample("silent", "a.chat.example.com") + &sample("probable", "evilchat.example.com");
+    std::fs::write(&file, format!("{head}{wrong}")).unwrap();
+    let (code, told, err) = run(&["test", path]);
+    assert_eq!((code, told.as_str()), (2, ""));
+    assert!(
+        err.contains("chat.toml:11:10: chat is probable, and must be silent"),
+        "{err}"
+    );
+    assert!(
+        err.contains("chat.toml:14:10: chat is silent, and must be probable"),
         "{err}"
     );
 }

@@ -10,10 +10,12 @@
 mod error;
 mod file;
 pub mod live;
+mod memory;
 mod writer;
 
 pub use error::{CaptureError, Place};
 pub use file::{expand, open, open_reader};
+pub use memory::Memory;
 pub use writer::Writer;
 
 use crate::model::{LinkType, Timestamp};

@@ -1,7 +1,9 @@
 //! The contract between the engine and a protocol family.
 
 use super::carrier::http::Sessions;
+use super::signature::Signatures;
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Format, Transport};
+use std::sync::Arc;
 
 /// Where the bytes of a [`ProbeInput`] lie in their stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,17 +138,24 @@ pub struct Events {
     unit: u64,
     depth: u8,
     sessions: Sessions,
-    /// See [`Self::scratch`].
+    signatures: Option<Arc<Signatures>>,
+    /// See [`Self::tools`].
     scratch: Vec<u8>,
 }
 
 impl Events {
-    /// Nothing told yet, with these sessions.
-    pub fn with_sessions(sessions: Sessions) -> Self {
+    /// Nothing told yet, with these sessions and signatures of rule files.
+    pub fn lending(sessions: Sessions, signatures: Option<Signatures>) -> Self {
         Self {
             sessions,
+            signatures: signatures.map(Arc::new),
             ..Self::default()
         }
+    }
+
+    /// Other signatures from now on.
+    pub fn lend(&mut self, signatures: Option<Signatures>) {
+        self.signatures = signatures.map(Arc::new);
     }
 
     /// Tells one event.
@@ -204,9 +213,10 @@ impl Events {
         (self.told, self.offsets) = (told, offsets);
     }
 
-    /// A room for bytes that are put together and looked at once: nothing in it lasts.
-    pub const fn scratch(&mut self) -> &mut Vec<u8> {
-        &mut self.scratch
+    /// What an undecided stream works with: a room for bytes that are put together and looked at once, in which nothing
+    /// lasts, and the signatures of rule files.
+    pub fn tools(&mut self) -> (&mut Vec<u8>, Option<&Signatures>) {
+        (&mut self.scratch, self.signatures.as_deref())
     }
 
     /// Whether nothing was told.

@@ -5,6 +5,7 @@ use super::carrier::http::{Place, Sessions};
 use super::facts::{At, Facts};
 use super::learned::{Expectation, Learned};
 use super::outbox::Outbox;
+use super::signature::Signatures;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
@@ -89,7 +90,7 @@ impl<'r> Engine<'r> {
         Self {
             rules: Rules::Lent(rules),
             learned: Learned::new(memory / 8 * 5),
-            events: Events::with_sessions(Sessions::new(memory / 8 * 2)),
+            events: Events::lending(Sessions::new(memory / 8 * 2), Signatures::of(rules)),
             keep_all,
             given_up: 0,
             outbox: Outbox::new(memory / 8, false),
@@ -112,6 +113,7 @@ impl<'r> Engine<'r> {
 
     /// Other rules from now on. What was said by the old ones stands.
     pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
+        self.events.lend(Signatures::of(&rules));
         self.rules = Rules::Own(rules);
     }
 
@@ -252,8 +254,15 @@ impl<'r> Engine<'r> {
                     self.learned
                         .expect(&target, port, &expectation, info.last_seen);
                 }
-                Event::Resolved { name, addresses } => {
-                    let service = self.rules.host(&name).map(|hit| hit.service.clone());
+                Event::Resolved {
+                    name,
+                    addresses,
+                    aliases,
+                } => {
+                    // Whoever's name was asked for: the address is that of the last name in the chain.
+                    let names = std::iter::once(&name).chain(&aliases);
+                    let mut hits = names.filter_map(|name| self.rules.host(name));
+                    let service = hits.next().map(|hit| hit.service.clone());
                     self.learned.resolved(
                         &name,
                         &addresses,
@@ -265,6 +274,12 @@ impl<'r> Engine<'r> {
                 Event::Host { name, via } => {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     state.facts().named_host(hit, &name, via, info.packet);
+                }
+                Event::Alpn(protocol) => {
+                    if let Some(service) = self.rules.alpn(&protocol) {
+                        let facts = state.facts();
+                        facts.named_protocol(service, &protocol, info.packet);
+                    }
                 }
                 Event::Through(target) => {
                     if let Target::Address(ip, _) = target {
@@ -328,6 +343,24 @@ impl<'r> Engine<'r> {
         if let Some((service, evidence)) = self.port_hint(transport, server.port) {
             let packet = info.first_packet;
             state.facts().port = Some((service, Evidence { packet, ..evidence }));
+        }
+    }
+
+    /// The messenger in whose range the server is. Looked up at the end, and only where nothing else is known.
+    fn name_network(&self, info: &FlowInfo, state: &mut FlowState) {
+        let known = state.facts.as_ref();
+        if known.is_some_and(|facts| facts.names_a_service()) {
+            return;
+        }
+        if let Some((service, rule)) = self.rules.network(info.tuple.server.ip) {
+            let evidence = Evidence {
+                kind: EvidenceKind::Address,
+                what: "network",
+                detail: format!("{}, a range of {service}", rule.net).into(),
+                packet: info.first_packet,
+                offset: 0,
+            };
+            state.facts().network = Some((service.clone(), evidence));
         }
     }
 
@@ -409,6 +442,7 @@ impl<'r> Engine<'r> {
         self.name_user(info, state);
         self.name_port(info, state);
         self.name_server(info, state);
+        self.name_network(info, state);
         self.judge_server(info, state);
         if let Some(facts) = &mut state.facts {
             facts.client_heard = state.heard == Heard::Beginning;
@@ -445,7 +479,12 @@ impl<'r> Engine<'r> {
         };
         let tuple = facts.tuple(info);
         let between_users = facts.role() == Some("peer");
+        let anybodys = facts.service().is_some_and(|service| {
+            let known = self.rules.messenger(service.id());
+            known.is_some_and(|messenger| messenger.open)
+        });
         if facts.recognised().is_none()
+            || anybodys
             || facts.was_announced()
             || between_users
             || facts.through.is_some()

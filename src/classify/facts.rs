@@ -115,6 +115,8 @@ pub struct Facts {
     learned_from: Option<u64>,
     /// The session that this flow carries a part of; of several, the first.
     pub session: Option<SessionKey>,
+    /// The server's address is in a messenger's range.
+    pub network: Option<(Service, Evidence)>,
     /// The server's port is a messenger's.
     pub port: Option<(Service, Evidence)>,
     swapped: bool,
@@ -239,7 +241,13 @@ impl Facts {
             Event::Exposed(risk, detail) => self.expose(risk, Some(detail), at),
             Event::Carried(carrier) => {
                 // What runs inside is named as if it ran alone; the path names what it runs in.
-                self.format.take_if(|format| format.service.is_none());
+                if self
+                    .format
+                    .take_if(|format| format.service.is_none())
+                    .is_some()
+                {
+                    self.confidence = None;
+                }
                 if self.carriers.len() < crate::model::MAX_LAYERS {
                     self.carriers.push(carrier);
                 }
@@ -247,6 +255,7 @@ impl Facts {
             // Of use to other flows; the engine has dealt with them.
             Event::Redirect { .. }
             | Event::Host { .. }
+            | Event::Alpn(_)
             | Event::Resolved { .. }
             | Event::Through(_)
             | Event::Shows(_)
@@ -339,6 +348,15 @@ impl Facts {
         });
         self.hint(service.clone(), ServiceHint::Host);
         self.host.get_or_insert(service);
+    }
+
+    /// The flow asks for a protocol in TLS that only this messenger speaks.
+    pub fn named_protocol(&mut self, service: &Service, protocol: &str, packet: u64) {
+        self.add_evidence(Evidence {
+            packet,
+            ..Evidence::payload("alpn", protocol.to_owned())
+        });
+        self.host.get_or_insert_with(|| service.clone());
     }
 
     /// DNS said that the server's address belongs to a messenger's host.
@@ -505,10 +523,10 @@ impl Facts {
         let tuple = self.tuple(info);
         let (service, app_proto, role, confidence) = self.verdict();
         let mut evidence = self.evidence;
-        if confidence == Some(Confidence::Possible)
-            && let Some((_, port)) = self.port
-        {
-            evidence.push(port);
+        if confidence == Some(Confidence::Possible) {
+            let guesses = [self.network, self.port].into_iter().flatten();
+            let same = guesses.filter(|(of, _)| Some(of) == service.as_ref());
+            evidence.extend(same.map(|(_, evidence)| evidence));
         }
         Finding {
             flow_id: info.id,
@@ -593,7 +611,7 @@ impl Facts {
         // have said that it is something else.
         if let Some(service) = &self.resolved
             && !self.other_host
-            && app_proto.is_none_or(|proto| proto == "tls")
+            && app_proto.is_none_or(hides)
         {
             let confidence = if self.client_heard {
                 Confidence::Probable
@@ -601,6 +619,13 @@ impl Facts {
                 Confidence::Possible
             };
             return (Some(service.clone()), app_proto, role, Some(confidence));
+        }
+        if let Some((service, _)) = &self.network
+            && !self.other_host
+            && app_proto.is_none_or(hides)
+        {
+            let service = Some(service.clone());
+            return (service, app_proto, role, Some(Confidence::Possible));
         }
         match &self.port {
             Some((service, _)) if app_proto.is_none() => (
@@ -612,6 +637,11 @@ impl Facts {
             _ => (None, app_proto, role, None),
         }
     }
+}
+
+/// Carriers that nobody can look into.
+fn hides(app_proto: &str) -> bool {
+    matches!(app_proto, "tls" | "quic")
 }
 
 fn shorten(text: String) -> String {

@@ -13,6 +13,7 @@ mod exploit;
 mod facts;
 mod file;
 pub mod icq;
+pub mod irc;
 mod learned;
 pub mod msn;
 mod opening;
@@ -20,10 +21,12 @@ pub mod oscar;
 mod outbox;
 pub mod registry;
 mod settle;
+pub mod signature;
 pub mod stream;
 #[cfg(test)]
 mod testing;
 mod undecided;
+pub mod xmpp;
 pub mod yahoo;
 
 pub use detector::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};

@@ -1,7 +1,7 @@
 //! All detectors. A new family adds its line here and nowhere else.
 
 use super::carrier::http::HttpMessenger;
-use super::{Detector, carrier, icq, msn, oscar, yahoo};
+use super::{Detector, carrier, icq, irc, msn, oscar, xmpp, yahoo};
 
 /// The detectors of each protocol family, asked in this order.
 pub const FAMILIES: &[&[&dyn Detector]] = &[
@@ -9,6 +9,8 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
     icq::DETECTORS,
     msn::DETECTORS,
     yahoo::DETECTORS,
+    xmpp::DETECTORS,
+    irc::DETECTORS,
     carrier::DETECTORS,
 ];
 

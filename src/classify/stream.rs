@@ -116,7 +116,7 @@ impl Stream {
             State::Undecided(undecided) => {
                 let undecided = undecided.get_or_insert_default();
                 let claimed =
-                    undecided.feed(direction, bytes, self.from_start, context, out.scratch());
+                    undecided.feed(direction, bytes, self.from_start, context, out.tools());
                 self.conclude(direction, claimed, context, out);
             }
         }
@@ -132,7 +132,8 @@ impl Stream {
                 });
             }
             State::Undecided(undecided) => {
-                let claimed = undecided.get_or_insert_default().gap(direction, context);
+                let undecided = undecided.get_or_insert_default();
+                let claimed = undecided.gap(direction, context, out.tools().1);
                 self.conclude(direction, claimed, context, out);
                 if self.is_decided() {
                     self.gap(direction, missing, context, out);
@@ -144,7 +145,7 @@ impl Stream {
     /// No more bytes of this direction will come.
     pub fn end_of(&mut self, direction: Direction, context: Context, out: &mut Events) {
         if let State::Undecided(Some(undecided)) = &mut self.state {
-            let claimed = undecided.end_of(direction, context);
+            let claimed = undecided.end_of(direction, context, out.tools().1);
             self.conclude(direction, claimed, context, out);
         }
     }
@@ -176,9 +177,10 @@ impl Stream {
                     server_port: context.server_port,
                     expected: context.expected,
                 };
-                if let Answer::Claimed(claimed) = ask(self.transport, &input) {
+                let signatures = out.tools().1;
+                if let Answer::Claimed(claimed) = ask(self.transport, &input, signatures) {
                     out.begin_piece(0);
-                    let mut dissector = announce(&claimed, direction, out);
+                    let (mut dissector, _) = announce(claimed, direction, out);
                     dissector.feed(direction, payload, out);
                     let at = [0; 2];
                     self.state = State::Decided(Box::new(Followed { dissector, at }));
@@ -209,12 +211,12 @@ impl Stream {
         };
         if let Some(claimed) = claimed {
             let undecided = std::mem::take(undecided);
-            let around = out.begin_piece(undecided.claimed_at(direction, claimed.1.offset));
-            let mut dissector = announce(&claimed, direction, out);
-            let (_, claim, _) = claimed;
+            let at = undecided.claimed_at(direction, claimed.claim.offset);
+            let around = out.begin_piece(at);
+            let (mut dissector, offset) = announce(claimed, direction, out);
             let at = undecided.hand_over(
                 direction,
-                claim.offset,
+                offset,
                 self.from_start,
                 context,
                 dissector.as_mut(),
@@ -228,10 +230,19 @@ impl Stream {
     }
 }
 
-/// Tells of a claim that a direction proved, and starts its dissector.
-fn announce(claimed: &Claimed, direction: Direction, out: &mut Events) -> Box<dyn Dissector> {
-    let (detector, claim, confidence) = claimed;
-    tracing::trace!(detector = detector.name(), ?claim, "claimed");
+/// Tells of a claim that a direction proved; gives who follows the stream, and from where.
+fn announce(
+    claimed: Claimed,
+    direction: Direction,
+    out: &mut Events,
+) -> (Box<dyn Dissector>, usize) {
+    let Claimed {
+        detector,
+        claim,
+        confidence,
+        dissector,
+    } = claimed;
+    tracing::trace!(detector, ?claim, "claimed");
     if let Some(sender_is_client) = claim.sender_is_client {
         out.push(Event::ClientIs(if sender_is_client {
             direction
@@ -239,6 +250,6 @@ fn announce(claimed: &Claimed, direction: Direction, out: &mut Events) -> Box<dy
             direction.reverse()
         }));
     }
-    out.identified(claim.format.clone(), *confidence, claim.evidence.clone());
-    detector.dissector(claim)
+    out.identified(claim.format, confidence, claim.evidence);
+    (dissector, claim.offset)
 }

@@ -1,5 +1,6 @@
 //! What is kept of a stream while nobody has claimed it, and who is asked.
 
+use super::signature::Signatures;
 use super::stream::Context;
 use super::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start, registry};
 use crate::model::{Confidence, Direction, Transport};
@@ -14,8 +15,28 @@ const SEARCH: u32 = 128 * 1024;
 /// not deserve room for the next segment.
 const SHORT: usize = 64;
 
-/// A claim, who makes it, and how sure.
-pub type Claimed = (&'static dyn Detector, Claim, Confidence);
+/// A claim, and how sure it is.
+pub struct Claimed {
+    /// Who makes it, for logs.
+    pub detector: &'static str,
+    /// What it says.
+    pub claim: Claim,
+    /// How sure.
+    pub confidence: Confidence,
+    /// Who follows the stream.
+    pub dissector: Box<dyn Dissector>,
+}
+
+impl Claimed {
+    fn by(detector: &dyn Detector, claim: Claim, confidence: Confidence) -> Self {
+        Self {
+            detector: detector.name(),
+            dissector: detector.dissector(&claim),
+            claim,
+            confidence,
+        }
+    }
+}
 
 /// Both directions of a stream that nobody has claimed.
 #[derive(Default)]
@@ -95,7 +116,7 @@ impl Undecided {
         bytes: &[u8],
         from_start: bool,
         context: Context,
-        scratch: &mut Vec<u8>,
+        (scratch, signatures): (&mut Vec<u8>, Option<&Signatures>),
     ) -> Option<Claimed> {
         let side = &mut self.sides[direction.index()];
         if side.done {
@@ -133,6 +154,7 @@ impl Undecided {
         let answer = ask(
             Transport::Tcp,
             &side.input(direction, window, full, context),
+            signatures,
         );
         match answer {
             Answer::Claimed(claimed) => {
@@ -166,13 +188,18 @@ impl Undecided {
     }
 
     /// Bytes of a direction are missing.
-    pub fn gap(&mut self, direction: Direction, context: Context) -> Option<Claimed> {
+    pub fn gap(
+        &mut self,
+        direction: Direction,
+        context: Context,
+        signatures: Option<&Signatures>,
+    ) -> Option<Claimed> {
         self.sides[direction.index()].dropped = true;
-        self.look_again(direction, context);
+        self.look_again(direction, context, signatures);
         if self.sides[direction.index()].done {
             return None;
         }
-        let claimed = self.last_chance(direction, context);
+        let claimed = self.last_chance(direction, context, signatures);
         if claimed.is_none() {
             self.restart(direction, Start::Joined);
             let side = &mut self.sides[direction.index()];
@@ -182,8 +209,13 @@ impl Undecided {
     }
 
     /// No more bytes of a direction will come.
-    pub fn end_of(&mut self, direction: Direction, context: Context) -> Option<Claimed> {
-        let claimed = self.last_chance(direction, context);
+    pub fn end_of(
+        &mut self,
+        direction: Direction,
+        context: Context,
+        signatures: Option<&Signatures>,
+    ) -> Option<Claimed> {
+        let claimed = self.last_chance(direction, context, signatures);
         self.sides[direction.index()].done = true;
         claimed
     }
@@ -201,7 +233,7 @@ impl Undecided {
     ) -> [u64; 2] {
         let other = claimed.reverse();
         self.forget(claimed, offset);
-        self.look_again(other, context);
+        self.look_again(other, context, out.tools().1);
         // A stream joined in the middle begins anywhere in a unit, but for what was claimed.
         if self.sides[other.index()].dropped || !from_start {
             // How much is missing is unknown: enough to make the dissector look for the next unit.
@@ -252,10 +284,17 @@ impl Undecided {
 
     /// Drops what nobody wants any more. Detectors are asked when there is as much as they wanted, which depends on how
     /// the bytes were cut; whether bytes are kept may not.
-    fn look_again(&mut self, direction: Direction, context: Context) {
+    fn look_again(
+        &mut self,
+        direction: Direction,
+        context: Context,
+        signatures: Option<&Signatures>,
+    ) {
         let side = &self.sides[direction.index()];
         let input = side.input(direction, &side.kept, false, context);
-        if !side.kept.is_empty() && matches!(ask(Transport::Tcp, &input), Answer::Nobody) {
+        if !side.kept.is_empty()
+            && matches!(ask(Transport::Tcp, &input, signatures), Answer::Nobody)
+        {
             self.nobody_wants(direction);
         }
     }
@@ -271,13 +310,18 @@ impl Undecided {
     }
 
     /// No more bytes will follow those kept: asks once more, for an answer without "more".
-    fn last_chance(&self, direction: Direction, context: Context) -> Option<Claimed> {
+    fn last_chance(
+        &self,
+        direction: Direction,
+        context: Context,
+        signatures: Option<&Signatures>,
+    ) -> Option<Claimed> {
         let side = &self.sides[direction.index()];
         if side.kept.is_empty() {
             return None;
         }
         let input = side.input(direction, &side.kept, true, context);
-        match ask(Transport::Tcp, &input) {
+        match ask(Transport::Tcp, &input, signatures) {
             Answer::Claimed(claimed) => Some(claimed),
             _ => None,
         }
@@ -317,14 +361,24 @@ pub enum Answer {
 /// Asks every detector. What begins first holds the rest inside it, as HTTP holds what it carries; of two claims that
 /// begin at the same place, a proof beats a signature; else the registry's order decides. A claim waits for detectors
 /// that are still in doubt about an earlier place, so that nothing depends on how the bytes were cut.
-pub fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
-    let mut first: Option<Claimed> = None;
+pub fn ask(
+    transport: Transport,
+    input: &ProbeInput<'_>,
+    signatures: Option<&Signatures>,
+) -> Answer {
+    let mut first: Option<(&dyn Detector, Claim, Confidence)> = None;
     let mut wait: Option<(usize, usize)> = None;
     let detectors = registry::FAMILIES.iter().copied().flatten().copied();
-    for detector in detectors.filter(|detector| detector.transport() == transport) {
+    let detectors = detectors.filter(|detector| detector.transport() == transport);
+    // What the program knows by itself comes before what a rule file says.
+    let last = signatures.and_then(|signatures| signatures.detector(transport));
+    for detector in detectors
+        .map(|detector| detector as &dyn Detector)
+        .chain(last)
+    {
         let (claim, confidence) = match detector.probe(input) {
             Probe::Certain(claim) if claim.offset == 0 => {
-                return Answer::Claimed((detector, claim, Confidence::Confirmed));
+                return Answer::Claimed(Claimed::by(detector, claim, Confidence::Confirmed));
             }
             Probe::Certain(claim) => (claim, Confidence::Confirmed),
             Probe::Likely(claim) => (claim, Confidence::Probable),
@@ -351,7 +405,9 @@ pub fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
         {
             Answer::Wait(from, total)
         }
-        (Some(claimed), _) => Answer::Claimed(claimed),
+        (Some((detector, claim, confidence)), _) => {
+            Answer::Claimed(Claimed::by(detector, claim, confidence))
+        }
         (None, Some((from, total))) => Answer::Wait(from, total),
         (None, None) => Answer::Nobody,
     }

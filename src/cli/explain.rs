@@ -267,6 +267,7 @@ fn step(number: usize, evidence: &Evidence, bytes: &Bytes, out: &mut dyn Write) 
         EvidenceKind::Host => "a host name",
         EvidenceKind::Learned => "another flow",
         EvidenceKind::Port => "the port",
+        EvidenceKind::Address => "the address",
     };
     writeln!(
         out,

@@ -46,6 +46,8 @@ pub enum EvidenceKind {
     Learned,
     /// The server's port.
     Port,
+    /// The server's address.
+    Address,
 }
 
 /// One reason for a verdict.

@@ -177,7 +177,11 @@ pub enum Event {
         name: String,
         /// Addresses in the answer, after following CNAMEs.
         addresses: Vec<IpAddr>,
+        /// The names that the CNAMEs led over, in order.
+        aliases: Vec<String>,
     },
+    /// A protocol that the client offers in TLS, other than the web's.
+    Alpn(String),
     /// A carrier unwrapped an inner stream: a further step of the flow's path, such as `http-connect`.
     Carried(&'static str),
     /// A proxy was asked to connect there: what was announced of that endpoint holds for what runs inside.

@@ -110,7 +110,7 @@ impl fmt::Display for FeatureChoice {
 /// What somebody asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Ids of messengers; none for all.
+    /// Ids of messengers; none for all that are not for the asking only.
     pub services: Vec<String>,
     /// Features; none for all.
     pub features: Vec<FeatureChoice>,
@@ -209,7 +209,12 @@ impl Request {
         }
         let asked = |messenger: &&Messenger| {
             let id = messenger.service.id();
-            self.services.is_empty() || self.services.iter().any(|name| name == id)
+            let of_feature = |choice: &FeatureChoice| choice.service.as_deref() == Some(id);
+            if self.services.is_empty() {
+                messenger.by_default || self.features.iter().any(of_feature)
+            } else {
+                self.services.iter().any(|name| name == id)
+            }
         };
         let messengers: Vec<_> = rules.messengers().iter().filter(asked).collect();
         for choice in &self.features {

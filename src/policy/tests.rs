@@ -57,8 +57,9 @@ fn custom(id: &str, ports: &[(&str, &str, &str)]) -> RuleSet {
             "\n[[port]]\nid = \"{id}/{name}\"\nport = {port}\n{more}\n"
         ));
     }
-    std::fs::write(dir.path().join("chat.toml"), parts.concat()).unwrap();
-    RuleSet::load_dir(dir.path()).unwrap()
+    let file = dir.path().join("chat.toml");
+    std::fs::write(&file, parts.concat()).unwrap();
+    RuleSet::load_files(&[file]).unwrap()
 }
 
 const SITE: &str = "feature = \"session\"\ntransport = \"tcp\"\nsource = \"site\"";
@@ -194,18 +195,55 @@ fn a_selection_that_closes_nothing_says_so() {
 }
 
 #[test]
+fn todays_messengers_are_closed_when_they_are_asked_for() {
+    let asked = Request {
+        services: vec!["teamspeak".to_owned(), "whatsapp".to_owned()],
+        profile: Profile::Full,
+        ..request()
+    };
+    let plan = plan(&asked);
+    assert_eq!(
+        entries(&plan),
+        ["TCP 30033: teamspeak/files", "UDP 9987: teamspeak/voice"],
+        "what others share stays open"
+    );
+    let hosts: Vec<&str> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(hosts, ["*.whatsapp.net", "web.whatsapp.com"]);
+    assert!(plan.limits.iter().any(|limit| limit.contains("DoH")));
+
+    // A feature asks for its messenger as well; nothing else brings one in.
+    let feature = Request {
+        profile: Profile::Full,
+        ..features(&["teamspeak:voice"])
+    };
+    assert_eq!(
+        entries(&self::plan(&feature)),
+        ["UDP 9987: teamspeak/voice"]
+    );
+    let full = Request {
+        profile: Profile::Full,
+        ..request()
+    };
+    let four = self::plan(&full);
+    let ids: Vec<&str> = four
+        .messengers
+        .iter()
+        .map(|(service, _)| service.id())
+        .collect();
+    assert_eq!(ids, ["aim", "icq", "msn", "yahoo"]);
+}
+
+#[test]
 fn a_wrong_selection_says_what_there_is() {
     let rules = RuleSet::builtin().unwrap();
     let error = |request: &Request| Plan::new(&rules, request).unwrap_err().to_string();
     let service = Request {
-        services: vec!["qq".to_owned()],
+        services: vec!["talk".to_owned()],
         ..request()
     };
-    assert_eq!(
-        error(&service),
-        "there is no messenger `qq`; the rule files know: aim, icq, msn, yahoo"
-    );
-    assert!(error(&features(&["qq:session"])).contains("the rule files know: aim"));
+    let none = "there is no messenger `talk`; the rule files know: aim, icq, msn, yahoo, ";
+    assert!(error(&service).starts_with(none));
+    assert!(error(&features(&["talk:session"])).starts_with(none));
     let feature = error(&features(&["aim:webcam"]));
     assert!(
         feature.starts_with("there is no feature `aim:webcam` here")

@@ -102,7 +102,7 @@ pub enum RulesError {
         error: std::io::Error,
     },
     /// A folder without a single rule file.
-    #[error("no rule file (*.toml) in {}: with --rules, the folder replaces the built-in rules as a whole", .0.display())]
+    #[error("no rule file (*.toml) in {}: with --rules, its files come before the built-in ones", .0.display())]
     Empty(PathBuf),
     /// Mistakes in the files, in their order.
     #[error("{}", Plain(.0))]

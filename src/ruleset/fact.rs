@@ -1,6 +1,6 @@
 //! One port, one host: what a rule file states, and who says so.
 
-use super::{Feature, Pattern};
+use super::{AlpnRule, BeginningRule, Feature, NetworkRule, Pattern, Sample};
 use crate::model::{Service, Transport};
 use std::fmt;
 use std::sync::Arc;
@@ -167,6 +167,8 @@ pub struct PortRule {
     pub hint: bool,
     /// Whose port it is in the first place. Such a port is known, but never closed.
     pub shared_with: Option<String>,
+    /// Where that can be read.
+    pub reference: Option<String>,
     /// What closing it promises, or cannot do.
     pub note: Option<String>,
     /// Where it stands.
@@ -224,6 +226,8 @@ pub struct HostRule {
     pub usage: HostUse,
     /// Who says so.
     pub source: Source,
+    /// Where that can be read.
+    pub reference: Option<String>,
     /// What denying it promises, or cannot do.
     pub note: Option<String>,
     /// Where it stands.
@@ -292,12 +296,26 @@ pub struct Messenger {
     pub about: String,
     /// What no port or host rule can stop.
     pub limits: Vec<String>,
+    /// When its facts were last held against their sources.
+    pub updated: Option<jiff::civil::Date>,
+    /// Whether a policy that names no messenger is about this one, too.
+    pub by_default: bool,
+    /// Whether anybody runs its servers, or clients know them by address: one that no name led to is nothing unexpected.
+    pub open: bool,
     /// Its ports, in the file's order.
     pub ports: Vec<PortRule>,
     /// Its hosts, in the file's order.
     pub hosts: Vec<HostRule>,
     /// What its connections open with, in the file's order.
     pub signatures: Vec<SignatureRule>,
+    /// Names of its protocols in TLS.
+    pub alpns: Vec<AlpnRule>,
+    /// Address ranges of its servers.
+    pub networks: Vec<NetworkRule>,
+    /// What it says first.
+    pub beginnings: Vec<BeginningRule>,
+    /// What must be found by this file, and what must not.
+    pub samples: Vec<Sample>,
     /// Where its file begins.
     pub origin: Origin,
 }
@@ -318,5 +336,13 @@ impl Messenger {
         features.sort_unstable();
         features.dedup();
         features
+    }
+
+    /// Whether anything that is stated can make a flow its own.
+    pub fn can_be_named(&self) -> bool {
+        let host = |rule: &HostRule| rule.usage == HostUse::Exclusive;
+        self.hosts.iter().any(host)
+            || self.ports.iter().any(|rule| rule.hint)
+            || !(self.alpns.is_empty() && self.networks.is_empty() && self.beginnings.is_empty())
     }
 }

@@ -1,8 +1,9 @@
 //! Fast answers: a port or a host name to the facts about it.
 
-use super::{HostHit, HostMatch, HostUse, Messenger, PortHint};
-use crate::model::Transport;
+use super::{HostHit, HostMatch, HostUse, Messenger, NetworkRule, PortHint};
+use crate::model::{Service, Transport};
 use hashbrown::HashMap;
+use std::net::IpAddr;
 
 /// A DNS name is at most 253 characters (RFC 1035, 2.3.4, without the final dot).
 const MAX_NAME: usize = 253;
@@ -15,6 +16,9 @@ pub(super) struct Index {
     ports: HashMap<(Transport, u16), Vec<Place>, foldhash::fast::RandomState>,
     exact: HashMap<String, Place, foldhash::fast::RandomState>,
     suffix: HashMap<String, Place, foldhash::fast::RandomState>,
+    alpn: HashMap<String, usize, foldhash::fast::RandomState>,
+    /// By first address. No range is in another.
+    networks: Vec<(IpAddr, Place)>,
 }
 
 impl Index {
@@ -42,7 +46,14 @@ impl Index {
                 };
                 map.entry(rule.name.clone()).or_insert((m, r));
             }
+            for rule in &messenger.alpns {
+                index.alpn.insert(rule.protocol.clone(), m);
+            }
+            let networks = messenger.networks.iter().enumerate();
+            let networks = networks.map(|(r, rule)| (rule.net.network(), (m, r)));
+            index.networks.extend(networks);
         }
+        index.networks.sort_unstable();
         index
     }
 
@@ -93,6 +104,26 @@ impl Index {
             }
             rest = rest.split_once('.')?.1;
         }
+    }
+
+    pub(super) fn alpn<'a>(
+        &self,
+        messengers: &'a [Messenger],
+        protocol: &str,
+    ) -> Option<&'a Service> {
+        Some(&messengers.get(*self.alpn.get(protocol)?)?.service)
+    }
+
+    pub(super) fn network<'a>(
+        &self,
+        messengers: &'a [Messenger],
+        ip: IpAddr,
+    ) -> Option<(&'a Service, &'a NetworkRule)> {
+        let behind = self.networks.partition_point(|(first, _)| *first <= ip);
+        let (_, (m, r)) = self.networks.get(behind.checked_sub(1)?)?;
+        let messenger = messengers.get(*m)?;
+        let rule = messenger.networks.get(*r)?;
+        rule.net.contains(&ip).then_some((&messenger.service, rule))
     }
 
     pub(super) fn host<'a>(

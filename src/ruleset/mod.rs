@@ -1,12 +1,16 @@
 //! The rule files: which messenger uses which ports and hosts, and who says so.
 //!
-//! One TOML file a messenger. Four are built in (`rules/*.toml`); a folder of one's own replaces them **as a
-//! whole**, so copy the built-in ones into it and change what you like.
+//! One TOML file a messenger. Those of `rules/` and `rules/modern/` are built in; a folder of one's own comes before
+//! them: a file of the same `id` takes a built-in one's place, and a host, protocol or address range that it states is
+//! its own.
 //!
 //! ```toml
 //! id = "chat"                      # lower case, digits and '-': names flows, chains and counters
 //! name = "Corporate Chat"
 //! about = "One sentence."
+//! updated = "2026-11-28"           # when the facts were last held against their sources; old lists are warned about
+//! policy = "asked"                 # optional: a policy is about it only when it is named; default: "always"
+//! servers = "anybody"              # optional: a server that no name led to is nothing unexpected; default: "named"
 //! limits = ["Chat: what no port or host rule can stop."]        # optional
 //!
 //! [[port]]
@@ -16,13 +20,14 @@
 //! port = 7000                      # or "7000-7010"
 //! direction = "out"                # out (default), in, both: who opens connections to it
 //! source = "site"                  # document, site, vendor, observed, software, field, revival
+//! reference = "RFC 0000, 5.1"      # optional, here and below: where that can be read
 //! hint = true                      # may this port alone make a flow "possible"? default: if not shared
 //! shared_with = "the web (HTTP)"   # optional: whose port it is really; known, but never closed
 //! note = "What closing it promises, or cannot do."              # optional
 //!
 //! [[host]]
 //! name = "chat.example.com"
-//! match = "suffix"                 # exact, or suffix: this name and all below it
+//! match = "suffix"                 # exact, or suffix: this name and all below it, label by label
 //! feature = "everything"
 //! use = "exclusive"                # exclusive, or shared with other services: then it proves nothing
 //! source = "site"
@@ -35,6 +40,44 @@
 //! pattern = "'HELLO ' ?? 00 01"    # text, bytes in hex, any byte: what a connection opens with
 //! source = "site"
 //! note = "..."                     # optional
+//!
+//! [[alpn]]                         # the protocol's name in TLS, when it is this messenger's alone: "probable"
+//! protocol = "chat-client"
+//! source = "site"
+//!
+//! [[network]]                      # addresses of servers: never more than "possible", never closed; needs `updated`
+//! net = "192.0.2.0/24"
+//! source = "site"
+//!
+//! [[beginning]]                    # how one side begins: "probable"
+//! id = "chat/hello"
+//! transport = "tcp"
+//! sender = "client"                # client, server, either
+//! bytes = "43 48 41 54 0? ??"      # hexadecimal, `?` for an unknown digit; at least 32 bits known
+//! offset = 0                       # where they stand
+//! length = 24                      # that side says at least so many bytes
+//! regex = "^CHAT..[a-z]+"          # optional: must match the first `length` bytes
+//! source = "site"
+//!
+//! [[beginning]]                    # two that belong together, one a side: "confirmed"
+//! id = "chat/welcome"
+//! answers = "chat/hello"
+//! alone = false                    # optional: says nothing without its other half
+//! transport = "tcp"
+//! sender = "server"
+//! bytes = "4f 4b 41 59"
+//! source = "site"
+//!
+//! [[sample]]                       # what must be found (at least that sure) and what must be "silent"
+//! expect = "confirmed"
+//! transport = "tcp"
+//! port = 7000
+//! client = "43 48 41 54 01 00 61 61 61 61 61 61 61 61 61 61 61 61 61 61 61 61 61 61"
+//! server = "4f 4b 41 59"           # or: host = "name" (TLS), alpn = "name" (TLS), capture = "file.pcap"
+//!
+//! [[sample]]
+//! expect = "silent"
+//! host = "chat.example.com.evil.example"
 //! ```
 //!
 //! `risks.toml` beside them says of each risk that a flow can show how bad it is and what to do:
@@ -48,6 +91,8 @@
 //! advice = "What to do about it."
 //! ```
 
+mod beginning;
+mod builtin;
 mod error;
 mod fact;
 mod feature;
@@ -56,10 +101,14 @@ mod parse;
 mod pattern;
 mod read;
 mod risks;
+mod sample;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod validate_wire;
+mod warning;
 
+pub use beginning::{AlpnRule, BeginningRule, Bytes, Match, NetworkRule, Sender};
 pub use error::{Mistake, Plain, RulesError, SourceFile};
 pub use fact::{
     HostMatch, HostRule, HostUse, Messenger, Opening, Origin, PortRange, PortRule, SignatureRule,
@@ -68,20 +117,13 @@ pub use fact::{
 pub use feature::Feature;
 pub use pattern::Pattern;
 pub use read::{Reader, toml as read_toml};
+pub use sample::{Sample, Traffic};
+pub use warning::Warning;
 
 use crate::model::{Risk, Service, Transport};
 use std::path::{Path, PathBuf};
 
-const BUILTIN_RISKS: &str = include_str!("../../rules/risks.toml");
-
-const BUILTIN: [(&str, &str); 4] = [
-    ("rules/aim.toml", include_str!("../../rules/aim.toml")),
-    ("rules/icq.toml", include_str!("../../rules/icq.toml")),
-    ("rules/msn.toml", include_str!("../../rules/msn.toml")),
-    ("rules/yahoo.toml", include_str!("../../rules/yahoo.toml")),
-];
-
-/// All messengers that are known, with their ports and hosts.
+/// All messengers that are known, with what is stated about them.
 #[derive(Clone, Debug)]
 pub struct RuleSet {
     messengers: Vec<Messenger>,
@@ -110,15 +152,12 @@ pub struct HostHit<'a> {
 impl RuleSet {
     /// The rules that come with the program.
     pub fn builtin() -> Result<Self, RulesError> {
-        Self::from_texts(BUILTIN.iter().map(|&(name, text)| SourceFile {
-            name: name.into(),
-            text: text.into(),
-        }))
+        Self::from_texts(builtin::files(), [])
     }
 
-    /// Every `*.toml` in a folder, in the order of their names, in place of the built-in rules.
+    /// Every `*.toml` in a folder, in the order of their names, before the built-in rules, which give way.
     pub fn load_dir(dir: &Path) -> Result<Self, RulesError> {
-        Self::load_files(&Self::files_in(dir)?)
+        Self::from_texts(read(&Self::files_in(dir)?)?, builtin::files())
     }
 
     /// The `*.toml` files in a folder, in the order of their names; an error when there is none.
@@ -144,31 +183,24 @@ impl RuleSet {
         Ok(files)
     }
 
-    /// These files together, in place of the built-in rules.
+    /// These files together, without the built-in rules.
     pub fn load_files(files: &[PathBuf]) -> Result<Self, RulesError> {
-        let mut sources = Vec::with_capacity(files.len());
-        for path in files {
-            let text = std::fs::read_to_string(path).map_err(|error| RulesError::Unreadable {
-                path: path.clone(),
-                error,
-            })?;
-            sources.push(SourceFile {
-                name: path.display().to_string().into(),
-                text: text.into(),
-            });
-        }
-        Self::from_texts(sources)
+        Self::from_texts(read(files)?, [])
     }
 
     /// One rule file that is no file: its text, and the name that mistakes give it.
     pub fn from_text(name: &str, text: &str) -> Result<Self, RulesError> {
-        Self::from_texts([SourceFile {
+        let file = SourceFile {
             name: name.into(),
             text: text.into(),
-        }])
+        };
+        Self::from_texts([file], [])
     }
 
-    fn from_texts(files: impl IntoIterator<Item = SourceFile>) -> Result<Self, RulesError> {
+    fn from_texts(
+        files: impl IntoIterator<Item = SourceFile>,
+        yielding: impl IntoIterator<Item = SourceFile>,
+    ) -> Result<Self, RulesError> {
         let is_risks = |file: &SourceFile| {
             Path::new(&*file.name)
                 .file_name()
@@ -176,12 +208,10 @@ impl RuleSet {
         };
         let (described, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_risks);
         // A folder without that file has its messengers judged as usual.
-        let described = described.into_iter().next_back().unwrap_or(SourceFile {
-            name: "rules/risks.toml".into(),
-            text: BUILTIN_RISKS.into(),
-        });
+        let described = described.into_iter().next_back();
+        let described = described.unwrap_or_else(builtin::risks);
         let risks = risks::parse(&described).map_err(RulesError::Invalid)?;
-        let messengers = validate::messengers(files).map_err(RulesError::Invalid)?;
+        let messengers = validate::messengers(files, yielding).map_err(RulesError::Invalid)?;
         Ok(Self {
             index: index::Index::new(&messengers),
             messengers,
@@ -222,10 +252,34 @@ impl RuleSet {
         self.index.host(&self.messengers, name, HostUse::Exclusive)
     }
 
+    /// The messenger that alone has a protocol of that name in TLS.
+    pub fn alpn(&self, protocol: &str) -> Option<&Service> {
+        self.index.alpn(&self.messengers, protocol)
+    }
+
+    /// The messenger whose servers are in the range of this address, and the range: a guess and no more.
+    pub fn network(&self, ip: std::net::IpAddr) -> Option<(&Service, &NetworkRule)> {
+        self.index.network(&self.messengers, ip)
+    }
+
     /// Whether this host is known to serve a messenger and others alike.
     pub fn is_shared_host(&self, name: &str) -> bool {
         self.index
             .host(&self.messengers, name, HostUse::Shared)
             .is_some()
     }
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<SourceFile>, RulesError> {
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| RulesError::Unreadable {
+            path: path.clone(),
+            error,
+        })?;
+        Ok(SourceFile {
+            name: path.display().to_string().into(),
+            text: text.into(),
+        })
+    };
+    files.iter().map(read).collect()
 }

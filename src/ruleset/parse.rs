@@ -13,12 +13,23 @@ pub(super) struct RawFile {
     pub(super) about: Spanned<String>,
     #[serde(default)]
     pub(super) limits: Vec<Spanned<String>>,
+    pub(super) updated: Option<Spanned<String>>,
+    pub(super) policy: Option<Spanned<String>>,
+    pub(super) servers: Option<Spanned<String>>,
     #[serde(default, rename = "port")]
     pub(super) ports: Vec<RawPort>,
     #[serde(default, rename = "host")]
     pub(super) hosts: Vec<RawHost>,
     #[serde(default, rename = "signature")]
     pub(super) signatures: Vec<RawSignature>,
+    #[serde(default, rename = "alpn")]
+    pub(super) alpns: Vec<RawAlpn>,
+    #[serde(default, rename = "network")]
+    pub(super) networks: Vec<RawNetwork>,
+    #[serde(default, rename = "beginning")]
+    pub(super) beginnings: Vec<RawBeginning>,
+    #[serde(default, rename = "sample")]
+    pub(super) samples: Vec<RawSample>,
 }
 
 #[derive(Deserialize)]
@@ -32,6 +43,7 @@ pub(super) struct RawPort {
     pub(super) source: Spanned<String>,
     pub(super) hint: Option<Spanned<bool>>,
     pub(super) shared_with: Option<Spanned<String>>,
+    pub(super) reference: Option<Spanned<String>>,
     pub(super) note: Option<Spanned<String>>,
 }
 
@@ -45,6 +57,56 @@ pub(super) struct RawHost {
     #[serde(rename = "use")]
     pub(super) usage: Spanned<String>,
     pub(super) source: Spanned<String>,
+    pub(super) reference: Option<Spanned<String>>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAlpn {
+    pub(super) protocol: Spanned<String>,
+    pub(super) source: Spanned<String>,
+    pub(super) reference: Option<Spanned<String>>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNetwork {
+    pub(super) net: Spanned<String>,
+    pub(super) source: Spanned<String>,
+    pub(super) reference: Option<Spanned<String>>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBeginning {
+    pub(super) id: Spanned<String>,
+    pub(super) transport: Spanned<String>,
+    pub(super) sender: Spanned<String>,
+    pub(super) bytes: Spanned<String>,
+    pub(super) offset: Option<Spanned<i64>>,
+    pub(super) length: Option<Spanned<i64>>,
+    pub(super) regex: Option<Spanned<String>>,
+    pub(super) answers: Option<Spanned<String>>,
+    pub(super) alone: Option<bool>,
+    pub(super) source: Spanned<String>,
+    pub(super) reference: Option<Spanned<String>>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSample {
+    pub(super) expect: Spanned<String>,
+    pub(super) host: Option<Spanned<String>>,
+    pub(super) alpn: Option<Spanned<String>>,
+    pub(super) transport: Option<Spanned<String>>,
+    pub(super) port: Option<Spanned<i64>>,
+    pub(super) client: Option<Spanned<String>>,
+    pub(super) server: Option<Spanned<String>>,
+    pub(super) capture: Option<Spanned<String>>,
     pub(super) note: Option<Spanned<String>>,
 }
 

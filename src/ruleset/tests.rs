@@ -7,10 +7,15 @@ const HEAD: &str = "id = \"chat\"\nname = \"Chat\"\nabout = \"A chat.\"\n";
 const PORT: &str = "\n[[port]]\nid = \"chat/session\"\nfeature = \"session\"\ntransport = \"tcp\"\nport = 7000\nsource = \"site\"\n";
 
 fn load(files: &[(&str, &str)]) -> Result<RuleSet, RulesError> {
-    RuleSet::from_texts(files.iter().map(|&(name, text)| SourceFile {
+    RuleSet::from_texts(sources(files), [])
+}
+
+fn sources(files: &[(&str, &str)]) -> Vec<SourceFile> {
+    let source = |&(name, text): &(&str, &str)| SourceFile {
         name: name.into(),
         text: text.into(),
-    }))
+    };
+    files.iter().map(source).collect()
 }
 
 /// `line:column: message` of every mistake.
@@ -292,6 +297,166 @@ fn each_kind_of_mistake_is_found_at_its_place() {
     }
 }
 
+const SIGNATURE: &str = "\n[[beginning]]\nid = \"chat/hello\"\ntransport = \"tcp\"\nsender = \"client\"\nbytes = \"43 48 41 54 0?\"\nsource = \"site\"\n";
+
+#[test]
+fn each_mistake_about_the_wire_is_found_at_its_place() {
+    let good = format!("{HEAD}{SIGNATURE}");
+    assert!(load(&[("c", &good)]).is_ok());
+    let alpn = "[[alpn]]\nprotocol = \"h2\"\nsource = \"site\"\n";
+    let network = |net: &str| format!("[[network]]\nnet = \"{net}\"\nsource = \"site\"\n");
+    let dated = |rest: &str| format!("updated = \"2026-01-01\"\n{rest}");
+    for (text, expected) in [
+        (good.replace("0?", "0x"), "c:9:9: these are no bytes"),
+        (good.replace("0?", "0"), "c:9:9: these are no bytes"),
+        (
+            good.replace("54 0?", "?? ??"),
+            "c:9:9: so little tells no messenger",
+        ),
+        (format!("{good}offset = 300"), "c:11:10: not an offset"),
+        (format!("{good}length = 3"), "c:11:10: not a length"),
+        (
+            format!("{good}regex = \"x\""),
+            "c:11:9: a regex needs a bound",
+        ),
+        (
+            format!("{good}length = 9\nregex = \"(\""),
+            "c:12:9: this regex cannot be used",
+        ),
+        (
+            format!("{good}length = 9\nregex = \"(a{{1000}}){{1000}}\""),
+            "c:12:9: this regex cannot be used",
+        ),
+        (
+            format!("{good}answers = \"chat/nobody\""),
+            "c:11:11: this cannot be answered",
+        ),
+        (
+            format!("{good}answers = \"chat/hello\""),
+            "c:11:11: this cannot be answered",
+        ),
+        (
+            format!("{good}alone = false"),
+            "c:6:6: this is never recognised",
+        ),
+        (
+            format!("{good}{alpn}"),
+            "c:12:12: no messenger's protocol in TLS",
+        ),
+        (
+            format!("{good}{}", network("192.0.2.0/24")),
+            "c:12:7: address ranges move: the file needs a date",
+        ),
+        (
+            format!(
+                "{HEAD}{}",
+                dated(&format!("{SIGNATURE}{}", network("192.0.2.1/24")))
+            ),
+            "c:13:7: the address has bits behind its prefix",
+        ),
+        (
+            format!(
+                "{HEAD}{}",
+                dated(&format!("{SIGNATURE}{}", network("chat")))
+            ),
+            "c:13:7: not a network",
+        ),
+        (
+            format!("{HEAD}updated = \"last year\"\n{SIGNATURE}"),
+            "c:4:11: not a date",
+        ),
+        (
+            format!("{good}[[sample]]\nexpect = \"maybe\"\nhost = \"a.example\""),
+            "c:12:10: unknown expect `maybe`",
+        ),
+        (
+            format!("{good}[[sample]]\nexpect = \"silent\""),
+            "c:12:10: a sample is one kind of traffic",
+        ),
+        (
+            format!("{good}[[sample]]\nexpect = \"silent\"\nclient = \"00\""),
+            "c:12:10: bytes of what connection?",
+        ),
+    ] {
+        assert_eq!(mistakes(&[("c", &text)]), [expected], "{text}");
+    }
+}
+
+#[test]
+fn old_lists_and_files_without_samples_are_warned_about() {
+    let text = format!("{HEAD}updated = \"2025-11-01\"\n{PORT}");
+    let rules = load(&[("c", &text)]).unwrap();
+    let warnings = |today: jiff::civil::Date| -> Vec<String> {
+        rules
+            .warnings(today)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let samples = [
+        "c:1:1: Chat has no sample that must be found",
+        "c:1:1: Chat has no sample that must be silent",
+    ];
+    assert_eq!(warnings(jiff::civil::date(2026, 11, 1)), samples);
+    let old = warnings(jiff::civil::date(2026, 11, 2));
+    assert_eq!(old.len(), 3);
+    assert_eq!(
+        old[0],
+        "c:1:1: what is stated about Chat was last checked on 2025-11-01: hosts and addresses change"
+    );
+}
+
+#[test]
+fn every_builtin_fact_has_a_source_and_every_file_samples() {
+    let rules = RuleSet::builtin().unwrap();
+    let modern = |messenger: &&super::Messenger| !messenger.by_default;
+    let mut seen = 0;
+    for messenger in rules.messengers().iter().filter(modern) {
+        seen += 1;
+        assert!(messenger.updated.is_some(), "{}", messenger.service);
+        assert!(!messenger.limits.is_empty(), "{}", messenger.service);
+        let facts = messenger
+            .ports
+            .iter()
+            .map(|rule| (&rule.reference, &rule.origin))
+            .chain(
+                messenger
+                    .hosts
+                    .iter()
+                    .map(|rule| (&rule.reference, &rule.origin)),
+            )
+            .chain(
+                messenger
+                    .alpns
+                    .iter()
+                    .map(|rule| (&rule.reference, &rule.origin)),
+            )
+            .chain(
+                messenger
+                    .networks
+                    .iter()
+                    .map(|rule| (&rule.reference, &rule.origin)),
+            )
+            .chain(
+                messenger
+                    .beginnings
+                    .iter()
+                    .map(|rule| (&rule.reference, &rule.origin)),
+            );
+        for (reference, origin) in facts {
+            assert!(reference.is_some(), "{origin}");
+        }
+    }
+    assert_eq!(seen, 27);
+    let written = rules
+        .messengers()
+        .iter()
+        .filter_map(|it| it.updated)
+        .max()
+        .unwrap();
+    assert_eq!(rules.warnings(written), [], "each has samples for both");
+}
+
 #[test]
 fn what_toml_itself_objects_to_has_its_place_too() {
     let unknown = mistakes(&[("c", &with("port = 7000", "prt = 7000"))]);
@@ -389,7 +554,7 @@ fn what_is_no_host_name_is_refused() {
 }
 
 #[test]
-fn a_folder_replaces_the_builtin_rules_as_a_whole() {
+fn a_folder_comes_before_the_builtin_rules() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(
         RuleSet::load_dir(dir.path()),
@@ -403,6 +568,67 @@ fn a_folder_replaces_the_builtin_rules_as_a_whole() {
     std::fs::write(dir.path().join("chat.toml"), format!("{HEAD}{PORT}")).unwrap();
     let rules = RuleSet::load_dir(dir.path()).unwrap();
     assert_eq!(services(&rules, Transport::Tcp, 7000), ["chat/session"]);
-    assert_eq!(services(&rules, Transport::Tcp, 5190), [""; 0]);
-    assert!(rules.messenger("aim").is_none());
+    assert_eq!(
+        services(&rules, Transport::Tcp, 5190),
+        ["aim/session", "icq/session"],
+        "what it does not state stays"
+    );
+    // The same id: its file is the one that counts, as a whole.
+    let aim = format!("{HEAD}{PORT}").replace("chat", "aim");
+    std::fs::write(dir.path().join("aim.toml"), aim).unwrap();
+    let rules = RuleSet::load_dir(dir.path()).unwrap();
+    assert_eq!(
+        services(&rules, Transport::Tcp, 7000),
+        ["aim/session", "chat/session"]
+    );
+    assert_eq!(services(&rules, Transport::Tcp, 5190), ["icq/session"]);
+    assert_eq!(host(&rules, "login.oscar.aol.com"), None);
+}
+
+#[test]
+fn builtin_files_give_way_fact_by_fact() {
+    let wire = |id: &str, usage: &str| {
+        format!(
+            "{}updated = \"2026-01-01\"\n[[host]]\nname = \"h.example.com\"\nmatch = \"suffix\"\nfeature = \"session\"\n\
+             use = \"{usage}\"\nsource = \"site\"\n[[alpn]]\nprotocol = \"talk\"\nsource = \"site\"\n\
+             [[network]]\nnet = \"192.0.2.0/24\"\nsource = \"site\"\n",
+            HEAD.replace("chat", id)
+        )
+    };
+    let (own, builtin) = (wire("own", "exclusive"), wire("builtin", "shared"));
+    let rules = RuleSet::from_texts(sources(&[("a", &own)]), sources(&[("b", &builtin)])).unwrap();
+    assert_eq!(host(&rules, "x.h.example.com"), Some("own"));
+    assert_eq!(rules.alpn("talk").unwrap().id(), "own");
+    let (service, _) = rules.network("192.0.2.9".parse().unwrap()).unwrap();
+    assert_eq!(service.id(), "own");
+    assert!(rules.network("192.0.3.0".parse().unwrap()).is_none());
+    assert!(rules.network("192.0.1.255".parse().unwrap()).is_none());
+    assert!(rules.messenger("builtin").unwrap().hosts.is_empty());
+}
+
+#[test]
+fn a_label_is_a_label() {
+    let rules = RuleSet::builtin().unwrap();
+    for (name, service) in [
+        ("e7.whatsapp.net", Some("whatsapp")),
+        ("whatsapp.net", Some("whatsapp")),
+        ("evilwhatsapp.net", None),
+        ("whatsapp.net.example", None),
+        ("ec.europa.eu", None),
+        ("teams.microsoft.com", Some("teams")),
+        ("myteams.microsoft.com", None),
+        ("slack.com", None),
+        ("team.slack.com", Some("slack")),
+        ("www.slack.com", None),
+        ("mp.weixin.qq.com", None),
+        ("szlong.weixin.qq.com", Some("wechat")),
+    ] {
+        assert_eq!(host(&rules, name), service, "{name}");
+    }
+    let ec = "\n[[host]]\nname = \"x.ec\"\nmatch = \"suffix\"\nfeature = \"session\"\nuse = \"exclusive\"\nsource = \"site\"\n";
+    let rules = load(&[("c", &format!("{HEAD}{ec}"))]).unwrap();
+    for name in ["x.ec.europa.eu", "ec", "ax.ec", "x.ec.eu"] {
+        assert_eq!(host(&rules, name), None, "{name}");
+    }
+    assert_eq!(host(&rules, "a.x.ec"), Some("chat"));
 }

@@ -20,21 +20,28 @@ const MAX_FACT_ID: usize = 60;
 
 /// What was claimed by which fact, over all files.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     services: HashMap<String, String>,
     facts: HashMap<String, String>,
     hosts: HashMap<(String, &'static str), (String, HostUse, Service)>,
+    pub(super) alpns: HashMap<String, String>,
+    pub(super) networks: Vec<(ipnet::IpNet, String)>,
 }
 
-/// Reads all files; on mistakes, as many of them as can be told at once.
+/// Reads all files; on mistakes, as many of them as can be told at once. Files of `yielding` give way to what `files`
+/// state: a messenger of the same id is left out as a whole, a host, an address range or a protocol as such.
 pub(super) fn messengers(
     files: impl IntoIterator<Item = SourceFile>,
+    yielding: impl IntoIterator<Item = SourceFile>,
 ) -> Result<Vec<Messenger>, Vec<Mistake>> {
     let mut seen = Seen::default();
     let mut mistakes = Vec::new();
     let mut messengers = Vec::new();
-    for file in files {
+    let firm = files.into_iter().map(|file| (file, false));
+    let yielding = yielding.into_iter().map(|file| (file, true));
+    for (file, yields) in firm.chain(yielding) {
         match parse::parse(&file) {
+            Ok(raw) if yields && seen.services.contains_key(raw.id.get_ref()) => {}
             Ok(raw) => {
                 let mut check = Check {
                     read: Reader {
@@ -42,6 +49,7 @@ pub(super) fn messengers(
                         mistakes: &mut mistakes,
                     },
                     seen: &mut seen,
+                    yields,
                 };
                 messengers.extend(check.messenger(&raw));
             }
@@ -55,9 +63,11 @@ pub(super) fn messengers(
     }
 }
 
-struct Check<'a> {
-    read: Reader<'a>,
-    seen: &'a mut Seen,
+pub(super) struct Check<'a> {
+    pub(super) read: Reader<'a>,
+    pub(super) seen: &'a mut Seen,
+    /// Whether it gives way to what was stated before, instead of being a mistake.
+    pub(super) yields: bool,
 }
 
 impl Check<'_> {
@@ -71,10 +81,19 @@ impl Check<'_> {
             .iter()
             .filter_map(|limit| self.read.text(limit))
             .collect();
-        if raw.ports.is_empty() && raw.hosts.is_empty() {
-            let message = format!("`{service}` has neither a port nor a host");
+        let updated = self.updated(raw);
+        let by_default = raw.policy.as_ref().map_or(Some(true), |policy| {
             self.read
-                .wrong(raw.id.span(), message, "add a [[port]] or a [[host]]");
+                .choice("policy", policy, &[("always", true), ("asked", false)])
+        });
+        let open = raw.servers.as_ref().map_or(Some(false), |servers| {
+            self.read
+                .choice("servers", servers, &[("named", false), ("anybody", true)])
+        });
+        if raw.ports.is_empty() && raw.hosts.is_empty() && raw.beginnings.is_empty() {
+            let message = format!("`{service}` has no port, no host and no beginning");
+            let label = "add a [[port]], a [[host]] or a [[beginning]]";
+            self.read.wrong(raw.id.span(), message, label);
         }
         // All facts are looked at, also behind a wrong one: every mistake is told at once.
         let ports: Vec<_> = raw
@@ -82,11 +101,16 @@ impl Check<'_> {
             .iter()
             .map(|port| self.port(&service, port))
             .collect();
-        let hosts: Vec<_> = raw
-            .hosts
-            .iter()
-            .map(|host| self.host(&service, host))
-            .collect();
+        let mut hosts = Vec::new();
+        for host in &raw.hosts {
+            if self.unless_stated(host) {
+                hosts.push(self.host(&service, host));
+            }
+        }
+        let alpns = self.alpns(&raw.alpns);
+        let networks = self.networks(raw);
+        let beginnings = self.beginnings(&service, &raw.beginnings);
+        let samples = self.samples(&raw.samples);
         let signatures: Vec<_> = raw
             .signatures
             .iter()
@@ -97,9 +121,16 @@ impl Check<'_> {
             name: name?,
             about: about?,
             limits,
+            updated: updated?,
+            by_default: by_default?,
+            open: open?,
             ports: ports.into_iter().collect::<Option<_>>()?,
             hosts: hosts.into_iter().collect::<Option<_>>()?,
             signatures: signatures.into_iter().collect::<Option<_>>()?,
+            alpns: alpns?,
+            networks: networks?,
+            beginnings: beginnings?,
+            samples: samples?,
             origin: self.read.file.origin(0),
         })
     }
@@ -135,6 +166,15 @@ impl Check<'_> {
         Some(text.clone())
     }
 
+    /// Whether a host is to be looked at: not, when this file gives way and somebody else has it.
+    fn unless_stated(&self, raw: &RawHost) -> bool {
+        let name = raw.name.get_ref().to_ascii_lowercase();
+        let stated = ["exact", "suffix"]
+            .into_iter()
+            .any(|matching| self.seen.hosts.contains_key(&(name.clone(), matching)));
+        !(self.yields && stated)
+    }
+
     fn port(&mut self, service: &Service, raw: &RawPort) -> Option<PortRule> {
         let id = self.fact_id(service, &raw.id);
         let feature = self.read.feature(&raw.feature);
@@ -153,6 +193,7 @@ impl Check<'_> {
         };
         let source = self.read.source(&raw.source);
         let shared_with = raw.shared_with.as_ref().map(|text| self.read.text(text));
+        let reference = raw.reference.as_ref().map(|text| self.read.text(text));
         let note = raw.note.as_ref().map(|text| self.read.text(text));
         let hint = self.hint(raw, ports);
         if let (Some(Feature::Everything), true) = (feature, ports.is_some()) {
@@ -171,6 +212,7 @@ impl Check<'_> {
             source: source?,
             hint: hint?,
             shared_with: optional(shared_with)?,
+            reference: optional(reference)?,
             note: optional(note)?,
             origin: self.read.file.origin(raw.id.span().start),
         })
@@ -200,7 +242,7 @@ impl Check<'_> {
         })
     }
 
-    fn fact_id(&mut self, service: &Service, id: &Spanned<String>) -> Option<String> {
+    pub(super) fn fact_id(&mut self, service: &Service, id: &Spanned<String>) -> Option<String> {
         let text = id.get_ref();
         let own = text
             .strip_prefix(service.id())
@@ -267,6 +309,7 @@ impl Check<'_> {
             ],
         );
         let source = self.read.source(&raw.source);
+        let reference = raw.reference.as_ref().map(|text| self.read.text(text));
         let note = raw.note.as_ref().map(|text| self.read.text(text));
         let (name, matching, usage) = (name?, matching?, usage?);
         self.host_once(service, raw, &name, matching, usage)?;
@@ -276,6 +319,7 @@ impl Check<'_> {
             feature: feature?,
             usage,
             source: source?,
+            reference: optional(reference)?,
             note: optional(note)?,
             origin: self.read.file.origin(raw.name.span().start),
         })

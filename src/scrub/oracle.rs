@@ -1,7 +1,7 @@
 //! What the program makes of some frames.
 
 use super::names;
-use crate::capture::{CaptureError, FrameSource, Frames, Record, SourceStats};
+use crate::capture::{Memory, Record};
 use crate::model::{Confidence, Endpoint, Finding, FiveTuple, Service};
 use crate::pipeline::{self, Settings};
 use crate::ruleset::RuleSet;
@@ -99,11 +99,7 @@ pub fn in_order(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
 
 /// What is told of these frames.
 pub fn ask(bytes: &[u8], records: &[Record], rules: &RuleSet, level: Level) -> Vec<Verdict> {
-    let mut source = Lent {
-        bytes,
-        records,
-        at: 0,
-    };
+    let mut source = Memory::new(bytes, records);
     let mut verdicts = Vec::new();
     let settings = Settings {
         memory: MEMORY,
@@ -118,24 +114,4 @@ pub fn ask(bytes: &[u8], records: &[Record], rules: &RuleSet, level: Level) -> V
         &mut |finding: Finding| verdicts.push(Verdict::of(&finding, level)),
     );
     in_order(verdicts)
-}
-
-/// Frames in memory.
-struct Lent<'a> {
-    bytes: &'a [u8],
-    records: &'a [Record],
-    at: usize,
-}
-
-impl FrameSource for Lent<'_> {
-    fn next_frames(&mut self, most: usize) -> Result<Frames<'_>, CaptureError> {
-        let end = self.records.len().min(self.at.saturating_add(most));
-        let records = self.records.get(self.at..end).unwrap_or_default();
-        self.at = end;
-        Ok(Frames::new(self.bytes, records))
-    }
-
-    fn stats(&self) -> SourceStats {
-        SourceStats::default()
-    }
 }

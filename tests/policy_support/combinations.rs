@@ -19,7 +19,8 @@ pub fn directions() -> Vec<Vec<Hook>> {
     ]
 }
 
-/// All messengers, each alone, and every single feature, with and without its messenger.
+/// The messengers that a policy is about by default, each messenger alone, and every single feature of the former, with
+/// and without its messenger.
 fn selections(rules: &RuleSet) -> Vec<(Vec<String>, Vec<FeatureChoice>)> {
     let mut selections = vec![(Vec::new(), Vec::new())];
     let mut names = BTreeSet::new();
@@ -27,6 +28,9 @@ fn selections(rules: &RuleSet) -> Vec<(Vec<String>, Vec<FeatureChoice>)> {
         let id = messenger.service.id().to_owned();
         selections.push((vec![id.clone()], Vec::new()));
         for feature in messenger.features() {
+            if !messenger.by_default {
+                continue;
+            }
             names.insert(feature.name().to_owned());
             names.insert(format!("{id}:{feature}"));
         }

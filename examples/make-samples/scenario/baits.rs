@@ -1,4 +1,4 @@
-//! Traffic that looks like a messenger's and is not: every flow here must stay silent.
+//! Traffic that looks like a messenger's and is not: every flow here without a truth must stay silent.
 
 use super::bytes::{be16, join, noise};
 use super::ordinary::{self, lines};
@@ -10,7 +10,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario {
             name: "baits-text",
-            about: "Text protocols on messenger ports, and text that shares words with messengers. No messenger here.",
+            about: "Text protocols on messenger ports, and text that shares words with messengers. None of the four is here; the two other chats (IRC, XMPP) are what they are.",
             talks: text(),
         },
         Scenario {

@@ -23,9 +23,11 @@ mod oscar_http;
 mod oscar_session;
 mod peer;
 mod png;
+pub mod quic;
 mod risks;
 pub mod socks;
 pub mod talk;
+mod today;
 pub mod wire;
 mod yahoo;
 mod yahoo_peer;
@@ -53,6 +55,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(risks::scenarios());
     all.extend(baits::scenarios());
     all.extend(office::scenarios());
+    all.extend(today::scenarios());
     all
 }
 

@@ -2,7 +2,7 @@
 
 use super::bytes::{be16, be32, join, noise};
 use super::png::png;
-use super::talk::Talk;
+use super::talk::{Talk, Truth};
 use std::net::Ipv4Addr;
 
 /// A page and two pictures over one kept-alive connection.
@@ -271,6 +271,9 @@ pub fn irc(client: &str, server: &str, start_ms: u64) -> Talk {
             "C: QUIT",
         ],
     )
+    .is(Truth::confirmed("irc", "irc", "session")
+        .account("alice")
+        .uses(&["chat-room"]))
 }
 
 /// And another.
@@ -287,6 +290,9 @@ pub fn xmpp(client: &str, server: &str, start_ms: u64) -> Talk {
             "C: </stream:stream>",
         ],
     )
+    .is(Truth::confirmed("xmpp", "xmpp", "client")
+        .peer("bob@example.com")
+        .uses(&["message"]))
 }
 
 /// A message bus whose verbs look like MSN's.

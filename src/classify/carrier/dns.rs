@@ -2,12 +2,14 @@
 
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
 use crate::model::{Direction, Event, Evidence, Format, Transport};
-use simple_dns::Packet;
 use simple_dns::rdata::RData;
+use simple_dns::{Name, Packet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Addresses taken from one answer.
 const MAX_ADDRESSES: usize = 32;
+/// Names that one answer leads over.
+const MAX_ALIASES: usize = 8;
 
 /// The bit of the third byte that tells an answer from a question.
 const RESPONSE: u8 = 0x80;
@@ -68,12 +70,22 @@ impl Dissector for Answers {
             .take(MAX_ADDRESSES)
             .collect();
         if !addresses.is_empty() {
-            let name = question
-                .qname
-                .to_string()
-                .trim_end_matches('.')
-                .to_ascii_lowercase();
-            out.push(Event::Resolved { name, addresses });
+            let aliases = packet
+                .answers
+                .iter()
+                .filter_map(|answer| match &answer.rdata {
+                    RData::CNAME(target) => Some(plain(&target.0)),
+                    _ => None,
+                });
+            out.push(Event::Resolved {
+                name: plain(&question.qname),
+                addresses,
+                aliases: aliases.take(MAX_ALIASES).collect(),
+            });
         }
     }
+}
+
+fn plain(name: &Name<'_>) -> String {
+    name.to_string().trim_end_matches('.').to_ascii_lowercase()
 }

@@ -1,11 +1,15 @@
-//! What messengers hide in, and what is no messenger: HTTP and its proxies, SOCKS, TLS, DNS, ordinary protocols.
+//! What messengers hide in, and what is no messenger: HTTP and its proxies, SOCKS, TLS, QUIC, DNS, ordinary protocols.
 
 mod dns;
+mod hello;
 pub mod http;
 mod ordinary;
+mod quic;
 mod socks;
 mod tls;
 mod tunnel;
+
+pub use ordinary::Nothing;
 
 use super::Detector;
 
@@ -16,5 +20,6 @@ pub const DETECTORS: &[&dyn Detector] = &[
     &http::Http,
     &tls::Tls,
     &dns::Dns,
+    &quic::Quic,
     &ordinary::Ordinary,
 ];

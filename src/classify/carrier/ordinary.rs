@@ -4,7 +4,7 @@ use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Sta
 use crate::model::{Direction, Evidence, Format, Transport};
 
 /// First bytes, the name, and whether the client says them. Only openings that no messenger shares.
-const OPENINGS: [(&[u8], &str, Option<bool>); 17] = [
+const OPENINGS: [(&[u8], &str, Option<bool>); 15] = [
     (b"SSH-2.0-", "ssh", None),
     (b"SSH-1.", "ssh", None),
     (b"220 ", "greeting", Some(false)),
@@ -19,8 +19,6 @@ const OPENINGS: [(&[u8], &str, Option<bool>); 17] = [
     (b"INFO {\"server_id\"", "nats", Some(false)),
     (b"\x13BitTorrent protocol", "bittorrent", None),
     (b"RFB 003.", "vnc", None),
-    (b"<?xml ", "xmpp", None),
-    (b"<stream:stream ", "xmpp", None),
     (b"\x05\x00\x0b\x03\x10\x00\x00\x00", "dce-rpc", Some(true)),
 ];
 
@@ -75,7 +73,7 @@ impl Detector for Ordinary {
 }
 
 /// Has nothing to tell.
-struct Nothing;
+pub struct Nothing;
 
 impl Dissector for Nothing {
     fn feed(&mut self, _: Direction, _: &[u8], _: &mut Events) {}

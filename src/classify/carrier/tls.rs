@@ -1,9 +1,9 @@
-//! TLS: the server name that the client asks for, and nothing more.
+//! TLS: the server name and the protocol that the client asks for, and nothing more.
 
+use super::hello::{self, Answer};
 use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
-use crate::model::{Direction, Event, Evidence, Format, Transport};
-use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
+use crate::model::{Direction, Evidence, Format, Transport};
 
 /// Longest `ClientHello` that is waited for (RFC 8446 allows more; nobody sends it).
 const MAX_HELLO: usize = 32 * 1024;
@@ -101,15 +101,11 @@ impl Dissector for Hello {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let mut named = false;
         self.openings
-            .feed(direction, bytes, |stream| match server_name(stream) {
+            .feed(direction, bytes, |stream| match client_hello(stream) {
                 Answer::NeedMore => false,
                 Answer::None => true,
-                Answer::Name(name) => {
-                    out.push(Event::Host {
-                        name,
-                        via: "tls-sni",
-                    });
-                    named = true;
+                Answer::Hello(hello) => {
+                    named = hello.tell("tls-sni", out);
                     true
                 }
             });
@@ -131,15 +127,8 @@ impl Dissector for Hello {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    NeedMore,
-    Name(String),
-    None,
-}
-
-/// The server name in a `ClientHello` that may span several records.
-fn server_name(stream: &[u8]) -> Answer {
+/// The `ClientHello` that a stream of records begins with; it may span several.
+fn client_hello(stream: &[u8]) -> Answer {
     let mut handshake = Vec::new();
     let mut rest = stream;
     while let [kind, _, _, high, low, behind @ ..] = rest {
@@ -154,49 +143,26 @@ fn server_name(stream: &[u8]) -> Answer {
         handshake.extend_from_slice(fragment);
         rest = behind.get(length..).unwrap_or_default();
     }
-    let [1, a, b, c, body @ ..] = handshake.as_slice() else {
-        let short = handshake.len() < 4 && handshake.first().is_none_or(|kind| *kind == 1);
-        return if short {
-            Answer::NeedMore
-        } else {
-            Answer::None
-        };
-    };
-    let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
-    if body.len() < length {
-        return Answer::NeedMore;
-    }
-    let Ok((_, TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)))) =
-        tls_parser::parse_tls_message_handshake(&handshake)
-    else {
-        return Answer::None;
-    };
-    let Ok((_, extensions)) =
-        tls_parser::parse_tls_client_hello_extensions(hello.ext.unwrap_or_default())
-    else {
-        return Answer::None;
-    };
-    let names = extensions.iter().filter_map(|extension| match extension {
-        TlsExtension::SNI(names) => Some(names),
-        _ => None,
-    });
-    names
-        .flatten()
-        .filter(|(kind, _)| *kind == SNIType::HostName)
-        .find_map(|(_, name)| std::str::from_utf8(name).ok())
-        .filter(|name| {
-            !name.is_empty() && name.len() <= 253 && name.bytes().all(|b| b.is_ascii_graphic())
-        })
-        .map_or(Answer::None, |name| {
-            Answer::Name(name.trim_end_matches('.').to_ascii_lowercase())
-        })
+    hello::read(&handshake)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Tls, server_name};
+    use super::{Answer, Tls};
+    use crate::classify::carrier::hello::Hello;
     use crate::classify::{Detector, Probe, ProbeInput, Start};
     use crate::model::Direction;
+
+    fn server_name(stream: &[u8]) -> Answer {
+        super::client_hello(stream)
+    }
+
+    fn named(name: &str) -> Answer {
+        Answer::Hello(Hello {
+            name: Some(name.to_owned()),
+            protocols: Vec::new(),
+        })
+    }
 
     /// A `ClientHello` with one SNI extension, in records of at most `cut` bytes.
     fn client_hello(name: &str, cut: usize) -> Vec<u8> {
@@ -224,10 +190,7 @@ mod tests {
     fn reads_the_server_name_however_it_is_cut_into_records() {
         for cut in [1, 10, 4000] {
             let stream = client_hello("Messenger.Example.COM", cut);
-            assert_eq!(
-                server_name(&stream),
-                Answer::Name("messenger.example.com".into())
-            );
+            assert_eq!(server_name(&stream), named("messenger.example.com"));
             for end in 0..stream.len() {
                 assert_eq!(
                     server_name(&stream[..end]),
@@ -236,7 +199,10 @@ mod tests {
                 );
             }
         }
-        assert_eq!(server_name(&client_hello("bad name", 4000)), Answer::None);
+        assert_eq!(
+            server_name(&client_hello("bad name", 4000)),
+            Answer::Hello(Hello::default())
+        );
     }
 
     #[test]

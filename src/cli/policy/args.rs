@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// What to block, where and how.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PlanArgs {
-    /// Messengers, by their ids [default: all; `imwarden rules list` shows them]
+    /// Messengers, by their ids [default: aim, icq, msn, yahoo and your own; `imwarden rules list` shows all]
     #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     service: Vec<String>,
 
@@ -83,7 +83,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NET,...", value_delimiter = ',', value_parser = net)]
     except: Vec<IpNet>,
 
-    /// Rule files to use in place of all built-in ones
+    /// Rule files of your own, before the built-in ones
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
 }

@@ -1,13 +1,16 @@
 //! `imwarden rules`: what the rule files say, and whether they are right.
 
+mod samples;
+
+use super::output;
 use crate::model::Transport;
-use crate::ruleset::{Messenger, RuleSet, RulesError};
+use crate::ruleset::{Messenger, RuleSet, RulesError, Source};
 use clap::{Args, Subcommand};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show or check the rule files: ports, hosts, and who states them.
+/// Show, check or test the rule files: ports, hosts, signatures, and who states them.
 #[derive(Args, Clone, Debug)]
 pub struct RulesArgs {
     /// What to do
@@ -20,7 +23,7 @@ pub struct RulesArgs {
 pub enum RulesCommand {
     /// List the messengers with their features
     List {
-        /// Rule files to use in place of all built-in ones
+        /// Rule files of your own, before the built-in ones
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
     },
@@ -28,12 +31,18 @@ pub enum RulesCommand {
     Show {
         /// Its id, as `imwarden rules list` shows it
         name: String,
-        /// Rule files to use in place of all built-in ones
+        /// Rule files of your own, before the built-in ones
         #[arg(long, value_name = "DIR")]
         rules: Option<PathBuf>,
     },
     /// Check rule files; mistakes are shown with file, line and column
     Check {
+        /// Files, or folders of *.toml files, read together [default: the built-in rules]
+        #[arg(value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// Hold rule files against their own samples: what must be found, and what must not
+    Test {
         /// Files, or folders of *.toml files, read together [default: the built-in rules]
         #[arg(value_name = "FILE|DIR")]
         paths: Vec<PathBuf>,
@@ -54,6 +63,9 @@ pub enum RulesCommandError {
         /// What there is.
         known: String,
     },
+    /// Samples that are not recognised as they should be.
+    #[error("{}", .0.join("\n"))]
+    Samples(Vec<String>),
     /// The standard output.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
@@ -65,6 +77,7 @@ pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<(), RulesCommandErro
         RulesCommand::List { rules } => list(&load(rules.as_ref())?, out),
         RulesCommand::Show { name, rules } => show(&load(rules.as_ref())?, name, out),
         RulesCommand::Check { paths } => check(paths, out),
+        RulesCommand::Test { paths } => samples::test(&read(paths)?, out),
     }
 }
 
@@ -106,6 +119,13 @@ fn show(rules: &RuleSet, name: &str, out: &mut dyn Write) -> Result<(), RulesCom
     if !messenger.signatures.is_empty() {
         writeln!(out, "\n{}", signatures(messenger).trim_fmt())?;
     }
+    let other = other(messenger);
+    if other.row_count() > 0 {
+        writeln!(out, "\n{}", other.trim_fmt())?;
+    }
+    if let Some(date) = messenger.updated {
+        writeln!(out, "\nChecked against the sources: {date}")?;
+    }
     if !messenger.limits.is_empty() {
         writeln!(out, "\nWhat port and host rules cannot stop:")?;
         for limit in &messenger.limits {
@@ -134,6 +154,37 @@ fn ports(messenger: &Messenger) -> Table {
             if rule.hint { "yes" } else { "no" }.to_owned(),
             note,
         ]);
+    }
+    table
+}
+
+/// What else tells it: protocols, addresses and signatures.
+fn other(messenger: &Messenger) -> Table {
+    let mut table = table(&["FACT", "KIND", "GIVES", "SOURCE", "NOTE"]);
+    let mut row = |fact: String, kind: &str, gives: &str, source: Source, note: &Option<String>| {
+        table.add_row([
+            fact,
+            kind.to_owned(),
+            gives.to_owned(),
+            source.to_string(),
+            note.clone().unwrap_or_default(),
+        ]);
+    };
+    for rule in &messenger.beginnings {
+        let gives = match &rule.answers {
+            Some(_) => "confirmed",
+            None => "probable",
+        };
+        let kind = format!("{} says", rule.sender.name());
+        row(rule.id.clone(), &kind, gives, rule.source, &rule.note);
+    }
+    for rule in &messenger.alpns {
+        let fact = rule.protocol.clone();
+        row(fact, "TLS protocol", "probable", rule.source, &rule.note);
+    }
+    for rule in &messenger.networks {
+        let fact = rule.net.to_string();
+        row(fact, "addresses", "possible", rule.source, &rule.note);
     }
     table
 }
@@ -185,29 +236,52 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn check(paths: &[PathBuf], out: &mut dyn Write) -> Result<(), RulesCommandError> {
-    let rules = if paths.is_empty() {
-        RuleSet::builtin()?
-    } else {
-        let mut files = Vec::new();
-        for path in paths {
-            if path.is_dir() {
-                files.extend(RuleSet::files_in(path)?);
-            } else {
-                files.push(path.clone());
-            }
+fn read(paths: &[PathBuf]) -> Result<RuleSet, RulesError> {
+    if paths.is_empty() {
+        return RuleSet::builtin();
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(RuleSet::files_in(path)?);
+        } else {
+            files.push(path.clone());
         }
-        RuleSet::load_files(&files)?
-    };
+    }
+    RuleSet::load_files(&files)
+}
+
+fn check(paths: &[PathBuf], out: &mut dyn Write) -> Result<(), RulesCommandError> {
+    let rules = read(paths)?;
     for messenger in rules.messengers() {
+        let counts = [
+            (messenger.ports.len(), "ports"),
+            (messenger.hosts.len(), "hosts"),
+            (messenger.alpns.len(), "protocols"),
+            (messenger.networks.len(), "networks"),
+            (messenger.beginnings.len(), "beginnings"),
+            (messenger.samples.len(), "samples"),
+        ];
+        let counts = counts
+            .into_iter()
+            .filter(|(count, what)| *count > 0 || matches!(*what, "ports" | "hosts"))
+            .map(|(count, what)| format!("{count} {what}"));
         writeln!(
             out,
-            "ok: {} ({}): {} ports, {} hosts",
+            "ok: {} ({}): {}",
             messenger.origin.file,
             messenger.service,
-            messenger.ports.len(),
-            messenger.hosts.len()
+            counts.collect::<Vec<_>>().join(", ")
         )?;
     }
+    warn(&rules);
     Ok(())
+}
+
+/// What to look at again, for whoever keeps the files.
+fn warn(rules: &RuleSet) {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    for warning in rules.warnings(today.date()) {
+        output::complain(&format!("warning: {warning}"));
+    }
 }

@@ -1,0 +1,394 @@
+//! The parts of a rule file that are about what goes over the wire: protocols, addresses, signatures, samples.
+
+use super::parse::{RawAlpn, RawBeginning, RawFile, RawNetwork, RawSample};
+use super::read::optional;
+use super::validate::Check;
+use super::{AlpnRule, BeginningRule, Bytes, NetworkRule, Sample, Sender, Traffic};
+use crate::model::{Confidence, Service, Transport};
+use ipnet::IpNet;
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// What is known of a signature at least, in bits: less stands in too much that is no messenger.
+const MIN_KNOWN_BITS: u32 = 32;
+const MAX_OFFSET: usize = 256;
+/// A side is not waited for longer.
+const MAX_LENGTH: usize = 1200;
+/// A compiled regex, and what it may use while it runs.
+const MAX_REGEX: usize = 256 << 10;
+const MAX_SAMPLE: usize = 64 << 10;
+
+/// The transports, by their names in rule files.
+const TRANSPORTS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
+
+impl Check<'_> {
+    #[allow(
+        clippy::option_option,
+        reason = "absent and wrong are different things here"
+    )]
+    pub(super) fn updated(&mut self, raw: &RawFile) -> Option<Option<Date>> {
+        let Some(updated) = &raw.updated else {
+            return Some(None);
+        };
+        let date = updated.get_ref().parse::<Date>().ok();
+        if date.is_none() {
+            let label = "year, month and day, such as \"2026-11-28\"";
+            self.read.wrong(updated.span(), "not a date", label);
+        }
+        date.map(Some)
+    }
+
+    pub(super) fn alpns(&mut self, raw: &[RawAlpn]) -> Option<Vec<AlpnRule>> {
+        let mut alpns = Vec::new();
+        for raw in raw {
+            let stated = self.seen.alpns.contains_key(raw.protocol.get_ref());
+            if !(self.yields && stated) {
+                alpns.push(self.alpn(raw));
+            }
+        }
+        alpns.into_iter().collect()
+    }
+
+    fn alpn(&mut self, raw: &RawAlpn) -> Option<AlpnRule> {
+        let protocol = raw.protocol.get_ref();
+        let source = self.read.source(&raw.source);
+        let reference = raw.reference.as_ref().map(|text| self.read.text(text));
+        let note = raw.note.as_ref().map(|text| self.read.text(text));
+        let shared = ["h2", "h3", "http/1.1", "http/1.0", "spdy/3.1"];
+        let problem = if protocol.is_empty()
+            || protocol.len() > 255
+            || !protocol.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            Some("1 to 255 printable characters")
+        } else if shared.contains(&protocol.as_str()) {
+            Some("this is the web's, and proves nothing")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            self.read.wrong(
+                raw.protocol.span(),
+                "no messenger's protocol in TLS",
+                problem,
+            );
+            return None;
+        }
+        let here = self.read.file.origin(raw.protocol.span().start);
+        if let Some(first) = self.seen.alpns.get(protocol) {
+            let label = format!("first named at {first}");
+            let message = format!("the protocol {protocol} is named twice");
+            self.read.wrong(raw.protocol.span(), message, label);
+            return None;
+        }
+        self.seen.alpns.insert(protocol.clone(), here.to_string());
+        Some(AlpnRule {
+            protocol: protocol.clone(),
+            source: source?,
+            reference: optional(reference)?,
+            note: optional(note)?,
+            origin: here,
+        })
+    }
+
+    pub(super) fn networks(&mut self, raw: &RawFile) -> Option<Vec<NetworkRule>> {
+        if let (Some(first), None) = (raw.networks.first(), &raw.updated) {
+            let label = "add `updated = \"YEAR-MONTH-DAY\"` to the file's head";
+            self.read.wrong(
+                first.net.span(),
+                "address ranges move: the file needs a date",
+                label,
+            );
+        }
+        let networks: Vec<_> = raw
+            .networks
+            .iter()
+            .filter_map(|network| self.network(network))
+            .collect();
+        networks.into_iter().collect()
+    }
+
+    /// Nothing, when somebody else has it and this file gives way.
+    #[allow(
+        clippy::option_option,
+        reason = "absent and wrong are different things here"
+    )]
+    fn network(&mut self, raw: &RawNetwork) -> Option<Option<NetworkRule>> {
+        let source = self.read.source(&raw.source);
+        let reference = raw.reference.as_ref().map(|text| self.read.text(text));
+        let note = raw.note.as_ref().map(|text| self.read.text(text));
+        let span = raw.net.span();
+        let Ok(net) = raw.net.get_ref().parse::<IpNet>() else {
+            self.read
+                .wrong(span, "not a network", "such as \"192.0.2.0/24\"");
+            return Some(None);
+        };
+        if net.trunc() != net {
+            let label = format!("did you mean \"{}\"?", net.trunc());
+            self.read
+                .wrong(span, "the address has bits behind its prefix", label);
+            return Some(None);
+        }
+        if net.prefix_len() < 8 {
+            self.read
+                .wrong(span, "so wide a network is nobody's", "at least /8");
+            return Some(None);
+        }
+        let overlap = |other: &IpNet| other.contains(&net) || net.contains(other);
+        if let Some((_, first)) = self.seen.networks.iter().find(|(other, _)| overlap(other)) {
+            if self.yields {
+                return None;
+            }
+            let label = format!("first named at {first}");
+            self.read
+                .wrong(span, "these addresses are named twice", label);
+            return Some(None);
+        }
+        let origin = self.read.file.origin(span.start);
+        self.seen.networks.push((net, origin.to_string()));
+        let rule = |source, reference, note| NetworkRule {
+            net,
+            source,
+            reference,
+            note,
+            origin,
+        };
+        match (source, optional(reference), optional(note)) {
+            (Some(source), Some(reference), Some(note)) => {
+                Some(Some(rule(source, reference, note)))
+            }
+            _ => Some(None),
+        }
+    }
+
+    pub(super) fn beginnings(
+        &mut self,
+        service: &Service,
+        raw: &[RawBeginning],
+    ) -> Option<Vec<BeginningRule>> {
+        let rules: Vec<_> = raw.iter().map(|raw| self.beginning(service, raw)).collect();
+        let rules: Vec<BeginningRule> = rules.into_iter().collect::<Option<_>>()?;
+        let known: BTreeMap<_, _> = rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
+        let mut right = true;
+        let firm = |rule: &BeginningRule| {
+            rules.iter().any(|other| {
+                let pair = rule.answers.as_ref() == Some(&other.id)
+                    || other.answers.as_ref() == Some(&rule.id);
+                pair && other.alone
+            })
+        };
+        for (rule, raw) in rules.iter().zip(raw) {
+            if !rule.alone && !firm(rule) {
+                right = false;
+                let label = "it needs another half that says something alone";
+                self.read
+                    .wrong(raw.id.span(), "this is never recognised", label);
+            }
+            let Some(answers) = &raw.answers else {
+                continue;
+            };
+            let problem = match known.get(answers.get_ref().as_str()) {
+                None => "the id of another beginning in this file",
+                Some(asked) if asked.transport != rule.transport => {
+                    "both must be of the same transport"
+                }
+                Some(asked) if asked.sender == rule.sender || asked.sender == Sender::Either => {
+                    "one must be the client's and one the server's"
+                }
+                Some(_) => continue,
+            };
+            right = false;
+            self.read
+                .wrong(answers.span(), "this cannot be answered", problem);
+        }
+        right.then_some(rules)
+    }
+
+    fn beginning(&mut self, service: &Service, raw: &RawBeginning) -> Option<BeginningRule> {
+        let id = self.fact_id(service, &raw.id);
+        let transport = self.read.choice("transport", &raw.transport, &TRANSPORTS);
+        let sender = self
+            .read
+            .choice("sender", &raw.sender, &Sender::ALL.map(|s| (s.name(), s)));
+        let source = self.read.source(&raw.source);
+        let reference = raw.reference.as_ref().map(|text| self.read.text(text));
+        let note = raw.note.as_ref().map(|text| self.read.text(text));
+        let offset = raw.offset.as_ref().map_or(Some(0), |offset| {
+            self.number(offset, 0, MAX_OFFSET, "not an offset")
+        });
+        let pattern = self.pattern(&raw.bytes);
+        let least = offset? + pattern.as_ref()?.len();
+        let length = raw.length.as_ref().map_or(Some(least), |length| {
+            self.number(length, least, MAX_LENGTH, "not a length")
+        });
+        let regex = match &raw.regex {
+            None => Some(None),
+            Some(regex) => self.regex(regex, raw.length.is_some()).map(Some),
+        };
+        Some(BeginningRule {
+            id: id?,
+            transport: transport?,
+            sender: sender?,
+            offset: offset?,
+            pattern: pattern?,
+            length: length?,
+            regex: regex?,
+            answers: raw.answers.as_ref().map(|id| id.get_ref().clone()),
+            alone: raw.alone.unwrap_or(true),
+            source: source?,
+            reference: optional(reference)?,
+            note: optional(note)?,
+            origin: self.read.file.origin(raw.id.span().start),
+        })
+    }
+
+    fn pattern(&mut self, bytes: &Spanned<String>) -> Option<Bytes> {
+        let pattern = match Bytes::parse(bytes.get_ref()) {
+            Ok(pattern) => pattern,
+            Err(problem) => {
+                self.read.wrong(bytes.span(), "these are no bytes", problem);
+                return None;
+            }
+        };
+        if pattern.known_bits() < MIN_KNOWN_BITS {
+            let label = format!(
+                "{} bits are known, {MIN_KNOWN_BITS} at least are wanted",
+                pattern.known_bits()
+            );
+            self.read
+                .wrong(bytes.span(), "so little tells no messenger", label);
+            return None;
+        }
+        Some(pattern)
+    }
+
+    fn number(
+        &mut self,
+        number: &Spanned<i64>,
+        least: usize,
+        most: usize,
+        message: &str,
+    ) -> Option<usize> {
+        let value = usize::try_from(*number.get_ref()).ok();
+        let value = value.filter(|value| (least..=most).contains(value));
+        if value.is_none() {
+            self.read
+                .wrong(number.span(), message, format!("from {least} to {most}"));
+        }
+        value
+    }
+
+    fn regex(&mut self, text: &Spanned<String>, bounded: bool) -> Option<regex::bytes::Regex> {
+        if !bounded {
+            let label = "add `length`: so many bytes are looked at";
+            self.read.wrong(text.span(), "a regex needs a bound", label);
+            return None;
+        }
+        let built = regex::bytes::RegexBuilder::new(text.get_ref())
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(MAX_REGEX)
+            .dfa_size_limit(MAX_REGEX)
+            .build();
+        match built {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                // The last line says what is wrong; those before it draw the pattern again.
+                let told = error.to_string();
+                let label = told.lines().last().unwrap_or("wrong").to_owned();
+                self.read
+                    .wrong(text.span(), "this regex cannot be used", label);
+                None
+            }
+        }
+    }
+
+    pub(super) fn samples(&mut self, raw: &[RawSample]) -> Option<Vec<Sample>> {
+        let samples: Vec<_> = raw.iter().map(|raw| self.sample(raw)).collect();
+        samples.into_iter().collect()
+    }
+
+    fn sample(&mut self, raw: &RawSample) -> Option<Sample> {
+        let expect = self.read.choice(
+            "expect",
+            &raw.expect,
+            &[
+                ("confirmed", Some(Confidence::Confirmed)),
+                ("probable", Some(Confidence::Probable)),
+                ("possible", Some(Confidence::Possible)),
+                ("silent", None),
+            ],
+        );
+        let note = raw.note.as_ref().map(|text| self.read.text(text));
+        let bytes = raw.client.is_some() || raw.server.is_some();
+        let tls = raw.host.is_some() || raw.alpn.is_some();
+        let ways = [bytes, tls, raw.capture.is_some()];
+        if ways.into_iter().filter(|way| *way).count() != 1 {
+            let label = "`client`/`server`, or `host`/`alpn`, or `capture`";
+            self.read
+                .wrong(raw.expect.span(), "a sample is one kind of traffic", label);
+            return None;
+        }
+        let traffic = if tls {
+            let host = raw.host.as_ref().map(|host| self.read.host_name(host));
+            Traffic::Tls {
+                host: optional(host)?,
+                alpn: raw.alpn.as_ref().map(|alpn| alpn.get_ref().clone()),
+            }
+        } else if let Some(capture) = &raw.capture {
+            Traffic::Capture(capture.get_ref().clone())
+        } else {
+            self.bytes(raw)?
+        };
+        Some(Sample {
+            expect: expect?,
+            traffic,
+            note: optional(note)?,
+            origin: self.read.file.origin(raw.expect.span().start),
+        })
+    }
+
+    fn bytes(&mut self, raw: &RawSample) -> Option<Traffic> {
+        let (Some(transport), Some(port)) = (&raw.transport, &raw.port) else {
+            let label = "add `transport` and `port`";
+            self.read
+                .wrong(raw.expect.span(), "bytes of what connection?", label);
+            return None;
+        };
+        let transport = self.read.choice("transport", transport, &TRANSPORTS);
+        let port = self.number(port, 1, 65_535, "not a port");
+        let mut side = |text: &Option<Spanned<String>>| match text {
+            None => Some(Vec::new()),
+            Some(text) => {
+                let bytes = hex(text.get_ref());
+                if bytes.is_none() {
+                    let label = "hexadecimal, two digits a byte, at most 64 KiB";
+                    self.read.wrong(text.span(), "these are no bytes", label);
+                }
+                bytes
+            }
+        };
+        let (client, server) = (side(&raw.client), side(&raw.server));
+        Some(Traffic::Bytes {
+            transport: transport?,
+            port: port? as u16,
+            client: client?,
+            server: server?,
+        })
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
+    let whole = digits.len().is_multiple_of(2) && digits.len() / 2 <= MAX_SAMPLE;
+    whole.then(|| {
+        digits
+            .chunks_exact(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
+    })
+}
