@@ -418,12 +418,12 @@ fn the_connection_that_one_sits_at_is_not_cut() {
         "the_connection_that_one_sits_at_is_not_cut",
         r#"
 export SSH_CONNECTION='192.0.2.7 50211 10.0.0.1 5190'
-"$imwarden" apply --direction input --yes 2>told; echo "$? $(grep -c 'would cut the SSH connection .* from 192.0.2.7:50211 to 10.0.0.1:5190' told)"
+"$imwarden" apply --direction input --yes 2>told; echo "$? $(grep -c 'cut your own SSH connection from 192.0.2.7:50211 to 10.0.0.1:5190' told)"
 gone && echo 'nothing was loaded'
 # sudo takes the variable away.
-sh -c 'env -u SSH_CONNECTION "$1" apply --direction input --yes; exit $?' sh "$imwarden" 2>told; echo "$? $(grep -c 'would cut' told)"
+sh -c 'env -u SSH_CONNECTION "$1" apply --direction input --yes; exit $?' sh "$imwarden" 2>told; echo "$? $(grep -c 'cut your own SSH connection' told)"
 "$imwarden" apply --direction input --except 192.0.2.7 --yes >/dev/null; echo $?
-"$imwarden" apply --direction input --force --yes >/dev/null 2>told; echo "$? $(grep -c 'would cut' told)"
+"$imwarden" apply --direction input --force --yes >/dev/null 2>told; echo "$? $(grep -c 'cut your own SSH connection' told)"
 SSH_CONNECTION='192.0.2.7 5190 10.0.0.1 22' "$imwarden" apply --direction input,output --yes >/dev/null; echo $?
 "#,
         "2 1\nnothing was loaded\n2 1\n0\n0 1\n0",

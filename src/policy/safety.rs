@@ -247,23 +247,29 @@ impl Plan {
     /// Whether the connection that this is asked over would end.
     fn cuts_ssh(&self, guard: &Guard) -> Option<String> {
         let (client, server) = guard.ssh?;
-        if !self.hooks.iter().any(|hook| *hook != Hook::Forward) {
-            return None;
-        }
-        let attempt = Attempt {
+        let attempt = |client, server| Attempt {
             transport: Transport::Tcp,
             client,
             server,
             payload: Vec::new(),
             extended: false,
         };
-        match self.decide(&attempt, Target::Nftables) {
-            Decision::Refused(reason) => Some(format!(
-                "refusing to cut your own SSH connection from {client} to {server}, by {}",
-                reason.rule
-            )),
+        [
+            (Hook::Input, attempt(client, server)),
+            (Hook::Output, attempt(server, client)),
+        ]
+        .into_iter()
+        .filter(|(hook, _)| self.hooks.contains(hook))
+        .find_map(|(hook, attempt)| match self.decide(&attempt, Target::Nftables) {
+            // What this machine sends is an answer, and only a place that was seen is refused both ways.
+            Decision::Refused(reason) if hook == Hook::Input || reason.rule.starts_with("seen") => {
+                Some(format!(
+                    "refusing to cut your own SSH connection from {client} to {server}, by {}; `--except {}` leaves it alone",
+                    reason.rule, client.ip
+                ))
+            }
             _ => None,
-        }
+        })
     }
 }
 
@@ -368,5 +374,30 @@ mod tests {
         let plan = planned(true);
         assert_eq!((plan.seen[0].seen.len(), plan.unseen.len()), (2, 0));
         assert!(plan.notes.iter().any(|note| note.contains("10.0.0.1:1080")));
+    }
+
+    #[test]
+    fn only_what_is_opened_to_a_closed_port_here_would_cut_the_connection_that_one_sits_at() {
+        let rules = RuleSet::builtin().unwrap();
+        let plan = |hooks: &[Hook], client: u16, server: u16| {
+            let end = |ip: &str, port| Endpoint::new(ip.parse().unwrap(), port);
+            let request = Request {
+                hooks: hooks.to_vec(),
+                guard: Guard {
+                    ssh: Some((end("192.0.2.7", client), end("10.0.0.1", server))),
+                    ..Guard::default()
+                },
+                ..Request::default()
+            };
+            Plan::new(&rules, &request)
+        };
+        let all = [Hook::Forward, Hook::Output, Hook::Input];
+        assert!(plan(&all, 50_211, 22).is_ok());
+        assert!(plan(&all, 5190, 22).is_ok());
+        assert!(matches!(
+            plan(&all, 50_211, 5190),
+            Err(PlanError::Guarded(_))
+        ));
+        assert!(plan(&[Hook::Forward, Hook::Output], 50_211, 5190).is_ok());
     }
 }

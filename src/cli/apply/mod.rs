@@ -1,7 +1,6 @@
 //! `imwarden apply`, `confirm`, `undo` and `status`: a policy in force on this machine.
 
 mod guard;
-mod ssh;
 mod status;
 mod trial;
 mod undo;
@@ -17,7 +16,7 @@ use super::policy::PlanArgs;
 use super::{CliError, DONE, output};
 use crate::policy::apply::{self, ApplyError, Candidate, Folder, State, Task, Trial};
 use crate::policy::prove::{Backend, Rules};
-use crate::policy::{Plan, Target, render};
+use crate::policy::{Target, render};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -143,20 +142,16 @@ fn span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The rules to load: what they are called, their text, and the plan if they were made of one.
+/// The rules to load: what they are called, and their text.
 struct Chosen {
     what: String,
     text: String,
     backend: Backend,
-    plan: Option<Plan>,
 }
 
 /// Runs `imwarden apply`.
 pub fn run(args: &Args) -> Result<u8, CliError> {
     let chosen = choose(args)?;
-    if let Some(plan) = &chosen.plan {
-        ssh::check(plan, args.force)?;
-    }
     let namespace = Namespace::find()?;
     let folder = args.state.open()?;
     let lock = folder.lock(LOCK_PATIENCE)?;
@@ -287,7 +282,6 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
             what: format!("the file {}", path.display()),
             text,
             backend: args.backend.unwrap_or(fits).backend()?,
-            plan: None,
         });
     }
     let (plan, sightings) = args
@@ -316,7 +310,6 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
         what: format!("against {} ({})", names.join(", "), hooks.join(", ")),
         text: render(&plan, target),
         backend,
-        plan: Some(plan),
     })
 }
 

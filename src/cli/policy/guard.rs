@@ -4,6 +4,9 @@ use crate::model::Endpoint;
 use crate::policy::Guard;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Nobody is this deep in shells.
+const MOST_PARENTS: usize = 64;
+
 /// Default gateways, resolvers, and the SSH connection that this is asked over. What cannot be read is not there.
 pub fn of_this_machine() -> Guard {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
@@ -12,9 +15,7 @@ pub fn of_this_machine() -> Guard {
     Guard {
         gateways,
         resolvers: resolvers(&read("/etc/resolv.conf")),
-        ssh: std::env::var("SSH_CONNECTION")
-            .ok()
-            .and_then(|text| ssh(&text)),
+        ssh: connection(),
     }
 }
 
@@ -51,12 +52,41 @@ fn resolvers(file: &str) -> Vec<IpAddr> {
         .collect()
 }
 
-/// `192.0.2.10 50000 192.0.2.1 22`.
+/// As this process was told, or else one that it comes from: sudo takes the variable away.
+fn connection() -> Option<(Endpoint, Endpoint)> {
+    if let Ok(words) = std::env::var("SSH_CONNECTION") {
+        return ssh(&words);
+    }
+    let mut pid = std::process::id();
+    for _ in 0..MOST_PARENTS {
+        pid = parent(pid)?;
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let found = environment
+            .split(|byte| *byte == 0)
+            .filter_map(|word| word.strip_prefix(b"SSH_CONNECTION="))
+            .find_map(|value| ssh(&String::from_utf8_lossy(value)));
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
+/// `192.0.2.10 50000 192.0.2.1 22`; an address of the link has its interface behind it.
 fn ssh(text: &str) -> Option<(Endpoint, Endpoint)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let end = |at: usize| {
-        let ip = words.get(at)?.split('%').next()?.parse().ok()?;
-        Some(Endpoint::new(ip, words.get(at + 1)?.parse().ok()?))
+        let ip: IpAddr = words.get(at)?.split('%').next()?.parse().ok()?;
+        Some(Endpoint::new(
+            ip.to_canonical(),
+            words.get(at + 1)?.parse().ok()?,
+        ))
     };
     Some((end(0)?, end(2)?))
 }
@@ -87,6 +117,15 @@ mod tests {
         assert_eq!(resolvers(file), expected);
         let (client, server) = ssh("192.0.2.10 50000 192.0.2.1 22").unwrap();
         assert_eq!((client.port, server.port), (50_000, 22));
-        assert!(ssh("").is_none() && ssh("a b c d").is_none());
+        let (_, here) = ssh("fe80::1%eth0 50211 fe80::2%eth0 22").unwrap();
+        assert_eq!(here.ip, "fe80::2".parse::<IpAddr>().unwrap());
+        for words in [
+            "",
+            "a b c d",
+            "192.0.2.7 50211 10.0.0.1",
+            "192.0.2.7 99999 10.0.0.1 22",
+        ] {
+            assert_eq!(ssh(words), None, "{words}");
+        }
     }
 }
