@@ -268,7 +268,7 @@ fn each_mistake_is_shown_in_its_place() {
             "there is: ",
         ),
         (
-            "features = [\"qq:session\"]".to_owned(),
+            "features = [\"talk:session\"]".to_owned(),
             "1:13",
             "there is no such messenger",
         ),

@@ -315,12 +315,12 @@ fn xmpp() -> Vec<Talk> {
     };
     let features = |inside: &str| format!("<stream:features>{inside}</stream:features>");
     let sasl = "urn:ietf:params:xml:ns:xmpp-sasl";
-    let password = base64(b"\0alice\0not-a-real-one");
+    let nonce = base64(&noise(31, 30));
     let clear = Talk::tcp("10.0.7.71:54001", "198.18.12.1:5222", 100)
         .client(open("to='chat.example.com'", "client"))
         .server(open("from='chat.example.com' id='s1'", "client"))
-        .server(features(&format!("<mechanisms xmlns='{sasl}'><mechanism>PLAIN</mechanism></mechanisms>")))
-        .client(format!("<auth xmlns='{sasl}' mechanism='PLAIN'>{password}</auth>"))
+        .server(features(&format!("<mechanisms xmlns='{sasl}'><mechanism>SCRAM-SHA-1</mechanism></mechanisms>")))
+        .client(format!("<auth xmlns='{sasl}' mechanism='SCRAM-SHA-1'>{nonce}</auth>"))
         .server(format!("<success xmlns='{sasl}'/>"))
         .client(open("to='chat.example.com'", "client"))
         .server(open("from='chat.example.com' id='s2'", "client"))
@@ -351,7 +351,7 @@ fn xmpp() -> Vec<Talk> {
             .account("alice@chat.example.com")
             .peer("bob@example.org")
             .uses(&["sign-on", "message", "presence"])
-            .exposes(&["cleartext-password", "cleartext-messages"])),
+            .exposes(&["cleartext-messages"])),
         hidden.is(Truth::confirmed("xmpp", "xmpp", "client")),
         servers.is(Truth::confirmed("xmpp", "xmpp", "server")),
     ]
