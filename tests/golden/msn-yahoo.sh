@@ -207,9 +207,6 @@ COMMIT
 END-OF-RULES
 }
 
-sets() { :; }
-no_sets() { :; }
-
 # jumps PROGRAM: leads the directions asked for into our chains, and no others.
 jumps() {
 	if ! only "$1" FORWARD -m comment --comment "imwarden" -j IMWARDEN; then
@@ -233,10 +230,10 @@ count() {
 
 # only PROGRAM CHAIN RULE...: whether this rule leads into our chains, and no other does.
 only() {
-	program=$1
-	chain=$2
-	shift 2
-	[ "$(count "$program" "$chain")" = 1 ] && "$program" -w -C "$chain" "$@" 2>/dev/null
+	[ "$(count "$1" "$2")" = 1 ] || return 1
+	asked=$1
+	shift
+	"$asked" -w -C "$@" 2>/dev/null
 }
 
 # unjump PROGRAM CHAIN KEEP: takes out our jumps but the first KEEP of them.
@@ -274,7 +271,6 @@ drop_chains() {
 }
 
 check() {
-	sets
 	rules_v4 | "$IPTABLES-restore" -w --noflush --test
 	rules_v6 | "$IP6TABLES-restore" -w --noflush --test
 }
@@ -294,7 +290,6 @@ remove() {
 		no_jumps "$program"
 		drop_chains "$program" ""
 	done
-	no_sets
 }
 
 usage() {

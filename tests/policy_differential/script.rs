@@ -39,16 +39,25 @@ for family in 4 6; do
 	done
 done
 
-# Behind an earlier policy in all directions, one jump of which is there twice.
+# Behind an earlier policy in all directions, each jump of which is there twice.
 sh old
+"$IPTABLES" -w -I FORWARD 1 -m comment --comment imwarden -j IMWARDEN
+"$IPTABLES" -w -I OUTPUT 1 ! -o lo -m comment --comment imwarden -j IMWARDEN
 "$IPTABLES" -w -I INPUT 1 ! -i lo -m comment --comment imwarden -j IMWARDEN
 sh new
-# One that is wanted may stay there twice, and harms nobody.
-[ "$(jumps FORWARD) $(jumps OUTPUT) $(jumps INPUT)" = "$(echo "$FRESH" | sed 's/2$/3/')" ]
+# One is enough.
+[ "$(jumps FORWARD) $(jumps OUTPUT) $(jumps INPUT)" = "$FRESH" ]
 [ "$(rules | grep -c '^-N OTHERS$')" = 2 ]
 [ "$(rules | grep -c '^-N IMW')" = 6 ]
 [ "$(rules | grep -c -- '--dport 6891')" = 2 ]
 rules >once
+sh new load && same once
+# A jump that is right already stays, with what it has counted.
+"$IPTABLES" -w -R FORWARD 1 -c 7 7 -m comment --comment imwarden -j IMWARDEN
+sh new load
+"$IPTABLES" -w -v -S FORWARD 1 | grep -q -- '-c 7 7 '
+# One that leads less in does not.
+"$IPTABLES" -w -R FORWARD 1 -p tcp -m comment --comment imwarden -j IMWARDEN
 sh new load && same once
 
 sh new remove && same before

@@ -40,7 +40,12 @@ pub(super) fn render(plan: &Plan) -> String {
     }
     sets(&mut text, plan);
     jumps(&mut text, plan);
-    text.line(REST.trim_start_matches('\n').trim_end());
+    let rest = REST.trim_start_matches('\n').trim_end();
+    if ipset::lines(plan).is_empty() {
+        text.line(rest.replace("\tsets\n", "").replace("\tno_sets\n", ""));
+    } else {
+        text.line(rest);
+    }
     text.finish()
 }
 
@@ -48,9 +53,6 @@ pub(super) fn render(plan: &Plan) -> String {
 fn sets(text: &mut Text, plan: &Plan) {
     let lines = ipset::lines(plan);
     if lines.is_empty() {
-        text.line("sets() { :; }");
-        text.line("no_sets() { :; }");
-        text.blank();
         return;
     }
     text.line("# Sets must be there before a rule that names them can even be checked. Those that are there stay as they are.");
@@ -123,10 +125,10 @@ count() {
 
 # only PROGRAM CHAIN RULE...: whether this rule leads into our chains, and no other does.
 only() {
-	program=$1
-	chain=$2
-	shift 2
-	[ "$(count "$program" "$chain")" = 1 ] && "$program" -w -C "$chain" "$@" 2>/dev/null
+	[ "$(count "$1" "$2")" = 1 ] || return 1
+	asked=$1
+	shift
+	"$asked" -w -C "$@" 2>/dev/null
 }
 
 # unjump PROGRAM CHAIN KEEP: takes out our jumps but the first KEEP of them.
