@@ -219,6 +219,9 @@ impl PlanArgs {
         for flow in &plan.unseen {
             output::complain(&format!("no rule for {}: {}", flow.place, flow.reason));
         }
+        for note in plan.notes.iter().filter(|note| note.starts_with("--force")) {
+            output::complain(note);
+        }
         Ok((plan, seen))
     }
 

@@ -133,9 +133,6 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     for line in &plan.expired {
         output::complain(&format!("left out: {line}"));
     }
-    for note in plan.notes.iter().filter(|note| note.starts_with("--force")) {
-        output::complain(note);
-    }
     if let Some(old) = &args.diff {
         return diff::run(&args.plan, old, &plan, &rules, out);
     }
