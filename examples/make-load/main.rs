@@ -73,19 +73,18 @@ fn usage() -> ExitCode {
 /// messenger's.
 fn of_mix(mix: &Mix, packets: u64, file: &Path) -> io::Result<String> {
     let mut stage = Stage::create(file)?;
-    let messengers = Script::messengers();
+    let messengers = Mix::messengers();
     let mut chance = Chance::new(1);
     let duration = packets * mix::MICROS_A_PACKET;
     let (mut planned, mut flows, mut messenger_flows) = (0, 0, 0);
     while planned < packets {
         let start = chance.below(duration);
         let script = if messenger_flows * 20 < flows {
-            let script = chance.pick(&messengers);
-            messenger_flows += script.named();
-            script
+            chance.pick(&messengers)
         } else {
             mix.pick(&mut chance)
         };
+        messenger_flows += script.named();
         planned += script.packets();
         flows += script.flows();
         stage.enter(script, start);

@@ -45,6 +45,14 @@ impl Mix {
         unreachable!("a ticket is less than all shares")
     }
 
+    /// What messengers say in an office: those of the floods, and the chats that are lines of text.
+    pub fn messengers() -> Vec<Script> {
+        let mut scripts = Script::messengers();
+        scripts.push(alone(ordinary::irc(CLIENT, &server(100, 6667), 0)));
+        scripts.push(alone(ordinary::xmpp(CLIENT, &server(100, 5222), 0)));
+        scripts
+    }
+
     fn office() -> Self {
         let mut scripts = Vec::new();
         for n in 0..8 {
@@ -145,8 +153,8 @@ fn services(share: u64) -> Vec<(u64, Script)> {
         (ordinary::imap, 143),
         (ordinary::ftp, 21),
         (ordinary::ssh, 22),
-        (ordinary::irc, 6667),
-        (ordinary::xmpp, 5222),
+        (news, 119),
+        (broker, 61_613),
         (ordinary::nats, 4222),
         (ordinary::redis, 6379),
         (ordinary::sip, 5060),
@@ -155,6 +163,44 @@ fn services(share: u64) -> Vec<(u64, Script)> {
     ];
     let script = |(talk, port): (Writer, u16)| (share, alone(talk(CLIENT, &server(100, port), 0)));
     talks.into_iter().map(script).collect()
+}
+
+/// News, in lines that begin with numbers as IRC's do.
+fn news(client: &str, server: &str, start_ms: u64) -> Talk {
+    ordinary::lines(
+        client,
+        server,
+        start_ms,
+        &[
+            "S: 200 news.example.net ready, posting allowed",
+            "C: MODE READER",
+            "S: 200 posting allowed",
+            "C: GROUP example.lunch",
+            "S: 211 2 1 2 example.lunch",
+            "C: OVER 1-2",
+            "S: 224 overview follows\r\n1\tNoon?\talice@example.com\r\n2\tRe: Noon?\tbob@example.com\r\n.",
+            "C: QUIT",
+            "S: 205 bye",
+        ],
+    )
+}
+
+/// A message broker (STOMP): messages go through it, but nobody's.
+fn broker(client: &str, server: &str, start_ms: u64) -> Talk {
+    ordinary::lines(
+        client,
+        server,
+        start_ms,
+        &[
+            "C: CONNECT\naccept-version:1.2\nhost:broker.example.net\n\n\0",
+            "S: CONNECTED\nversion:1.2\nheart-beat:0,0\n\n\0",
+            "C: SUBSCRIBE\nid:0\ndestination:/queue/orders\nack:auto\n\n\0",
+            "C: SEND\ndestination:/queue/orders\ncontent-type:text/plain\n\n17 of the blue ones\0",
+            "S: MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/queue/orders\n\n17 of the blue ones\0",
+            "C: DISCONNECT\nreceipt:1\n\n\0",
+            "S: RECEIPT\nreceipt-id:1\n\n\0",
+        ],
+    )
 }
 
 /// TLS that goes on for so many bytes.
