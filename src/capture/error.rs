@@ -101,6 +101,12 @@ pub enum CaptureError {
         /// The reason.
         source: io::Error,
     },
+    /// None of the interfaces gives packets any more, however often it is tried.
+    #[error("cannot listen any more: {reasons}; all before it was read")]
+    Interfaces {
+        /// Each interface with what it says.
+        reasons: String,
+    },
 }
 
 impl CaptureError {

@@ -25,6 +25,12 @@ pub enum LiveError {
         /// Those there are.
         known: Vec<String>,
     },
+    /// It is switched off.
+    #[error("{name} is down, and nothing comes from it:  sudo ip link set {name} up")]
+    Down {
+        /// The interface.
+        name: String,
+    },
     /// This build has no libpcap.
     #[error(
         "{what} needs libpcap, and this imwarden was built without it: install libpcap (Debian: apt install libpcap-dev pkg-config) and build again"

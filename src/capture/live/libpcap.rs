@@ -4,9 +4,14 @@ use super::Options;
 use super::batch::Batch;
 use super::error::LiveError;
 use crate::model::{LinkType, Timestamp};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use pcap::{Active, Capture, Precision};
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
-use std::io;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Packets are handed over when a block of the ring is full, or after so many milliseconds.
@@ -107,12 +112,27 @@ impl Tap {
     }
 }
 
-/// A handle of our own for libpcap's socket. It gives a bare number only, and the kernel knows whose that is.
+/// A handle of our own for libpcap's socket. libpcap gives a bare number only, so the process hands the socket to itself:
+/// what is received is a handle like any other.
 fn second_handle(capture: &Capture<Active>) -> io::Result<OwnedFd> {
-    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-    Ok(pidfd_getfd(
-        own,
-        capture.as_raw_fd(),
-        PidfdGetfdFlags::empty(),
-    )?)
+    const BYTE: [u8; 1] = [0];
+    let (here, there) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let rights = [ControlMessage::ScmRights(&[capture.as_raw_fd()])];
+    let (bytes, flags) = ([IoSlice::new(&BYTE)], MsgFlags::empty());
+    sendmsg::<UnixAddr>(here.as_raw_fd(), &bytes, &rights, flags, None)?;
+    let mut byte = BYTE;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut received = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [IoSliceMut::new(&mut byte)];
+    recvmsg(&there, &mut bytes, &mut received, RecvFlags::CMSG_CLOEXEC)?;
+    let handle = received.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut handles) => handles.next(),
+        _ => None,
+    });
+    handle.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

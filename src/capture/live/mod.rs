@@ -17,6 +17,8 @@ mod error;
 #[cfg(target_os = "linux")]
 mod interface;
 #[cfg(target_os = "linux")]
+mod link;
+#[cfg(target_os = "linux")]
 mod source;
 #[cfg(target_os = "linux")]
 #[cfg_attr(have_libpcap, path = "libpcap.rs")]

@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::counters::{Counters, Drops};
 use super::error::LiveError;
 use super::interface::Interface;
+use super::link::{Link, Links};
 use super::{Options, devices};
 use crate::capture::{CaptureError, FrameSource, Frames, SourceStats};
 use crate::model::Timestamp;
@@ -21,6 +22,7 @@ pub struct Live {
     turn: usize,
     batch: Batch,
     counters: Counters,
+    links: Option<Links>,
     stats: SourceStats,
     notices: Vec<String>,
 }
@@ -32,6 +34,8 @@ impl Live {
             .map(|all| all.into_iter().map(|device| device.name).collect())
             .unwrap_or_default();
         known.sort();
+        // Where the system does not tell, packets alone say how an interface is.
+        let links = Links::open().ok();
         let mut interfaces = Vec::new();
         for name in names {
             let there = known.contains(name) || cfg!(not(have_libpcap)) && name == "any";
@@ -39,9 +43,15 @@ impl Live {
                 let name = name.clone();
                 return Err(LiveError::NoSuchInterface { name, known });
             }
+            // Of libpcap and a packet socket one refuses such an interface, the other says nothing.
+            if links.as_ref().and_then(|it| it.named(name)) == Some(Link::Down) {
+                let name = name.clone();
+                return Err(LiveError::Down { name });
+            }
             interfaces.push(Interface::open(name, options)?);
         }
         Ok(Self {
+            links,
             interfaces,
             turn: 0,
             batch: Batch::default(),
@@ -72,6 +82,7 @@ impl Live {
             interfaces,
             turn,
             batch,
+            links,
             notices,
             ..
         } = self;
@@ -83,7 +94,7 @@ impl Live {
             if room == 0 {
                 break;
             }
-            interface.read(room, batch, notices);
+            interface.read(room, batch, links.as_mut(), notices);
         }
     }
 
@@ -106,7 +117,7 @@ impl Live {
         drop(waiting);
         let there = self.interfaces.iter_mut().filter(|it| it.is_there());
         for (interface, _) in there.zip(troubled).filter(|(_, troubled)| *troubled) {
-            interface.troubled(&mut self.notices);
+            interface.troubled(self.links.as_mut(), &mut self.notices);
         }
     }
 }
@@ -116,7 +127,14 @@ impl FrameSource for Live {
         self.batch.clear();
         let now = Instant::now();
         for interface in &mut self.interfaces {
-            interface.watch(now, &mut self.notices);
+            interface.watch(now, self.links.as_mut(), &mut self.notices);
+        }
+        // As long as one of them works or may come back there is something to wait for.
+        let hopeless: Option<Vec<String>> =
+            self.interfaces.iter().map(Interface::hopeless).collect();
+        if let Some(reasons) = hopeless {
+            let reasons = reasons.join("; ");
+            return Err(CaptureError::Interfaces { reasons });
         }
         self.fetch(most);
         if self.batch.len() == 0 {

@@ -3,8 +3,8 @@
 use super::board::Board;
 use super::record::Record;
 use super::save::Saver;
-use crate::capture::FrameSource;
 use crate::capture::live::Live;
+use crate::capture::{CaptureError, FrameSource};
 use crate::cli::mailbox::Mailbox;
 use crate::model::{Detection, Finding, Listening, Occurrence, Summary};
 use crate::pipeline::{Road, Settings, Sink};
@@ -65,7 +65,15 @@ impl Sink for Sender<'_> {
     }
 }
 
-/// Listens until it is told to stop; what there was all in all.
+/// What there was.
+pub struct Heard {
+    /// All in all.
+    pub summary: Summary,
+    /// Why it ended, if nobody wanted it to.
+    pub failed: Option<CaptureError>,
+}
+
+/// Listens until it is told to stop, or cannot any more.
 pub fn listen(
     live: &mut Live,
     rules: &RuleSet,
@@ -74,7 +82,7 @@ pub fn listen(
     records: &Mailbox<Record>,
     saver: Option<&Saver>,
     board: &Board,
-) -> Summary {
+) -> Heard {
     let mut road = Road::new(rules, settings);
     let mut sender = Sender {
         records,
@@ -84,6 +92,7 @@ pub fn listen(
     let begun = Instant::now();
     let (mut told, mut posted) = (begun, begun);
     let mut left = plan.count.unwrap_or(u64::MAX);
+    let mut failed = None;
     while !board.stopped() && left > 0 {
         board.rounds.fetch_add(1, Ordering::Relaxed);
         if let Some(rules) = board.take_rules() {
@@ -93,7 +102,7 @@ pub fn listen(
         let frames = match live.next_frames(most) {
             Ok(frames) => frames,
             Err(error) => {
-                board.say(error.to_string());
+                failed = Some(error);
                 break;
             }
         };
@@ -141,7 +150,7 @@ pub fn listen(
     summary.listening = before_end.listening;
     sender.send(Record::End(Box::new(summary.clone())));
     records.close();
-    summary
+    Heard { summary, failed }
 }
 
 /// Takes what waits in the kernel's buffer, once around: more may come all the time.

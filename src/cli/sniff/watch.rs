@@ -1,9 +1,10 @@
 //! Looks after the threads: signals, notices, the service manager, the end.
 
 use super::board::Board;
+use super::listen::Heard;
 use super::record::Record;
 use crate::cli::mailbox::Mailbox;
-use crate::cli::{DONE, UNREADABLE, output};
+use crate::cli::{DONE, PERMISSION, UNREADABLE, output};
 use crate::model::Summary;
 use crate::report;
 use crate::ruleset::{RuleSet, RulesError};
@@ -26,7 +27,7 @@ const TERMINATED: i32 = 143;
 /// Who works.
 pub struct Threads {
     /// Listens.
-    pub listener: JoinHandle<Summary>,
+    pub listener: JoinHandle<Heard>,
     /// Writes records.
     pub writer: JoinHandle<()>,
     /// Saves packets.
@@ -34,6 +35,12 @@ pub struct Threads {
 }
 
 impl Threads {
+    /// Whether one who writes has ended before there was nothing to write any more.
+    fn has_lost_a_writer(&self) -> bool {
+        let saver = self.saver.as_ref();
+        self.writer.is_finished() || saver.is_some_and(JoinHandle::is_finished)
+    }
+
     /// Waits for the writers as long as they get on; whether they are done.
     fn have_written(&self, board: &Board) -> bool {
         let mut seen = (board.written.load(Ordering::Relaxed), Instant::now());
@@ -92,6 +99,9 @@ impl Watch {
         let mut rounds = 0;
         while !threads.listener.is_finished() {
             tell(board);
+            if threads.has_lost_a_writer() {
+                board.stop.store(true, Ordering::Relaxed);
+            }
             if self.reload.swap(false, Ordering::Relaxed) {
                 let _ = sd_notify::notify(&[NotifyState::Reloading]);
                 match reload() {
@@ -133,14 +143,32 @@ impl Watch {
             board.lost_records.fetch_add(waiting, Ordering::Relaxed);
         }
         tell(board);
-        let Ok(mut summary) = threads.listener.join() else {
-            output::complain("the thread that listens failed: this is a mistake in imwarden");
-            return UNREADABLE;
+        let broken = |name: &str| {
+            output::complain(&format!(
+                "the thread that {name} failed: this is a mistake in imwarden"
+            ));
+            UNREADABLE
+        };
+        // One that still writes is not waited for.
+        if threads.writer.is_finished() && threads.writer.join().is_err() {
+            return broken("writes");
+        }
+        if let Some(saver) = threads.saver.filter(JoinHandle::is_finished)
+            && saver.join().is_err()
+        {
+            return broken("saves packets");
+        }
+        let Ok(Heard {
+            mut summary,
+            failed,
+        }) = threads.listener.join()
+        else {
+            return broken("listens");
         };
         if let Some(listening) = &mut summary.listening {
             board.losses(listening);
         }
-        if board.unread.load(Ordering::Relaxed) {
+        if let (true, None) = (board.unread.load(Ordering::Relaxed), &failed) {
             return DONE;
         }
         if closing || !written {
@@ -151,6 +179,10 @@ impl Watch {
         }
         if !written {
             output::complain("nobody reads what is written: not all of it was");
+        }
+        if let Some(error) = failed {
+            output::complain(&error.to_string());
+            return PERMISSION;
         }
         let lost = summary
             .listening
