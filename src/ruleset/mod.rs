@@ -104,6 +104,8 @@ mod risks;
 mod sample;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_builtin;
 mod validate;
 mod validate_wire;
 mod warning;
