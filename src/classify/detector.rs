@@ -3,6 +3,7 @@
 use super::carrier::http::Sessions;
 use super::signature::Signatures;
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Format, Transport};
+use crate::ruleset::RuleSet;
 use std::sync::Arc;
 
 /// Where the bytes of a [`ProbeInput`] lie in their stream.
@@ -139,23 +140,32 @@ pub struct Events {
     depth: u8,
     sessions: Sessions,
     signatures: Option<Arc<Signatures>>,
+    /// Whether a rule is about the fingerprint of a hello.
+    ja4: bool,
     /// See [`Self::tools`].
     scratch: Vec<u8>,
 }
 
 impl Events {
-    /// Nothing told yet, with these sessions and signatures of rule files.
-    pub fn lending(sessions: Sessions, signatures: Option<Signatures>) -> Self {
-        Self {
+    /// Nothing told yet, with these sessions, and what rule files look for.
+    pub fn lending(sessions: Sessions, rules: &RuleSet) -> Self {
+        let mut events = Self {
             sessions,
-            signatures: signatures.map(Arc::new),
             ..Self::default()
-        }
+        };
+        events.lend(rules);
+        events
     }
 
-    /// Other signatures from now on.
-    pub fn lend(&mut self, signatures: Option<Signatures>) {
-        self.signatures = signatures.map(Arc::new);
+    /// Other rules from now on.
+    pub fn lend(&mut self, rules: &RuleSet) {
+        self.signatures = Signatures::of(rules).map(Arc::new);
+        self.ja4 = rules.has_fingerprints();
+    }
+
+    /// Whether anybody wants to know the JA4 of a hello.
+    pub const fn wants_ja4(&self) -> bool {
+        self.ja4
     }
 
     /// Tells one event.

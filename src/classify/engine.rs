@@ -5,7 +5,6 @@ use super::carrier::http::{Place, Sessions};
 use super::facts::{At, Facts};
 use super::learned::{Expectation, Learned};
 use super::outbox::Outbox;
-use super::signature::Signatures;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
@@ -90,7 +89,7 @@ impl<'r> Engine<'r> {
         Self {
             rules: Rules::Lent(rules),
             learned: Learned::new(memory / 8 * 5),
-            events: Events::lending(Sessions::new(memory / 8 * 2), Signatures::of(rules)),
+            events: Events::lending(Sessions::new(memory / 8 * 2), rules),
             keep_all,
             given_up: 0,
             outbox: Outbox::new(memory / 8, false),
@@ -113,7 +112,7 @@ impl<'r> Engine<'r> {
 
     /// Other rules from now on. What was said by the old ones stands.
     pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
-        self.events.lend(Signatures::of(&rules));
+        self.events.lend(&rules);
         self.rules = Rules::Own(rules);
     }
 
@@ -273,12 +272,22 @@ impl<'r> Engine<'r> {
                 }
                 Event::Host { name, via } => {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
-                    state.facts().named_host(hit, &name, via, info.packet);
+                    let facts = state.facts();
+                    let looks = facts.looks().filter(|_| hit.is_none());
+                    if looks.is_some_and(|service| self.rules.shares_host(service, &name)) {
+                        facts.name_fits_looks();
+                    }
+                    facts.named_host(hit, &name, via, info.packet);
                 }
                 Event::Alpn(protocol) => {
                     if let Some(service) = self.rules.alpn(&protocol) {
                         let facts = state.facts();
                         facts.named_protocol(service, &protocol, info.packet);
+                    }
+                }
+                Event::Ja4(ja4) => {
+                    if let Some(service) = self.rules.fingerprint(&ja4) {
+                        state.facts().looks_like(service, ja4, info.packet);
                     }
                 }
                 Event::Through(target) => {

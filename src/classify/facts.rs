@@ -43,13 +43,22 @@ struct Announced {
     proven: bool,
 }
 
+/// The client's hello is one that a messenger's program sends.
+#[derive(Clone)]
+struct Looks {
+    service: Service,
+    evidence: Evidence,
+    /// The name that the flow carries is one that this messenger uses among others.
+    fits: bool,
+}
+
 /// What is worth telling of a flow that goes on, in short: when this changes there may be something new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outline {
     format: Option<(Option<Service>, &'static str, Option<&'static str>)>,
     service: Option<Service>,
     confidence: Option<Confidence>,
-    hosts: [bool; 3],
+    hosts: [bool; 4],
     counts: [usize; 4],
 }
 
@@ -102,6 +111,7 @@ pub struct Facts {
     host: Option<Service>,
     /// The flow itself carries a host name that is no messenger's.
     other_host: bool,
+    looks: Option<Box<Looks>>,
     /// DNS named the server.
     resolved: Option<Service>,
     /// All that the client said was seen, as far as anybody looked.
@@ -188,6 +198,7 @@ impl Facts {
                 self.host.is_some(),
                 self.other_host,
                 self.announced.is_some(),
+                self.looks.is_some(),
             ],
             counts: [
                 self.accounts.len(),
@@ -256,6 +267,7 @@ impl Facts {
             Event::Redirect { .. }
             | Event::Host { .. }
             | Event::Alpn(_)
+            | Event::Ja4(_)
             | Event::Resolved { .. }
             | Event::Through(_)
             | Event::Shows(_)
@@ -357,6 +369,33 @@ impl Facts {
             ..Evidence::payload("alpn", protocol.to_owned())
         });
         self.host.get_or_insert_with(|| service.clone());
+    }
+
+    /// The client's hello has a fingerprint that a messenger's program has.
+    pub fn looks_like(&mut self, service: &Service, ja4: String, packet: u64) {
+        if self.looks.is_none() {
+            self.held += size_of::<Looks>() + ja4.len();
+            self.looks = Some(Box::new(Looks {
+                service: service.clone(),
+                evidence: Evidence {
+                    packet,
+                    ..Evidence::payload("ja4", ja4)
+                },
+                fits: false,
+            }));
+        }
+    }
+
+    /// Whose program the client seems to be.
+    pub fn looks(&self) -> Option<&Service> {
+        self.looks.as_deref().map(|looks| &looks.service)
+    }
+
+    /// The flow's name is one that this messenger uses, though others do as well.
+    pub fn name_fits_looks(&mut self) {
+        if let Some(looks) = &mut self.looks {
+            looks.fits = true;
+        }
     }
 
     /// DNS said that the server's address belongs to a messenger's host.
@@ -523,6 +562,10 @@ impl Facts {
         let tuple = self.tuple(info);
         let (service, app_proto, role, confidence) = self.verdict();
         let mut evidence = self.evidence;
+        let looks = self
+            .looks
+            .filter(|it| Some(&it.service) == service.as_ref());
+        evidence.extend(looks.map(|looks| looks.evidence));
         if confidence == Some(Confidence::Possible) {
             let guesses = [self.network, self.port].into_iter().flatten();
             let same = guesses.filter(|(of, _)| Some(of) == service.as_ref());
@@ -625,6 +668,13 @@ impl Facts {
             && app_proto.is_none_or(hides)
         {
             let service = Some(service.clone());
+            return (service, app_proto, role, Some(Confidence::Possible));
+        }
+        // Programs share libraries: a fingerprint is a guess, and somebody else's name speaks against it.
+        if let Some(looks) = self.looks.as_deref()
+            && (looks.fits || !self.other_host)
+        {
+            let service = Some(looks.service.clone());
             return (service, app_proto, role, Some(Confidence::Possible));
         }
         match &self.port {

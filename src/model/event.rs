@@ -182,6 +182,8 @@ pub enum Event {
     },
     /// A protocol that the client offers in TLS, other than the web's.
     Alpn(String),
+    /// The JA4 of the client's hello. Told before the name that the hello asks for, and only if some rule is about one.
+    Ja4(String),
     /// A carrier unwrapped an inner stream: a further step of the flow's path, such as `http-connect`.
     Carried(&'static str),
     /// A proxy was asked to connect there: what was announced of that endpoint holds for what runs inside.

@@ -172,6 +172,24 @@ pub struct AlpnRule {
     pub origin: Origin,
 }
 
+/// Fingerprints of a messenger's program in TLS (JA4). Programs share libraries and change with each version: they have a date
+/// of their own, and a fingerprint alone never makes more than `possible`.
+#[derive(Clone, Debug)]
+pub struct FingerprintRule {
+    /// The fingerprints, such as `t13d1516h2_8daaf6152771_e5627efa2ab1`.
+    pub ja4: Vec<String>,
+    /// When they were taken.
+    pub date: jiff::civil::Date,
+    /// Who says so.
+    pub source: Source,
+    /// Where that can be read.
+    pub reference: Option<String>,
+    /// What it is.
+    pub note: Option<String>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
 /// Addresses of a messenger's servers. They move: the file has a date, and an address alone never makes more than
 /// `possible` and is never closed.
 #[derive(Clone, Debug)]

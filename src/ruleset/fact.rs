@@ -1,6 +1,6 @@
 //! One port, one host: what a rule file states, and who says so.
 
-use super::{AlpnRule, BeginningRule, Feature, NetworkRule, Pattern, Sample};
+use super::{AlpnRule, BeginningRule, Feature, FingerprintRule, NetworkRule, Pattern, Sample};
 use crate::model::{Service, Transport};
 use std::fmt;
 use std::sync::Arc;
@@ -234,6 +234,17 @@ pub struct HostRule {
     pub origin: Origin,
 }
 
+impl HostRule {
+    /// Whether it is about this name, in lower case: label by label.
+    pub fn names(&self, name: &str) -> bool {
+        match (name.strip_suffix(self.name.as_str()), self.matching) {
+            (Some(""), _) => true,
+            (Some(rest), HostMatch::Suffix) => rest.ends_with('.'),
+            _ => false,
+        }
+    }
+}
+
 /// `login.oscar.aol.com` or `*.msg.yahoo.com`.
 impl fmt::Display for HostRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -310,6 +321,8 @@ pub struct Messenger {
     pub signatures: Vec<SignatureRule>,
     /// Names of its protocols in TLS.
     pub alpns: Vec<AlpnRule>,
+    /// Fingerprints of its programs in TLS.
+    pub fingerprints: Vec<FingerprintRule>,
     /// Address ranges of its servers.
     pub networks: Vec<NetworkRule>,
     /// What it says first.
@@ -344,5 +357,6 @@ impl Messenger {
         self.hosts.iter().any(host)
             || self.ports.iter().any(|rule| rule.hint)
             || !(self.alpns.is_empty() && self.networks.is_empty() && self.beginnings.is_empty())
+            || !self.fingerprints.is_empty()
     }
 }

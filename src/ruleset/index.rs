@@ -17,6 +17,7 @@ pub(super) struct Index {
     exact: HashMap<String, Place, foldhash::fast::RandomState>,
     suffix: HashMap<String, Place, foldhash::fast::RandomState>,
     alpn: HashMap<String, usize, foldhash::fast::RandomState>,
+    ja4: HashMap<String, usize, foldhash::fast::RandomState>,
     /// By first address. No range is in another.
     networks: Vec<(IpAddr, Place)>,
 }
@@ -48,6 +49,9 @@ impl Index {
             }
             for rule in &messenger.alpns {
                 index.alpn.insert(rule.protocol.clone(), m);
+            }
+            for ja4 in messenger.fingerprints.iter().flat_map(|rule| &rule.ja4) {
+                index.ja4.insert(ja4.clone(), m);
             }
             let networks = messenger.networks.iter().enumerate();
             let networks = networks.map(|(r, rule)| (rule.net.network(), (m, r)));
@@ -112,6 +116,14 @@ impl Index {
         protocol: &str,
     ) -> Option<&'a Service> {
         Some(&messengers.get(*self.alpn.get(protocol)?)?.service)
+    }
+
+    pub(super) fn fingerprint<'a>(
+        &self,
+        messengers: &'a [Messenger],
+        ja4: &str,
+    ) -> Option<&'a Service> {
+        Some(&messengers.get(*self.ja4.get(ja4)?)?.service)
     }
 
     pub(super) fn network<'a>(

@@ -45,6 +45,11 @@
 //! protocol = "chat-client"
 //! source = "site"
 //!
+//! [[fingerprint]]                  # the JA4 of its programs' hellos: supports, and never more than "possible" alone
+//! ja4 = ["t13d1516h2_8daaf6152771_e5627efa2ab1"]                # over TLS (t) and QUIC (q)
+//! date = "2026-11-28"              # when they were taken: programs change; old ones are warned about
+//! source = "site"
+//!
 //! [[network]]                      # addresses of servers: never more than "possible", never closed; needs `updated`
 //! net = "192.0.2.0/24"
 //! source = "site"
@@ -104,11 +109,13 @@ mod risks;
 mod sample;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_builtin;
 mod validate;
 mod validate_wire;
 mod warning;
 
-pub use beginning::{AlpnRule, BeginningRule, Bytes, Match, NetworkRule, Sender};
+pub use beginning::{AlpnRule, BeginningRule, Bytes, FingerprintRule, Match, NetworkRule, Sender};
 pub use error::{Mistake, Plain, RulesError, SourceFile};
 pub use fact::{
     HostMatch, HostRule, HostUse, Messenger, Opening, Origin, PortRange, PortRule, SignatureRule,
@@ -255,6 +262,27 @@ impl RuleSet {
     /// The messenger that alone has a protocol of that name in TLS.
     pub fn alpn(&self, protocol: &str) -> Option<&Service> {
         self.index.alpn(&self.messengers, protocol)
+    }
+
+    /// The messenger one of whose programs has this JA4: a guess and no more.
+    pub fn fingerprint(&self, ja4: &str) -> Option<&Service> {
+        self.index.fingerprint(&self.messengers, ja4)
+    }
+
+    /// Whether any rule is about a JA4, so that it has to be computed.
+    pub fn has_fingerprints(&self) -> bool {
+        self.messengers
+            .iter()
+            .any(|messenger| !messenger.fingerprints.is_empty())
+    }
+
+    /// Whether this messenger is known to use a host that others use as well.
+    pub fn shares_host(&self, service: &Service, name: &str) -> bool {
+        let messenger = self.messenger(service.id());
+        messenger.is_some_and(|messenger| {
+            let mut hosts = messenger.hosts.iter();
+            hosts.any(|rule| rule.usage == HostUse::Shared && rule.names(name))
+        })
     }
 
     /// The messenger whose servers are in the range of this address, and the range: a guess and no more.

@@ -24,6 +24,8 @@ pub(super) struct RawFile {
     pub(super) signatures: Vec<RawSignature>,
     #[serde(default, rename = "alpn")]
     pub(super) alpns: Vec<RawAlpn>,
+    #[serde(default, rename = "fingerprint")]
+    pub(super) fingerprints: Vec<RawFingerprint>,
     #[serde(default, rename = "network")]
     pub(super) networks: Vec<RawNetwork>,
     #[serde(default, rename = "beginning")]
@@ -65,6 +67,16 @@ pub(super) struct RawHost {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAlpn {
     pub(super) protocol: Spanned<String>,
+    pub(super) source: Spanned<String>,
+    pub(super) reference: Option<Spanned<String>>,
+    pub(super) note: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFingerprint {
+    pub(super) ja4: Spanned<Vec<Spanned<String>>>,
+    pub(super) date: Spanned<String>,
     pub(super) source: Spanned<String>,
     pub(super) reference: Option<Spanned<String>>,
     pub(super) note: Option<Spanned<String>>,

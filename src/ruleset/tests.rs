@@ -407,57 +407,6 @@ fn old_lists_and_files_without_samples_are_warned_about() {
 }
 
 #[test]
-fn every_builtin_fact_has_a_source_and_every_file_samples() {
-    let rules = RuleSet::builtin().unwrap();
-    let modern = |messenger: &&super::Messenger| !messenger.by_default;
-    let mut seen = 0;
-    for messenger in rules.messengers().iter().filter(modern) {
-        seen += 1;
-        assert!(messenger.updated.is_some(), "{}", messenger.service);
-        assert!(!messenger.limits.is_empty(), "{}", messenger.service);
-        let facts = messenger
-            .ports
-            .iter()
-            .map(|rule| (&rule.reference, &rule.origin))
-            .chain(
-                messenger
-                    .hosts
-                    .iter()
-                    .map(|rule| (&rule.reference, &rule.origin)),
-            )
-            .chain(
-                messenger
-                    .alpns
-                    .iter()
-                    .map(|rule| (&rule.reference, &rule.origin)),
-            )
-            .chain(
-                messenger
-                    .networks
-                    .iter()
-                    .map(|rule| (&rule.reference, &rule.origin)),
-            )
-            .chain(
-                messenger
-                    .beginnings
-                    .iter()
-                    .map(|rule| (&rule.reference, &rule.origin)),
-            );
-        for (reference, origin) in facts {
-            assert!(reference.is_some(), "{origin}");
-        }
-    }
-    assert_eq!(seen, 27);
-    let written = rules
-        .messengers()
-        .iter()
-        .filter_map(|it| it.updated)
-        .max()
-        .unwrap();
-    assert_eq!(rules.warnings(written), [], "each has samples for both");
-}
-
-#[test]
 fn what_toml_itself_objects_to_has_its_place_too() {
     let unknown = mistakes(&[("c", &with("port = 7000", "prt = 7000"))]);
     assert!(

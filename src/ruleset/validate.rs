@@ -25,6 +25,7 @@ pub(super) struct Seen {
     facts: HashMap<String, String>,
     hosts: HashMap<(String, &'static str), (String, HostUse, Service)>,
     pub(super) alpns: HashMap<String, String>,
+    pub(super) ja4: HashMap<String, String>,
     pub(super) networks: Vec<(ipnet::IpNet, String)>,
 }
 
@@ -108,6 +109,7 @@ impl Check<'_> {
             }
         }
         let alpns = self.alpns(&raw.alpns);
+        let fingerprints = self.fingerprints(&raw.fingerprints);
         let networks = self.networks(raw);
         let beginnings = self.beginnings(&service, &raw.beginnings);
         let samples = self.samples(&raw.samples);
@@ -128,6 +130,7 @@ impl Check<'_> {
             hosts: hosts.into_iter().collect::<Option<_>>()?,
             signatures: signatures.into_iter().collect::<Option<_>>()?,
             alpns: alpns?,
+            fingerprints: fingerprints?,
             networks: networks?,
             beginnings: beginnings?,
             samples: samples?,

@@ -1,9 +1,11 @@
 //! The parts of a rule file that are about what goes over the wire: protocols, addresses, signatures, samples.
 
-use super::parse::{RawAlpn, RawBeginning, RawFile, RawNetwork, RawSample};
+use super::parse::{RawAlpn, RawBeginning, RawFile, RawFingerprint, RawNetwork, RawSample};
 use super::read::optional;
 use super::validate::Check;
-use super::{AlpnRule, BeginningRule, Bytes, NetworkRule, Sample, Sender, Traffic};
+use super::{
+    AlpnRule, BeginningRule, Bytes, FingerprintRule, NetworkRule, Sample, Sender, Traffic,
+};
 use crate::model::{Confidence, Service, Transport};
 use ipnet::IpNet;
 use jiff::civil::Date;
@@ -28,15 +30,72 @@ impl Check<'_> {
         reason = "absent and wrong are different things here"
     )]
     pub(super) fn updated(&mut self, raw: &RawFile) -> Option<Option<Date>> {
-        let Some(updated) = &raw.updated else {
-            return Some(None);
-        };
-        let date = updated.get_ref().parse::<Date>().ok();
+        raw.updated
+            .as_ref()
+            .map_or(Some(None), |updated| self.date(updated).map(Some))
+    }
+
+    fn date(&mut self, text: &Spanned<String>) -> Option<Date> {
+        let date = text.get_ref().parse::<Date>().ok();
         if date.is_none() {
             let label = "year, month and day, such as \"2026-11-28\"";
-            self.read.wrong(updated.span(), "not a date", label);
+            self.read.wrong(text.span(), "not a date", label);
         }
-        date.map(Some)
+        date
+    }
+
+    pub(super) fn fingerprints(&mut self, raw: &[RawFingerprint]) -> Option<Vec<FingerprintRule>> {
+        let rules: Vec<_> = raw.iter().map(|raw| self.fingerprint(raw)).collect();
+        rules.into_iter().collect()
+    }
+
+    fn fingerprint(&mut self, raw: &RawFingerprint) -> Option<FingerprintRule> {
+        let source = self.read.source(&raw.source);
+        let reference = raw.reference.as_ref().map(|text| self.read.text(text));
+        let note = raw.note.as_ref().map(|text| self.read.text(text));
+        let date = self.date(&raw.date);
+        if raw.ja4.get_ref().is_empty() {
+            let label = "such as [\"t13d1516h2_8daaf6152771_e5627efa2ab1\"]";
+            self.read.wrong(raw.ja4.span(), "no fingerprint", label);
+        }
+        let all: Vec<_> = raw.ja4.get_ref().iter().map(|ja4| self.ja4(ja4)).collect();
+        let ja4: Vec<Option<String>> = all.into_iter().collect::<Option<_>>()?;
+        Some(FingerprintRule {
+            ja4: ja4.into_iter().flatten().collect(),
+            date: date?,
+            source: source?,
+            reference: optional(reference)?,
+            note: optional(note)?,
+            origin: self.read.file.origin(raw.ja4.span().start),
+        })
+    }
+
+    /// Nothing, when somebody else has it and this file gives way.
+    #[allow(
+        clippy::option_option,
+        reason = "absent and wrong are different things here"
+    )]
+    fn ja4(&mut self, raw: &Spanned<String>) -> Option<Option<String>> {
+        let text = raw.get_ref();
+        if !is_ja4(text) {
+            let message = format!("`{}` is no JA4 of a hello", text.escape_debug());
+            let label =
+                "such as \"t13d1516h2_8daaf6152771_e5627efa2ab1\": t (TLS) or q (QUIC) first";
+            self.read.wrong(raw.span(), message, label);
+            return None;
+        }
+        if let Some(first) = self.seen.ja4.get(text) {
+            if self.yields {
+                return Some(None);
+            }
+            let label = format!("first named at {first}");
+            let message = format!("the fingerprint {text} is named twice");
+            self.read.wrong(raw.span(), message, label);
+            return None;
+        }
+        let here = self.read.file.origin(raw.span().start).to_string();
+        self.seen.ja4.insert(text.clone(), here);
+        Some(Some(text.clone()))
     }
 
     pub(super) fn alpns(&mut self, raw: &[RawAlpn]) -> Option<Vec<AlpnRule>> {
@@ -376,6 +435,30 @@ impl Check<'_> {
             server: server?,
         })
     }
+}
+
+/// What the program can tell of a hello, letter by letter.
+fn is_ja4(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let hash = |text: &str| {
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        text.len() == 12 && text.bytes().all(hex)
+    };
+    let mut parts = text.split('_');
+    let (Some(about), Some(ciphers), Some(extensions), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    about.is_ascii()
+        && about.len() == 10
+        && about.starts_with(['t', 'q'])
+        && ["13", "12", "11", "10", "s3", "s2", "00"].contains(&&about[1..3])
+        && matches!(&about[3..4], "d" | "i")
+        && digits(&about[4..8])
+        && about[8..].bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && hash(ciphers)
+        && hash(extensions)
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! A TLS `ClientHello`: the server's name and the protocols that are asked for. TLS over TCP and QUIC carry the same one.
 
+use super::ja4::{self, Over};
 use crate::classify::Events;
 use crate::model::Event;
 use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
@@ -17,6 +18,8 @@ pub struct Hello {
     pub name: Option<String>,
     /// The protocols offered, other than the web's.
     pub protocols: Vec<String>,
+    /// Its JA4, where somebody wants to know.
+    pub ja4: Option<String>,
 }
 
 /// How far the reading came.
@@ -34,6 +37,10 @@ impl Hello {
     /// Tells what it asks for; whether that is a server's name.
     pub fn tell(self, via: &'static str, out: &mut Events) -> bool {
         let named = self.name.is_some();
+        // Before the name, which is judged by it.
+        if let Some(ja4) = self.ja4 {
+            out.push(Event::Ja4(ja4));
+        }
         if let Some(name) = self.name {
             out.push(Event::Host { name, via });
         }
@@ -44,8 +51,8 @@ impl Hello {
     }
 }
 
-/// Reads a handshake message from its first byte.
-pub fn read(handshake: &[u8]) -> Answer {
+/// Reads a handshake message from its first byte; with what it came over, its JA4 as well.
+pub fn read(handshake: &[u8], over: Option<Over>) -> Answer {
     let [1, a, b, c, body @ ..] = handshake else {
         let short = handshake.len() < 4 && handshake.first().is_none_or(|kind| *kind == 1);
         return if short {
@@ -68,7 +75,10 @@ pub fn read(handshake: &[u8]) -> Answer {
     else {
         return Answer::None;
     };
-    let mut told = Hello::default();
+    let mut told = Hello {
+        ja4: over.map(|over| ja4::of(over, &hello)),
+        ..Hello::default()
+    };
     for extension in &extensions {
         match extension {
             TlsExtension::SNI(names) if told.name.is_none() => {

@@ -3,6 +3,7 @@
 mod dns;
 mod hello;
 pub mod http;
+mod ja4;
 mod ordinary;
 mod quic;
 mod socks;

@@ -1,6 +1,7 @@
 //! TLS: the server name and the protocol that the client asks for, and nothing more.
 
 use super::hello::{self, Answer};
+use super::ja4::Over;
 use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{Direction, Evidence, Format, Transport};
@@ -100,15 +101,17 @@ struct Hello {
 impl Dissector for Hello {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let mut named = false;
-        self.openings
-            .feed(direction, bytes, |stream| match client_hello(stream) {
+        let over = out.wants_ja4().then_some(Over::Tcp);
+        self.openings.feed(direction, bytes, |stream| {
+            match client_hello(stream, over) {
                 Answer::NeedMore => false,
                 Answer::None => true,
                 Answer::Hello(hello) => {
                     named = hello.tell("tls-sni", out);
                     true
                 }
-            });
+            }
+        });
         if named {
             self.openings.close(direction.reverse());
         }
@@ -128,7 +131,7 @@ impl Dissector for Hello {
 }
 
 /// The `ClientHello` that a stream of records begins with; it may span several.
-fn client_hello(stream: &[u8]) -> Answer {
+fn client_hello(stream: &[u8], over: Option<Over>) -> Answer {
     let mut handshake = Vec::new();
     let mut rest = stream;
     while let [kind, _, _, high, low, behind @ ..] = rest {
@@ -143,7 +146,7 @@ fn client_hello(stream: &[u8]) -> Answer {
         handshake.extend_from_slice(fragment);
         rest = behind.get(length..).unwrap_or_default();
     }
-    hello::read(&handshake)
+    hello::read(&handshake, over)
 }
 
 #[cfg(test)]
@@ -154,13 +157,13 @@ mod tests {
     use crate::model::Direction;
 
     fn server_name(stream: &[u8]) -> Answer {
-        super::client_hello(stream)
+        super::client_hello(stream, None)
     }
 
     fn named(name: &str) -> Answer {
         Answer::Hello(Hello {
             name: Some(name.to_owned()),
-            protocols: Vec::new(),
+            ..Hello::default()
         })
     }
 

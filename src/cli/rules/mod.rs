@@ -182,6 +182,12 @@ fn other(messenger: &Messenger) -> Table {
         let fact = rule.protocol.clone();
         row(fact, "TLS protocol", "probable", rule.source, &rule.note);
     }
+    for rule in &messenger.fingerprints {
+        for ja4 in &rule.ja4 {
+            let kind = format!("JA4 of {}", rule.date);
+            row(ja4.clone(), &kind, "possible", rule.source, &rule.note);
+        }
+    }
     for rule in &messenger.networks {
         let fact = rule.net.to_string();
         row(fact, "addresses", "possible", rule.source, &rule.note);
@@ -258,6 +264,7 @@ fn check(paths: &[PathBuf], out: &mut dyn Write) -> Result<(), RulesCommandError
             (messenger.ports.len(), "ports"),
             (messenger.hosts.len(), "hosts"),
             (messenger.alpns.len(), "protocols"),
+            (messenger.fingerprints.len(), "fingerprints"),
             (messenger.networks.len(), "networks"),
             (messenger.beginnings.len(), "beginnings"),
             (messenger.samples.len(), "samples"),

@@ -8,6 +8,7 @@ mod initial;
 mod tests;
 
 use super::hello::{self, Answer};
+use super::ja4::Over;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
 use crate::model::{Direction, Evidence, Format, Transport};
 use crypto::Crypto;
@@ -76,7 +77,8 @@ impl Connection {
             opened
         };
         self.crypto.take_frames(&opened);
-        match hello::read(self.crypto.beginning()) {
+        let over = out.wants_ja4().then_some(Over::Quic);
+        match hello::read(self.crypto.beginning(), over) {
             Answer::NeedMore => self.done |= self.crypto.is_full(),
             Answer::None => self.done = true,
             Answer::Hello(hello) => {
