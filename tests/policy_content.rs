@@ -187,6 +187,7 @@ fn signatures(lab: &mut Lab, backend: Backend) {
             ports: true,
             names: false,
             signatures: true,
+            sni: false,
         },
         ..forward()
     });
@@ -328,6 +329,7 @@ fn marks(lab: &mut Lab, backend: Backend) {
                 ports: false,
                 names: false,
                 signatures: true,
+                sni: false,
             },
             mark: mark.parse::<Mark>().unwrap(),
             ..forward()
@@ -486,6 +488,7 @@ fn interfaces(lab: &mut Lab, backend: Backend) {
                 ports: true,
                 names: false,
                 signatures: true,
+                sni: false,
             },
             ..forward()
         });
@@ -533,6 +536,7 @@ fn names(lab: &mut Lab, backend: Backend) {
             ports: true,
             names: true,
             signatures: false,
+            sni: false,
         },
         ..forward()
     });
@@ -609,6 +613,7 @@ fn looks(lab: &mut Lab, backend: Backend) {
             ports: true,
             names: true,
             signatures: true,
+            sni: false,
         },
         ..forward()
     });

@@ -1,8 +1,8 @@
 //! What each target can do of a plan: nothing of it is left out in silence.
 
-use super::{Action, CustomRule, HostDeny, Place, Plan, Target};
+use super::{Action, CustomRule, HostDeny, Place, Plan, Target, hello};
 use crate::model::Service;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// How well a target can say something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,19 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
             _ => opening(target, IpAddr::from([0; 16])),
         };
         say(what, any);
+        if group.is_in_http() {
+            let what = format!(
+                "{} {}, inside HTTP requests",
+                ids(&group.services),
+                group.feature
+            );
+            say(what, in_http(target));
+        }
+    }
+    for group in &plan.sni {
+        for host in &group.names {
+            say(hello::what(group, host), asked_for(target, host));
+        }
     }
     for host in &plan.hosts {
         say(host.name.clone(), name(plan, target, host));
@@ -226,6 +239,66 @@ const fn opening(target: Target, ip: IpAddr) -> Can {
         (target, _) => match target.kind() {
             Kind::Front => Can::Impossible("it judges by address and port"),
             _ => port(target),
+        },
+    }
+}
+
+/// What begins the body of a request.
+const fn in_http(target: Target) -> Can {
+    match target {
+        Target::Nftables | Target::NftablesKeep => Can::Impossible(
+            "nftables compares bytes at fixed places, and where a request's head ends is none; only a body that begins a segment is seen",
+        ),
+        Target::Iptables | Target::Ip6tables | Target::IptablesScript => Can::Weaker(
+            "only of what is posted, and where its first bytes are in the first segment, whole, or begin one",
+        ),
+        _ => opening(target, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+    }
+}
+
+/// What weakens a search for a name in a hello.
+macro_rules! search {
+    ($more:literal) => {
+        concat!(
+            "a hello is searched for its bytes, each segment by itself: it passes if it is cut before or inside the name, as one too \
+             long for a segment is (keys against quantum computers) that the network card does not put together, or hides the name (ECH), \
+             and other bytes that look like it are taken for it",
+            $more
+        )
+    };
+}
+
+/// A name in a TLS hello.
+fn asked_for(target: Target, host: &HostDeny) -> Can {
+    let (_, below) = hello::parts(host);
+    match target {
+        Target::Nftables | Target::NftablesKeep => Can::Impossible(
+            "nftables compares bytes at fixed places, and where a hello has its name is none",
+        ),
+        Target::Iptables | Target::Ip6tables | Target::IptablesScript if !hello::fits(host) => {
+            Can::Impossible("it is longer than what iptables can search for")
+        }
+        Target::Iptables if below => Can::Weaker(search!(
+            "; so does one below it that is the last of the hello, or before an extension of its own making; IPv4 only"
+        )),
+        Target::Iptables => Can::Weaker(search!("; IPv4 only")),
+        Target::Ip6tables | Target::IptablesScript if below => Can::Weaker(search!(
+            "; so does one below it that is the last of the hello, or before an extension of its own making, and any behind IPv6 extension headers"
+        )),
+        Target::Ip6tables | Target::IptablesScript => {
+            Can::Weaker(search!("; so does one behind IPv6 extension headers"))
+        }
+        Target::Suricata => Can::Exact,
+        Target::Squid => Can::Weaker(
+            "by the host that this proxy is asked to tunnel to: Debian's squid is built without ssl-bump, and sees no hello",
+        ),
+        Target::Mikrotik => {
+            Can::Impossible("its tls-host is not written: there was none to try it on")
+        }
+        Target::Ipset | Target::DnsmasqNftset | Target::DnsmasqIpset => port(target),
+        _ => match target.kind() {
+            Kind::Resolver => Can::Impossible("a resolver sees no hello"),
+            _ => Can::Impossible("it judges by address and port"),
         },
     }
 }

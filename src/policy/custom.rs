@@ -18,8 +18,27 @@ pub enum Place {
         /// All names below it as well.
         below: bool,
     },
+    /// Any server that a TLS client asks for by a name (SNI), and all names below it or not.
+    Hello {
+        /// The name, in lower case, without a final dot.
+        name: String,
+        /// All names below it as well.
+        below: bool,
+    },
     /// Anywhere: a port alone.
     Anywhere,
+}
+
+impl Place {
+    /// The host name that it is about, `*.` before it if all below are meant.
+    pub fn host(&self) -> Option<String> {
+        match self {
+            Self::Name { name, below } | Self::Hello { name, below } => {
+                Some(format!("{}{name}", if *below { "*." } else { "" }))
+            }
+            Self::Net(_) | Self::Anywhere => None,
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -29,8 +48,10 @@ impl fmt::Display for Place {
                 f.pad(&net.addr().to_string())
             }
             Self::Net(net) => f.pad(&net.to_string()),
-            Self::Name { name, below: true } => f.pad(&format!("*.{name}")),
-            Self::Name { name, below: false } => f.pad(name),
+            Self::Name { .. } => f.pad(&self.host().unwrap_or_default()),
+            Self::Hello { .. } => {
+                f.pad(&format!("a TLS hello for {}", self.host().unwrap_or_default()))
+            }
             Self::Anywhere => f.pad("anywhere"),
         }
     }
@@ -60,6 +81,8 @@ impl CustomRule {
         };
         match &self.place {
             Place::Anywhere => format!("{ports} anywhere"),
+            Place::Hello { .. } if self.ports.is_none() => self.place.to_string(),
+            Place::Hello { .. } => format!("{ports} with {}", self.place),
             place => format!("{ports} at {place}"),
         }
     }
@@ -79,7 +102,7 @@ impl CustomRule {
         };
         let open = match &self.place {
             Place::Net(net) => net.max_prefix_len() - net.prefix_len(),
-            Place::Name { .. } | Place::Anywhere => 0,
+            Place::Name { .. } | Place::Hello { .. } | Place::Anywhere => 0,
         };
         (kind, open, &self.id)
     }

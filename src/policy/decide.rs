@@ -1,7 +1,7 @@
 //! Which rule decides about a connection: the plan, read as a firewall reads its rules.
 
 use super::render::{RuleNames, rule_names};
-use super::{Action, HostDeny, Opening, Owner, Place, Plan, Sightings, Target};
+use super::{Action, HostDeny, Opening, Owner, Place, Plan, Sightings, Target, hello};
 use crate::model::{Endpoint, Transport};
 use crate::ruleset::Speaker;
 use ipnet::IpNet;
@@ -151,7 +151,7 @@ impl Plan {
             let there = match &rule.place {
                 Place::Net(net) => net.contains(&server.ip),
                 Place::Anywhere => true,
-                Place::Name { .. } => false,
+                Place::Name { .. } | Place::Hello { .. } => false,
             };
             if there && rule.takes(*transport, server.port) {
                 return Some(Reason::new(name, format!("{}: {}", rule.id, rule.reason)));
@@ -210,13 +210,19 @@ impl Plan {
             (Speaker::Client, &attempt.payload),
         ] {
             for (at, signature) in self.said_by(speaker) {
-                if finds(&signature.opening, said, attempt, target) {
+                let in_request = searches(attempt, target) && signature.is_in_request(said);
+                if in_request || finds(&signature.opening, said, attempt, target) {
                     let name = names.signatures.get(at)?;
                     return Some(Reason::new(name, owners(&signature.owners)));
                 }
             }
         }
-        None
+        if !searches(attempt, target) || !hello::opening().is_in(&attempt.payload) {
+            return None;
+        }
+        let (at, host) = hello::asked(&self.sni, &attempt.payload, attempt.server.port)?;
+        let why = format!("its TLS hello asks for {} ({})", host.name, host.source);
+        Some(Reason::new(names.sni.get(at)?, why))
     }
 }
 
@@ -307,10 +313,19 @@ impl Plan {
 
 /// iptables looks at a fixed place behind the IPv6 header; nftables walks there.
 fn finds(opening: &Opening, said: &[u8], attempt: &Attempt, target: Target) -> bool {
-    let blind = attempt.extended
+    !is_blind(attempt, target) && opening.is_in(said)
+}
+
+fn is_blind(attempt: &Attempt, target: Target) -> bool {
+    attempt.extended
         && attempt.server.ip.is_ipv6()
-        && matches!(target, Target::Ip6tables | Target::IptablesScript);
-    !blind && opening.is_in(said)
+        && matches!(target, Target::Ip6tables | Target::IptablesScript)
+}
+
+/// Only iptables finds bytes wherever they are.
+fn searches(attempt: &Attempt, target: Target) -> bool {
+    let iptables = [Target::Iptables, Target::Ip6tables, Target::IptablesScript];
+    iptables.contains(&target) && !is_blind(attempt, target)
 }
 
 #[cfg(test)]

@@ -34,6 +34,13 @@ pub fn contents(plan: &Plan) -> Vec<String> {
             all.insert(format!("set {} {}{ports}", host.name, group.id));
         }
     }
+    for group in &plan.sni {
+        for host in &group.names {
+            let ports = group.ports.map(|(_, range)| format!(" tcp {range}"));
+            let ports = ports.unwrap_or_default();
+            all.insert(format!("sni {} {}{ports}", host.name, group.id));
+        }
+    }
     for group in &plan.seen {
         for seen in &group.seen {
             let opening = match &seen.opening {

@@ -4,7 +4,7 @@
 //! services = ["aim", "icq"]                # all, if it is left out; so with everything here
 //! features = ["msn:file-transfer"]
 //! profile = "document"                     # document, full, none
-//! match = ["port", "name", "signature"]
+//! match = ["port", "name", "signature", "sni"]
 //! observed = ["office.pcap"]               # captures, or findings (*.ndjson); beside this file
 //! confidence = "confirmed"                 # or probable
 //! direction = ["forward", "output"]
@@ -21,6 +21,11 @@
 //! port = "7000-7010"                       # all ports, if it is left out; anywhere, if `to` is
 //! reason = "closed since the audit of 2026"
 //! until = 2027-01-31                       # the last day
+//!
+//! [[rule]]
+//! id = "new-chat"
+//! sni = "*.chat.example.net"               # what a TLS client asks its server for, whatever its address
+//! reason = "not on this network"
 //!
 //! [[exception]]
 //! net = "10.0.0.7"
@@ -126,6 +131,7 @@ struct Raw {
 struct RawRule {
     id: Spanned<String>,
     to: Option<Spanned<String>>,
+    sni: Option<Spanned<String>>,
     transport: Option<Spanned<String>>,
     port: Option<Spanned<toml::Value>>,
     reason: Spanned<String>,
@@ -313,13 +319,15 @@ impl Check<'_> {
             ports: false,
             names: false,
             signatures: false,
+            sni: false,
         };
         for kind in kinds {
-            let choices = [("port", 0), ("name", 1), ("signature", 2)];
+            let choices = [("port", 0), ("name", 1), ("signature", 2), ("sni", 3)];
             match self.read.choice("match", kind, &choices) {
                 Some(0) => matching.ports = true,
                 Some(1) => matching.names = true,
-                Some(_) => matching.signatures = true,
+                Some(2) => matching.signatures = true,
+                Some(_) => matching.sni = true,
                 None => {}
             }
         }
@@ -353,9 +361,18 @@ impl Check<'_> {
 
     fn rule(&mut self, raw: &RawRule, before: &[CustomRule]) -> Option<CustomRule> {
         let id = self.id(&raw.id, before);
-        let place = match &raw.to {
-            Some(to) => self.place(to),
-            None => Some(Place::Anywhere),
+        let place = match (&raw.to, &raw.sni) {
+            (Some(to), None) => self.place(to),
+            (None, Some(sni)) => self.hello(sni),
+            (None, None) => Some(Place::Anywhere),
+            (Some(_), Some(sni)) => {
+                self.read.wrong(
+                    sni.span(),
+                    "a rule has `to` or `sni`",
+                    "what a client asks for is refused at any address: make two rules of it",
+                );
+                None
+            }
         };
         let transports = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
         let transport = match &raw.transport {
@@ -373,11 +390,19 @@ impl Check<'_> {
                 "add a port, or leave this out: a rule without is about all of TCP and UDP",
             );
         }
-        if raw.to.is_none() && raw.port.is_none() {
+        if raw.to.is_none() && raw.sni.is_none() && raw.port.is_none() {
             self.read.wrong(
                 raw.id.span(),
-                "a rule needs `to`, `port` or both",
+                "a rule needs `to` or `sni`, `port` or both",
                 "without either it would be about everything",
+            );
+            return None;
+        }
+        if let (Some(_), Some(Transport::Udp), Some(udp)) = (&raw.sni, transport, &raw.transport) {
+            self.read.wrong(
+                udp.span(),
+                "a TLS hello goes over TCP",
+                "QUIC's, over UDP, is encrypted: no rule sees the name in it",
             );
             return None;
         }
@@ -426,17 +451,27 @@ impl Check<'_> {
             return Some(Place::Net(net));
         }
         let text = to.get_ref();
-        let (name, below) = match text.strip_prefix("*.") {
-            Some(name) => (name, true),
-            None => (text.as_str(), false),
-        };
         // What has a slash was meant as a network.
         if text.contains('/') || text.contains(':') {
             return self.net(to).map(Place::Net);
         }
-        let spanned = Spanned::new(to.span(), name.to_owned());
-        let name = self.read.host_name(&spanned)?;
+        let (name, below) = self.host(to)?;
         Some(Place::Name { name, below })
+    }
+
+    fn hello(&mut self, sni: &Spanned<String>) -> Option<Place> {
+        let (name, below) = self.host(sni)?;
+        Some(Place::Hello { name, below })
+    }
+
+    /// A host name, and whether all below it are meant: `*.` before it.
+    fn host(&mut self, text: &Spanned<String>) -> Option<(String, bool)> {
+        let (name, below) = match text.get_ref().strip_prefix("*.") {
+            Some(name) => (name, true),
+            None => (text.get_ref().as_str(), false),
+        };
+        let spanned = Spanned::new(text.span(), name.to_owned());
+        Some((self.read.host_name(&spanned)?, below))
     }
 
     fn exception(&mut self, raw: &RawException) -> Option<Exception> {

@@ -11,6 +11,7 @@ mod decide;
 mod diff;
 mod file;
 mod groups;
+mod hello;
 mod observed;
 mod plan;
 pub mod prove;

@@ -2,6 +2,7 @@
 
 use super::conflict::{self, Shadowed};
 use super::groups::{disjoint, group};
+use super::hello;
 use super::observed::{self, SeenGroup, Sightings, Unseen};
 use super::request::Selected;
 use super::safety::{self, Judgement};
@@ -11,7 +12,7 @@ use super::{
     scope,
 };
 use crate::model::{Service, Transport};
-use crate::ruleset::{Feature, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
+use crate::ruleset::{Feature, HostRule, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -66,7 +67,7 @@ pub struct HostDeny {
     pub note: Option<String>,
 }
 
-/// Host names whose addresses are refused, once a resolver has told them.
+/// Host names that are counted together: by their addresses, once a resolver has told them, or by the hellos for them.
 #[derive(Clone, Debug)]
 pub struct NameGroup {
     /// The messenger's id, or the id of a rule of one's own.
@@ -121,6 +122,8 @@ pub struct Plan {
     pub names: Vec<NameGroup>,
     /// What connections open with.
     pub signatures: Vec<SignatureGroup>,
+    /// Names that TLS clients ask for (SNI).
+    pub sni: Vec<NameGroup>,
     /// What a connection that opened so is marked with.
     pub mark: Mark,
     /// The NFLOG group that refusals are told to.
@@ -235,6 +238,7 @@ impl Plan {
             .partition(|exception| over(exception.until));
         rules_of_ones_own.sort_by(|a, b| a.width().cmp(&b.width()));
         let mut hosts = hosts(request, &selected);
+        let sni = hello::groups(request, &rules_of_ones_own, names_of(&hosts));
         let mut names = if request.matching.names {
             names_of(&hosts)
         } else {
@@ -245,7 +249,7 @@ impl Plan {
         }
         let custom = rules_of_ones_own
             .iter()
-            .filter(|rule| !matches!(rule.place, Place::Name { .. }));
+            .filter(|rule| rule.place.host().is_none());
         let exceptions: Vec<IpNet> = request
             .exceptions
             .iter()
@@ -274,6 +278,7 @@ impl Plan {
             custom: custom.cloned().collect(),
             names,
             signatures,
+            sni,
             mark: request.mark,
             log: request.log,
             groups: group(disjoint(&facts)),
@@ -296,7 +301,12 @@ impl Plan {
             notes: Vec::new(),
         };
         plan.keep_safe(rules, request, &rules_of_ones_own)?;
+        let shadowed = hello::settle(&mut plan);
+        if !plan.sni.is_empty() {
+            plan.limits.push(hello::LIMIT.to_owned());
+        }
         plan.shadowed = conflict::shadowed(&plan);
+        plan.shadowed.extend(shadowed);
         plan.notes.extend(conflict::shared(&plan, rules));
         Ok(plan)
     }
@@ -308,11 +318,18 @@ impl Plan {
             && self.custom.is_empty()
             && self.names.is_empty()
             && self.signatures.is_empty()
+            && self.sni.is_empty()
     }
 
     /// Whether connections are marked, so that the rest of them can be refused.
     pub fn marks(&self) -> bool {
-        !self.signatures.is_empty() && self.action != Action::Log
+        (!self.signatures.is_empty() || !self.sni.is_empty()) && self.action != Action::Log
+    }
+
+    /// Whether what somebody says is looked at, by a firewall that finds names in hellos.
+    pub(super) fn listens_to(&self, speaker: Speaker) -> bool {
+        self.said_by(speaker).next().is_some()
+            || speaker == Speaker::Client && !self.sni.is_empty()
     }
 
     /// What somebody says first, for a rule about it.
@@ -378,24 +395,27 @@ fn wanted(
 
 fn hosts(request: &Request, selected: &[Selected<'_>]) -> Vec<HostDeny> {
     let mut hosts = Vec::new();
-    for Selected {
-        messenger,
-        features,
-    } in selected
-    {
-        let wanted = messenger.hosts.iter().filter(|host| {
-            host.usage == HostUse::Exclusive
-                && features.contains(&host.feature)
-                && request.profile.takes(host.source)
-        });
-        hosts.extend(wanted.map(|host| HostDeny {
-            service: messenger.service.clone(),
+    for it in selected {
+        hosts.extend(exclusive(request, it).map(|host| HostDeny {
+            service: it.messenger.service.clone(),
             name: host.to_string(),
             source: host.source,
             note: host.note.clone(),
         }));
     }
     hosts
+}
+
+/// Hosts of what was asked for that serve nothing else.
+fn exclusive<'a>(
+    request: &'a Request,
+    selected: &'a Selected<'_>,
+) -> impl Iterator<Item = &'a HostRule> {
+    selected.messenger.hosts.iter().filter(|host| {
+        host.usage == HostUse::Exclusive
+            && selected.features.contains(&host.feature)
+            && request.profile.takes(host.source)
+    })
 }
 
 /// The names of each messenger that a resolver would refuse.
@@ -457,10 +477,16 @@ fn idle(
     }
     let by_port = facts.iter().flat_map(|ports| &ports.owners);
     let by_content = signatures.iter().flat_map(SignatureGroup::owners);
-    let closed: BTreeSet<_> = by_port
+    let mut closed: BTreeSet<_> = by_port
         .chain(by_content)
         .map(|owner| (owner.service.id(), owner.feature))
         .collect();
+    if request.matching.names || request.matching.sni {
+        closed.extend(selected.iter().flat_map(|it| {
+            let id = it.messenger.service.id();
+            exclusive(request, it).map(move |host| (id, host.feature))
+        }));
+    }
     let mut idle = Vec::new();
     for Selected {
         messenger,

@@ -138,7 +138,7 @@ fn wrong_with(rule: &CustomRule, rules: &RuleSet, guard: &Guard) -> Option<Wrong
                 }
             }
         }
-        Place::Name { name, below } => {
+        Place::Name { name, below } | Place::Hello { name, below } => {
             let shared = |host: &str| rules.is_shared_host(host);
             let inside = |host: &str| {
                 *below

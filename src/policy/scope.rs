@@ -96,6 +96,8 @@ pub struct Matching {
     pub names: bool,
     /// What a connection opens with, on whatever port.
     pub signatures: bool,
+    /// The name that a TLS client asks its server for (SNI), on whatever port.
+    pub sni: bool,
 }
 
 impl Default for Matching {
@@ -104,6 +106,7 @@ impl Default for Matching {
             ports: true,
             names: false,
             signatures: false,
+            sni: false,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Signature {
     pub speaker: Speaker,
     /// What.
     pub opening: Opening,
+    /// It also begins the body of HTTP requests.
+    pub in_http: bool,
     /// Every fact that states it, at least one.
     pub owners: Vec<Owner>,
 }
@@ -36,7 +38,7 @@ pub struct SignatureGroup {
 
 /// The openings of what was asked for. An opening that several messengers share stands once, with all of them.
 pub(super) fn groups(selected: &[Selected<'_>]) -> Vec<SignatureGroup> {
-    let mut all: BTreeMap<(Speaker, Pattern), Vec<Owner>> = BTreeMap::new();
+    let mut all: BTreeMap<(Speaker, Pattern), (Vec<Owner>, bool)> = BTreeMap::new();
     for it in selected {
         for rule in &it.messenger.signatures {
             if it.features.contains(&rule.feature) {
@@ -48,12 +50,14 @@ pub(super) fn groups(selected: &[Selected<'_>]) -> Vec<SignatureGroup> {
                     note: rule.note.clone(),
                 };
                 let key = (rule.speaker, rule.pattern.clone());
-                all.entry(key).or_default().push(owner);
+                let (owners, in_http) = all.entry(key).or_default();
+                owners.push(owner);
+                *in_http |= rule.in_http;
             }
         }
     }
     let mut groups: BTreeMap<(Vec<Service>, Feature), Vec<Signature>> = BTreeMap::new();
-    for ((speaker, pattern), mut owners) in all {
+    for ((speaker, pattern), (mut owners, in_http)) in all {
         owners.sort_unstable();
         let Some(feature) = owners.first().map(|owner| owner.feature) else {
             continue;
@@ -68,6 +72,7 @@ pub(super) fn groups(selected: &[Selected<'_>]) -> Vec<SignatureGroup> {
                 opening: Opening {
                     pieces: pattern.pieces(),
                 },
+                in_http,
                 owners,
             });
     }
@@ -81,7 +86,38 @@ pub(super) fn groups(selected: &[Selected<'_>]) -> Vec<SignatureGroup> {
         .collect()
 }
 
+/// A request that has a body.
+pub(super) fn request() -> Opening {
+    Opening::prefix(b"POST ")
+}
+
+impl Signature {
+    /// What such a request has that carries it, if any does: its first bytes behind the empty line, and the others somewhere.
+    pub(super) fn in_request(&self) -> Option<Vec<Vec<u8>>> {
+        let ((0, first), rest) = self.opening.pieces.split_first().filter(|_| self.in_http)? else {
+            return None;
+        };
+        let first = [b"\r\n\r\n", first.as_slice()].concat();
+        let rest = rest.iter().map(|(_, bytes)| bytes.clone());
+        Some(std::iter::once(first).chain(rest).collect())
+    }
+
+    /// Whether a segment is such a request.
+    pub(super) fn is_in_request(&self, said: &[u8]) -> bool {
+        request().is_in(said)
+            && self.in_request().is_some_and(|all| {
+                let mut all = all.iter();
+                all.all(|bytes| memchr::memmem::find(said, bytes).is_some())
+            })
+    }
+}
+
 impl SignatureGroup {
+    /// Whether any of it is carried by HTTP.
+    pub fn is_in_http(&self) -> bool {
+        self.signatures.iter().any(|it| it.in_http)
+    }
+
     /// Every fact behind it, in order.
     pub fn owners(&self) -> Vec<&Owner> {
         let mut owners: Vec<_> = self.signatures.iter().flat_map(|it| &it.owners).collect();

@@ -288,6 +288,8 @@ pub struct SignatureRule {
     pub speaker: Speaker,
     /// What.
     pub pattern: Pattern,
+    /// It also begins the body of HTTP requests.
+    pub in_http: bool,
     /// Who states it.
     pub source: Source,
     /// What refusing it promises, or cannot do.

@@ -129,6 +129,7 @@ pub(super) struct RawSignature {
     pub(super) feature: Spanned<String>,
     pub(super) from: Spanned<String>,
     pub(super) pattern: Spanned<String>,
+    pub(super) in_http: Option<Spanned<bool>>,
     pub(super) source: Spanned<String>,
     pub(super) note: Option<Spanned<String>>,
 }

@@ -232,6 +232,16 @@ impl Check<'_> {
             self.read
                 .wrong(raw.pattern.span(), "not a pattern", *problem);
         }
+        let in_http = raw.in_http.as_ref().is_some_and(|it| *it.get_ref());
+        if in_http && speaker == Some(Speaker::Server) {
+            let span = raw.in_http.as_ref().map_or(raw.id.span(), Spanned::span);
+            self.read.wrong(
+                span,
+                "a server asks nothing",
+                "requests are a client's: leave this out",
+            );
+            return None;
+        }
         let source = self.read.source(&raw.source);
         let note = raw.note.as_ref().map(|text| self.read.text(text));
         Some(SignatureRule {
@@ -239,6 +249,7 @@ impl Check<'_> {
             feature: feature?,
             speaker: speaker?,
             pattern: pattern.ok()?,
+            in_http,
             source: source?,
             note: optional(note)?,
             origin: self.read.file.origin(raw.id.span().start),

@@ -50,6 +50,7 @@ pub fn requests(rules: &RuleSet) -> Vec<Request> {
         ports: true,
         names: true,
         signatures: true,
+        sni: true,
     };
     let kinds = [
         (Profile::Document, ports, None),

@@ -117,6 +117,8 @@ pub enum MatchArg {
     Name,
     /// What a connection opens with, on any port
     Signature,
+    /// The server's name in a TLS hello (SNI), on any port: iptables, Suricata; squid by what a tunnel is asked for
+    Sni,
 }
 
 /// `--confidence`.
@@ -257,6 +259,7 @@ impl PlanArgs {
             ports: self.matching.contains(&MatchArg::Port),
             names: self.matching.contains(&MatchArg::Name),
             signatures: self.matching.contains(&MatchArg::Signature),
+            sni: self.matching.contains(&MatchArg::Sni),
         });
         let hooks: Vec<Hook> = self.direction.iter().map(|it| (*it).into()).collect();
         let today = || {

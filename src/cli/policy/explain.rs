@@ -5,6 +5,7 @@ use crate::model::{Endpoint, Transport};
 use crate::policy::{Attempt, Capability, Plan, Surroundings, Target, capabilities};
 use clap::Args;
 use std::io::Write;
+use std::mem;
 use std::net::SocketAddr;
 
 /// Arguments of `imwarden policy explain`.
@@ -46,8 +47,17 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     };
     for flow in &args.flow {
         let attempt = attempt(flow).ok_or_else(|| PolicyError::NoFlow(flow.clone()))?;
-        let decision = plan.decide_in(&attempt, Target::Nftables, &around);
-        writeln!(out, "{flow}: {decision}")?;
+        let decides = |target| plan.decide_in(&attempt, target, &around);
+        let (nftables, iptables) = (
+            decides(Target::Nftables),
+            decides(Target::IptablesScript),
+        );
+        if mem::discriminant(&nftables) == mem::discriminant(&iptables) {
+            writeln!(out, "{flow}: {nftables}")?;
+        } else {
+            writeln!(out, "{flow}, with nftables: {nftables}")?;
+            writeln!(out, "{flow}, with iptables: {iptables}")?;
+        }
     }
     if !args.flow.is_empty() {
         return Ok(out.flush()?);
@@ -151,10 +161,25 @@ fn what(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
             signature.speaker.name(),
             signature.opening
         )?;
+        if signature.in_http {
+            writeln!(out, "  or when it posts a request whose body begins so")?;
+        }
         for owner in &signature.owners {
             let note = owner.note.as_deref().map(|note| format!(": {note}"));
             let note = note.unwrap_or_default();
             writeln!(out, "  {} ({}){note}", owner.id, owner.source)?;
+        }
+    }
+    for group in &plan.sni {
+        let ports = match &group.ports {
+            Some((transport, range)) => format!("{} {range}", transport.name()),
+            None => "TCP, any port".to_owned(),
+        };
+        for host in &group.names {
+            let note = host.note.as_deref().map(|note| format!(": {note}"));
+            let note = note.unwrap_or_default();
+            writeln!(out, "{ports}, when a TLS hello asks for {}", host.name)?;
+            writeln!(out, "  {} ({}){note}", group.id, host.source)?;
         }
     }
     Ok(())

@@ -217,7 +217,11 @@ fn signatures(messenger: &Messenger) -> Table {
             rule.id.clone(),
             rule.speaker.name().to_owned(),
             rule.source.to_string(),
-            rule.note.clone().unwrap_or_default(),
+            match (rule.in_http, &rule.note) {
+                (false, note) => note.clone().unwrap_or_default(),
+                (true, None) => "also in HTTP requests".to_owned(),
+                (true, Some(note)) => format!("{note}; also in HTTP requests"),
+            },
         ]);
     }
     table

@@ -1,22 +1,24 @@
 //! The comment at the head of every file: what it does, how to handle it, and what it cannot do.
 
 use super::text::{Text, and, place};
-use crate::policy::{Action, Hook, Plan, Profile};
+use crate::policy::hello;
+use crate::policy::{Action, Can, Hook, Plan, Profile, Target, capabilities, closes_nothing};
 use std::fmt::Write as _;
 
 /// How a file of one kind is checked, loaded and removed: `(verb, command)`.
 pub(super) type Commands<'a> = &'a [(&'a str, &'a str)];
 
 /// Writes all of it, as `#` comments.
-pub(super) fn write(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
+pub(super) fn write(text: &mut Text, plan: &Plan, target: Target, commands: Commands<'_>) {
     about(text, plan, commands);
     text.line("#");
     text.paragraph("# ", "# ", &conduct(plan));
     own(text, plan);
-    warnings(text, plan);
+    warnings(text, plan, target);
     limits(text, plan);
     left_out(text, plan);
     unseen(text, plan);
+    sni(text, plan, target);
     hosts(text, plan);
 }
 
@@ -54,6 +56,9 @@ fn about(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
     }
     if !plan.signatures.is_empty() {
         what.push("what opens as a messenger does, on any port,".to_owned());
+    }
+    if !plan.sni.is_empty() {
+        what.push("TLS to servers that are asked for by name (SNI), on any port,".to_owned());
     }
     if !plan.names.is_empty() {
         what.push("the addresses of host names, as a resolver tells them,".to_owned());
@@ -192,8 +197,8 @@ fn conduct(plan: &Plan) -> String {
     )
 }
 
-fn warnings(text: &mut Text, plan: &Plan) {
-    if plan.is_empty() {
+fn warnings(text: &mut Text, plan: &Plan, target: Target) {
+    if plan.is_empty() || closes_nothing(plan, target) && target != Target::Ipset {
         text.line("#");
         text.line("# THIS FILE CLOSES NOTHING. The lines below say why.");
     }
@@ -275,6 +280,41 @@ fn unseen(text: &mut Text, plan: &Plan) {
             flow.service, flow.server, flow.reason
         );
         text.paragraph("#   - ", "#     ", &words);
+    }
+}
+
+/// The names in hellos, and how well this file knows them.
+fn sni(text: &mut Text, plan: &Plan, target: Target) {
+    if plan.sni.is_empty() || target == Target::Ipset {
+        return;
+    }
+    text.line("#");
+    text.line("# Names that are refused in TLS hellos (SNI), and what this file can do about each:");
+    let all = capabilities(plan, target);
+    for group in &plan.sni {
+        let mut told: Vec<(Can, Vec<&str>)> = Vec::new();
+        for host in &group.names {
+            let what = hello::what(group, host);
+            let Some(it) = all.iter().find(|it| it.what == what) else {
+                continue;
+            };
+            match told.iter_mut().find(|(can, _)| *can == it.can) {
+                Some((_, names)) => names.push(&host.name),
+                None => told.push((it.can, vec![&host.name])),
+            }
+        }
+        for (can, names) in told {
+            let can = match can {
+                Can::Exact => "exactly".to_owned(),
+                Can::Weaker(why) => format!("weaker, {why}"),
+                Can::Impossible(why) => format!("not here, {why}"),
+            };
+            let words = format!("{}, {}: {can}", group.id, names.join(", "));
+            text.paragraph("#   - ", "#     ", &words);
+        }
+        if let (true, Some(note)) = (group.custom, group.names.first().and_then(|it| it.note.as_ref())) {
+            text.paragraph("#     ", "#     ", &format!("({note})"));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::text::Text;
 use super::{header, names, words};
-use crate::policy::Plan;
+use crate::policy::{Plan, Target};
 
 /// How long an address is refused that a resolver told, unless somebody goes on asking for it: a day.
 const TOLD_FOR: u32 = 86_400;
@@ -36,6 +36,7 @@ pub(super) fn render(plan: &Plan) -> String {
     header::write(
         &mut text,
         plan,
+        Target::Ipset,
         &[
             (
                 "load",

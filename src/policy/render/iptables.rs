@@ -5,8 +5,9 @@ use super::iptables_rules::{
     seen_openings,
 };
 use super::text::{Text, reference};
+use super::iptables_hellos::{self, HELLOS};
 use super::{header, names, words};
-use crate::policy::{Action, Hook, Plan};
+use crate::policy::{Action, Hook, Plan, Target};
 use crate::ruleset::Speaker;
 
 /// `-m comment` takes 255 characters.
@@ -99,7 +100,7 @@ pub(super) fn chains(plan: &Plan) -> Vec<String> {
         chains.extend(["IMW-SCOPE".to_owned(), "IMW-CLIENTS".to_owned()]);
     }
     for (speaker, name) in CONTENT {
-        if plan.said_by(speaker).next().is_some() {
+        if plan.listens_to(speaker) {
             chains.push(name.to_owned());
         }
     }
@@ -112,12 +113,17 @@ pub(super) fn chains(plan: &Plan) -> Vec<String> {
             chain => chains.push(chain.to_owned()),
         }
     }
+    if !plan.sni.is_empty() {
+        chains.push(HELLOS.to_owned());
+        chains.extend(iptables_hellos::chains(plan));
+    }
     for part in [
         names.custom,
         names.names,
         names.groups,
         names.seen,
         names.signatures,
+        names.sni,
     ] {
         chains.extend(part);
     }
@@ -152,7 +158,11 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
     } else {
         &commands
     };
-    header::write(&mut text, plan, commands);
+    let target = match family {
+        Family::V4 => Target::Iptables,
+        Family::V6 => Target::Ip6tables,
+    };
+    header::write(&mut text, plan, target, commands);
     text.line("#");
     text.paragraph(
         "# ",

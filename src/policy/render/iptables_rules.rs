@@ -2,9 +2,9 @@
 
 use super::iptables::{CONTENT, Family, MAX_COMMENT, goto, own, target};
 use super::text::{Text, place, reference};
-use super::{RuleNames, ipset, u32};
+use super::{RuleNames, iptables_hellos, ipset, u32, xt_string};
 use crate::model::Transport;
-use crate::policy::signature::WINDOW;
+use crate::policy::signature::{WINDOW, request};
 use crate::policy::{Action, Group, Owner, Place, Plan, Ports, Seen};
 use crate::ruleset::{PortRange, Speaker};
 use ipnet::IpNet;
@@ -135,7 +135,7 @@ pub(super) fn content(
     judge: &str,
 ) {
     for (speaker, chain) in CONTENT {
-        if plan.said_by(speaker).next().is_none() {
+        if !plan.listens_to(speaker) {
             continue;
         }
         if speaker == Speaker::Client {
@@ -159,17 +159,26 @@ pub(super) fn content(
         ));
         for (at, signature) in plan.said_by(speaker) {
             let owners: Vec<&Owner> = signature.owners.iter().collect();
-            if let Some(name) = names.signatures.get(at) {
-                text.line(goto(
-                    &format!(
-                        "-A {chain} -p tcp {}",
-                        u32::matches(&signature.opening, family)
-                    ),
-                    &reference(&owners, MAX_COMMENT),
-                    name,
-                ));
+            let Some(name) = names.signatures.get(at) else {
+                continue;
+            };
+            let mut rule = |found: String| {
+                let comment = reference(&owners, MAX_COMMENT);
+                text.line(goto(&format!("-A {chain} -p tcp {found}"), &comment, name));
+            };
+            rule(u32::matches(&signature.opening, family));
+            if let Some(all) = signature.in_request() {
+                let mut found = vec![u32::matches(&request(), family)];
+                found.extend(all.iter().map(|bytes| xt_string::matches(bytes)));
+                rule(found.join(" "));
             }
         }
+        if speaker == Speaker::Client && !plan.sni.is_empty() {
+            iptables_hellos::lead(text, family, chain);
+        }
+    }
+    if !plan.sni.is_empty() {
+        iptables_hellos::rules(text, plan, names, family);
     }
     for (group, name) in plan.signatures.iter().zip(&names.signatures) {
         let comment = reference(&group.owners(), MAX_COMMENT);

@@ -6,6 +6,7 @@ mod front;
 mod header;
 mod ipset;
 mod iptables;
+mod iptables_hellos;
 mod iptables_rules;
 mod mikrotik;
 mod names;
@@ -21,6 +22,7 @@ mod text;
 mod u32;
 mod ufw;
 mod words;
+mod xt_string;
 
 use super::Plan;
 
@@ -145,6 +147,7 @@ pub(super) struct RuleNames {
     pub custom: Vec<String>,
     pub names: Vec<String>,
     pub signatures: Vec<String>,
+    pub sni: Vec<String>,
 }
 
 /// Names of counters in nftables, of chains in iptables.

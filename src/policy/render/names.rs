@@ -28,6 +28,7 @@ pub(super) fn nftables(plan: &Plan) -> RuleNames {
             Kind::Custom => "rule_",
             Kind::Names => "names_",
             Kind::Signature => "sig_",
+            Kind::Sni => "sni_",
         };
         let full = format!("{prefix}{}{what}", services.join("_")).replace('-', "_");
         unique(&mut taken, MAX_NFTABLES, '_', &full)
@@ -43,6 +44,7 @@ pub(super) fn iptables(plan: &Plan) -> RuleNames {
         "IMW-AUDIT",
         "IMW-SIGNATURES",
         "IMW-GREETINGS",
+        "IMW-HELLOS",
         "IMW-MARKED",
     ];
     let mut taken: BTreeSet<String> = ours.map(str::to_owned).into();
@@ -57,6 +59,7 @@ pub(super) fn iptables(plan: &Plan) -> RuleNames {
             Kind::Custom => "RULE-",
             Kind::Names => "NAMES-",
             Kind::Signature => "SIG-",
+            Kind::Sni => "SNI-",
         };
         let full = format!("IMW-{prefix}{}{what}", services.join("-")).to_uppercase();
         unique(&mut taken, MAX_IPTABLES, '-', &full)
@@ -69,6 +72,7 @@ enum Kind {
     Custom,
     Names,
     Signature,
+    Sni,
 }
 
 enum What {
@@ -112,12 +116,18 @@ fn named(plan: &Plan, mut name: impl FnMut(Kind, &[&str], What) -> String) -> Ru
         .iter()
         .map(|group| name(Kind::Names, &[&group.id], What::Nothing))
         .collect();
+    let sni = plan
+        .sni
+        .iter()
+        .map(|group| name(Kind::Sni, &[&group.id], What::Nothing))
+        .collect();
     RuleNames {
         groups,
         seen,
         custom,
         names,
         signatures,
+        sni,
     }
 }
 

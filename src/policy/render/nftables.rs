@@ -9,7 +9,7 @@ use super::nft_table::{self, Kind, Object};
 use super::text::{Text, reference};
 use super::{RuleNames, header, words};
 use crate::model::Transport;
-use crate::policy::{Action, Hook, Owner, Plan};
+use crate::policy::{Action, Hook, Owner, Plan, Target, closes_nothing};
 use crate::ruleset::Speaker;
 
 /// nft refuses a comment of 129 characters.
@@ -30,6 +30,7 @@ pub(super) fn render(plan: &Plan, keep: bool) -> String {
     header::write(
         &mut text,
         plan,
+        Target::Nftables,
         &[
             ("check", "nft -c -f FILE"),
             ("load", load),
@@ -57,6 +58,11 @@ pub(super) fn render(plan: &Plan, keep: bool) -> String {
     text.finish()
 }
 
+/// Names in hellos are nothing to this firewall, so that they mark no connection.
+fn marks(plan: &Plan) -> bool {
+    plan.marks() && !plan.signatures.is_empty()
+}
+
 fn objects(plan: &Plan, keep: bool) -> Vec<Object> {
     let names = names::nftables(plan);
     let mut all = counters(plan, &names);
@@ -75,7 +81,7 @@ fn objects(plan: &Plan, keep: bool) -> Vec<Object> {
             all.push(map);
         }
     }
-    if !plan.is_empty() {
+    if !closes_nothing(plan, Target::Nftables) {
         all.extend(refusal(plan));
         feature_chains(&mut all, plan, &names);
         if !plan.signatures.is_empty() {
@@ -106,7 +112,7 @@ fn counters(plan: &Plan, names: &RuleNames) -> Vec<Object> {
         .flatten()
         .map(|name| Object::counter(name.clone()))
         .collect();
-    if plan.marks() {
+    if marks(plan) {
         all.push(Object::counter(MARKED));
     }
     if let Some(first) = all.first_mut() {
@@ -276,9 +282,9 @@ fn feature_chains(all: &mut Vec<Object>, plan: &Plan, names: &RuleNames) {
     for (group, name) in plan.signatures.iter().zip(&names.signatures) {
         let owners = group.owners();
         let comment = reference(&owners, MAX_COMMENT);
-        chain(name, &comment, words::notes(&owners), plan.marks());
+        chain(name, &comment, words::notes(&owners), marks(plan));
     }
-    if plan.marks() {
+    if marks(plan) {
         chain(
             MARKED,
             "imwarden: of a connection that was recognised",
@@ -301,7 +307,7 @@ fn judge(plan: &Plan, names: &RuleNames, transports: &[&str], families: &[Family
     chain.comment.push(about);
     chain.line("tcp flags rst accept comment \"imwarden: resets pass\"");
     scope(&mut chain, plan);
-    if plan.marks() {
+    if marks(plan) {
         chain.line(format!(
             "ct mark and {:#010x} == {:#010x} goto f_{MARKED} comment \"imwarden: recognised before\"",
             plan.mark.mask(),

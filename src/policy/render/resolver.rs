@@ -2,7 +2,9 @@
 
 use super::text::{Text, and};
 use crate::model::Transport;
-use crate::policy::{Action, Capability, HostDeny, Place, Plan, Target, capabilities};
+use crate::policy::{
+    Action, Capability, HostDeny, NameGroup, Place, Plan, Target, capabilities, hello,
+};
 
 /// The head: what it does, how to handle it, and what it cannot say.
 fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&str, &str)]) {
@@ -64,19 +66,12 @@ fn about(host: &HostDeny) -> String {
     format!("{} ({})", host.service, host.source)
 }
 
-/// The name, and whether all below it are meant.
-fn name(host: &HostDeny) -> (&str, bool) {
-    host.name
-        .strip_prefix("*.")
-        .map_or((host.name.as_str(), false), |name| (name, true))
-}
-
 /// The hosts to name: each once, and none that another one takes in already.
 fn hosts_of(plan: &Plan) -> Vec<&HostDeny> {
     let wider = |host: &HostDeny| {
         plan.hosts.iter().any(|other| {
-            let (it, below) = name(other);
-            let (own, _) = name(host);
+            let (it, below) = hello::parts(other);
+            let (own, _) = hello::parts(host);
             below
                 && other.name != host.name
                 && (own == it || own.strip_suffix(it).is_some_and(|rest| rest.ends_with('.')))
@@ -112,7 +107,7 @@ pub(super) fn rpz(plan: &Plan) -> String {
     text.line("@ IN SOA localhost. imwarden.invalid. ( 1 3600 600 86400 300 )");
     text.line("@ IN NS localhost.");
     for host in hosts_of(plan) {
-        let (name, below) = name(host);
+        let (name, below) = hello::parts(host);
         text.line(format!("; {}", about(host)));
         text.line(format!("{name} CNAME ."));
         if below {
@@ -141,7 +136,7 @@ pub(super) fn unbound(plan: &Plan) -> String {
     );
     text.line("server:");
     for host in hosts_of(plan) {
-        let (name, _) = name(host);
+        let (name, _) = hello::parts(host);
         text.line(format!(
             "    local-zone: \"{name}.\" always_nxdomain  # {}",
             about(host)
@@ -171,7 +166,7 @@ pub(super) fn dnsmasq(plan: &Plan) -> String {
         ],
     );
     for host in hosts_of(plan) {
-        let (name, _) = name(host);
+        let (name, _) = hello::parts(host);
         text.line(format!("# {}", about(host)));
         // Without an address: there is no such name.
         text.line(format!("address=/{name}/"));
@@ -193,7 +188,7 @@ pub(super) fn hosts(plan: &Plan) -> String {
         ],
     );
     for host in hosts_of(plan) {
-        let (name, below) = name(host);
+        let (name, below) = hello::parts(host);
         if !below {
             text.line(format!("0.0.0.0 {name}  # {}", about(host)));
             text.line(format!(":: {name}"));
@@ -220,18 +215,43 @@ pub(super) fn squid(plan: &Plan) -> String {
         ],
     );
     for host in hosts_of(plan) {
-        let (name, below) = name(host);
+        let (name, below) = hello::parts(host);
         let dot = if below { "." } else { "" };
         text.line(format!("# {}", about(host)));
         text.line(format!("acl imwarden_hosts dstdomain {dot}{name}"));
     }
     if plan.action != Action::Log {
         squid_ports(&mut text, plan);
+        squid_tunnels(&mut text, plan);
     }
     if !hosts_of(plan).is_empty() {
         text.line("http_access deny imwarden_hosts");
     }
     text.finish()
+}
+
+/// Names in hellos that are not refused as hosts already.
+fn tunnels(plan: &Plan) -> impl Iterator<Item = (&NameGroup, &HostDeny)> {
+    let all = plan.sni.iter().flat_map(|group| group.names.iter().map(move |host| (group, host)));
+    all.filter(|(group, host)| {
+        group.ports.is_some() || !hosts_of(plan).iter().any(|it| it.name == host.name)
+    })
+}
+
+/// Tunnels to those names: what is asked of the server inside is not looked at.
+fn squid_tunnels(text: &mut Text, plan: &Plan) {
+    for (number, (group, host)) in tunnels(plan).enumerate() {
+        let (name, below) = hello::parts(host);
+        let dot = if below { "." } else { "" };
+        text.line(format!("# {}", about(host)));
+        text.line(format!("acl imwarden_to_{number} dstdomain {dot}{name}"));
+        let mut and = String::new();
+        if let Some((_, range)) = group.ports {
+            text.line(format!("acl imwarden_to_port_{number} port {range}"));
+            and = format!(" imwarden_to_port_{number}");
+        }
+        text.line(format!("http_access deny imwarden_connect imwarden_to_{number}{and}"));
+    }
 }
 
 /// What squid is asked to connect to, by port and by address.
@@ -243,9 +263,11 @@ fn squid_ports(text: &mut Text, plan: &Plan) {
         _ => None,
     });
     let ports: Vec<String> = ports.chain(own).collect();
+    if !ports.is_empty() || tunnels(plan).next().is_some() {
+        text.line("acl imwarden_connect method CONNECT");
+    }
     if !ports.is_empty() {
         text.line(format!("acl imwarden_ports port {}", ports.join(" ")));
-        text.line("acl imwarden_connect method CONNECT");
         text.line("http_access deny imwarden_connect imwarden_ports");
     }
     let mut places = std::collections::BTreeSet::new();

@@ -4,7 +4,7 @@ use super::header;
 use super::ipset;
 use super::iptables::{self, Family};
 use super::text::Text;
-use crate::policy::{Hook, Plan};
+use crate::policy::{Hook, Plan, Target};
 
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = Text::default();
@@ -12,6 +12,7 @@ pub(super) fn render(plan: &Plan) -> String {
     header::write(
         &mut text,
         plan,
+        Target::IptablesScript,
         &[
             ("check", "sh FILE check"),
             ("load", "sh FILE (again at will: it replaces itself)"),

@@ -2,7 +2,7 @@
 
 use super::text::{Text, and, reference};
 use crate::model::Transport;
-use crate::policy::{Action, Opening, Owner, Place, Plan};
+use crate::policy::{Action, HostDeny, Opening, Owner, Place, Plan, hello};
 use crate::ruleset::Speaker;
 use ipnet::IpNet;
 
@@ -121,24 +121,23 @@ pub(super) fn render(plan: &Plan) -> String {
                 content(&signature.opening)
             );
             rules.add(&head, &reference(&owners, 120), &options);
+            if signature.in_http {
+                let head = format!("http {} any -> {} any", rules.clients, rules.anywhere);
+                let options = format!(
+                    "flow:to_server; http.request_body; {}",
+                    content(&signature.opening)
+                );
+                rules.add(&head, &reference(&owners, 120), &options);
+            }
         }
     }
     for host in &plan.hosts {
-        let (name, place) = match host.name.strip_prefix("*.") {
-            Some(name) => (format!(".{name}"), "dotprefix; "),
-            None => (host.name.clone(), ""),
-        };
-        let end = if place.is_empty() {
-            format!("bsize:{}; ", name.len())
-        } else {
-            "endswith; ".to_owned()
-        };
         for (proto, buffer) in [
             ("dns", "dns.query"),
             ("tls", "tls.sni"),
             ("http", "http.host"),
         ] {
-            let options = format!("{buffer}; {place}content:\"{name}\"; nocase; {end}");
+            let options = format!("{buffer}; {}", named(host));
             // The host of a request has no capitals by the time that it is compared.
             let options = match proto {
                 "http" => options.replace("nocase; ", ""),
@@ -149,7 +148,33 @@ pub(super) fn render(plan: &Plan) -> String {
             rules.add(&head, &message, &options);
         }
     }
+    hellos(&mut rules, plan);
     rules.text.finish()
+}
+
+/// A whole name, or any below one.
+fn named(host: &HostDeny) -> String {
+    match hello::parts(host) {
+        (name, true) => format!("dotprefix; content:\".{name}\"; nocase; endswith; "),
+        (name, false) => format!("content:\"{name}\"; nocase; bsize:{}; ", name.len()),
+    }
+}
+
+/// Names in hellos that are not refused as hosts already.
+fn hellos(rules: &mut Rules, plan: &Plan) {
+    for group in &plan.sni {
+        let ports = group.ports.map(|(_, range)| range.to_string().replace('-', ":"));
+        for host in &group.names {
+            let told = plan.hosts.iter().any(|it| it.name == host.name);
+            if told && ports.is_none() {
+                continue;
+            }
+            let ports = ports.as_deref().unwrap_or("any");
+            let head = format!("tls {} any -> {} {ports}", rules.clients, rules.anywhere);
+            let message = format!("{} {} ({})", group.id, host.name, host.source);
+            rules.add(&head, &message, &format!("tls.sni; {}", named(host)));
+        }
+    }
 }
 
 /// IPv6 addresses have colons.

@@ -75,6 +75,11 @@ pub(super) fn reference(owners: &[&Owner], max: usize) -> String {
     text
 }
 
+/// Words that fit into a comment of so many characters.
+pub(super) fn fitting(words: &str, max: usize) -> String {
+    words.chars().take(max).collect()
+}
+
 /// A host without its length, a network with it.
 pub(super) fn place(net: IpNet) -> String {
     if net.prefix_len() == net.max_prefix_len() {
