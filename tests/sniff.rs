@@ -642,69 +642,6 @@ finish",
 }
 
 #[test]
-fn a_system_log_gets_a_message_for_each_messenger_and_risk() {
-    if !can_run("sniff, syslog", &PROGRAMS) {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let log = std::os::unix::net::UnixDatagram::bind(folder.path().join("log")).unwrap();
-    log.set_read_timeout(Some(std::time::Duration::from_secs(1)))
-        .unwrap();
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let mut messages = Vec::new();
-    let ran = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut messages = Vec::new();
-            let mut message = [0; 8192];
-            loop {
-                match log.recv(&mut message) {
-                    Ok(length) => {
-                        messages.push(String::from_utf8(message[..length].to_vec()).unwrap());
-                    }
-                    Err(_) if done.load(std::sync::atomic::Ordering::Relaxed) => return messages,
-                    Err(_) => {}
-                }
-            }
-        });
-        let script = format!(
-            "cable
-sniff -i v1 --syslog log
-replay {aim}
-packets 1
-sleep 0.5
-finish",
-            aim = sample("aim-signon-message"),
-        );
-        let ran = run_in(folder, &script);
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        messages = reader.join().unwrap();
-        ran
-    });
-    assert_eq!(ran.said, "exit 0\n", "{}", ran.err());
-    assert!(
-        messages
-            .iter()
-            .all(|it| it.starts_with('<') && it.contains(">1 20")),
-        "{messages:?}"
-    );
-    let named = |kind: &str| messages.iter().find(|it| it.contains(kind)).cloned();
-    let detection = named(" detection [imwarden@32473 ").expect("a detection");
-    assert!(detection.starts_with("<29>1 "), "{detection}");
-    assert!(
-        detection.contains("service=\"aim\"") && detection.contains("accounts=\"alice77\""),
-        "{detection}"
-    );
-    assert!(
-        detection.contains("10.0.0.5 uses aim oscar authoriser, confirmed as alice77"),
-        "{detection}"
-    );
-    assert!(
-        named("A session cookie").is_some_and(|it| it.starts_with("<27>1 ")),
-        "{messages:?}"
-    );
-}
-
-#[test]
 fn names_are_hidden_where_they_are_to_be() {
     if !can_run("sniff, redact", &PROGRAMS) {
         return;

@@ -1,7 +1,8 @@
 //! Detections for a system log: a line each, as RFC 5424 has them.
 
+use super::notice::{Notice, notices};
 use super::{Report, clean};
-use crate::model::{Detection, Finding, News, Occurrence, Risk, Service, Severity, Summary};
+use crate::model::{Detection, Finding, Risk, Service, Summary};
 use std::io::{self, Write};
 
 /// Daemons.
@@ -9,7 +10,7 @@ const FACILITY: u8 = 3;
 /// The number that is kept for documents (RFC 5612): we have none of our own.
 const DATA: &str = "imwarden@32473";
 
-/// Writes a message for each messenger that is seen, and for each risk that comes with it.
+/// Writes a message for each messenger that is seen, and for each risk that comes with it: each by one call of `write`.
 #[derive(Debug)]
 pub struct Syslog<'r> {
     risks: &'r [Risk],
@@ -33,14 +34,8 @@ impl<'r> Syslog<'r> {
         }
     }
 
-    fn message(
-        &self,
-        finding: &Finding,
-        severity: u8,
-        kind: &str,
-        text: &str,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
+    fn message(&self, notice: &Notice<'_>) -> String {
+        let finding = notice.finding;
         let tuple = &finding.tuple;
         let join = |names: &std::collections::BTreeSet<String>| {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -68,15 +63,15 @@ impl<'r> Syslog<'r> {
             .iter()
             .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
             .collect();
-        writeln!(
-            out,
-            "<{}>1 {} {} imwarden {} {kind} [{DATA} {}] {}",
-            FACILITY * 8 + severity,
+        format!(
+            "<{}>1 {} {} imwarden {} {} [{DATA} {}] {}\n",
+            FACILITY * 8 + notice.severity,
             finding.last_seen,
             self.host,
             self.process,
+            notice.kind,
             data.join(" "),
-            clean(text),
+            clean(&notice.text),
         )
     }
 }
@@ -93,48 +88,11 @@ fn escaped(value: &str) -> String {
     text
 }
 
-/// Severities of the protocol: 2 is critical, 3 an error, 4 a warning, 5 a notice.
-const fn severity(severity: Severity) -> u8 {
-    match severity {
-        Severity::Critical => 2,
-        Severity::High => 3,
-        Severity::Medium => 4,
-        Severity::Low | Severity::Info => 5,
-    }
-}
-
 impl Report for Syslog<'_> {
-    fn occurrence(&mut self, _: &Occurrence, _: &mut dyn Write) -> io::Result<()> {
-        Ok(())
-    }
-
     fn detection(&mut self, detection: &Detection, out: &mut dyn Write) -> io::Result<()> {
-        let finding = &detection.finding;
-        let all: Vec<&'static str> = finding.risks.keys().copied().collect();
-        let (told, new) = match &detection.news {
-            News::New => (true, &all),
-            News::More { identity, risks } => (*identity, risks),
-            News::Interval => return Ok(()),
-        };
-        if told {
-            let names: Vec<&str> = finding.accounts.iter().map(String::as_str).collect();
-            let who = if names.is_empty() {
-                String::new()
-            } else {
-                format!(" as {}", names.join(", "))
-            };
-            let text = format!(
-                "{} uses {}{who}",
-                finding.tuple.client.ip,
-                finding.verdict().unwrap_or_default()
-            );
-            self.message(finding, 5, "detection", &text, out)?;
-        }
-        for risk in self.risks.iter().filter(|it| new.contains(&it.id.as_str())) {
-            let level = severity(risk.severity);
-            self.message(finding, level, &risk.id, &risk.title, out)?;
-        }
-        Ok(())
+        notices(self.risks, detection, &mut |notice| {
+            out.write_all(self.message(notice).as_bytes())
+        })
     }
 
     fn finding(&mut self, _: Finding, _: &mut dyn Write) -> io::Result<()> {

@@ -6,6 +6,7 @@
 mod board;
 mod check;
 mod listen;
+mod log;
 mod metrics;
 mod pieces;
 mod record;
@@ -22,11 +23,12 @@ use super::size::Size;
 use super::{CliError, DONE, output};
 use crate::capture::live::{self, Live};
 use crate::pipeline::Settings;
-use crate::report::{Eve, Lines, Ndjson, Report, Syslog, Verbosity};
+use crate::report::{Eve, Journal, Lines, Ndjson, Report, Syslog, Verbosity};
 use crate::ruleset::RuleSet;
 use board::Board;
 use clap::ValueEnum;
 use listen::Plan;
+use log::{Log, Protocol};
 use pieces::{Existing, Pieces, Rotation};
 use sandbox::Needs;
 pub use sandbox::has_landlock;
@@ -122,6 +124,11 @@ pub struct Args {
     #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/dev/log", conflicts_with_all = ["output", "format"])]
     syslog: Option<PathBuf>,
 
+    /// Write detections and risks to systemd's journal instead, as fields (IMWARDEN_SERVICE=aim and the like)
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/run/systemd/journal/socket",
+        conflicts_with_all = ["output", "format", "syslog"])]
+    journald: Option<PathBuf>,
+
     /// Answer Prometheus at this loopback address, or at unix:PATH
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<metrics::Address>,
@@ -163,6 +170,9 @@ enum Format {
     Eve,
     /// RFC 5424: a line for each messenger and each risk, for a system log
     Syslog,
+    /// Fields for the journal
+    #[value(skip)]
+    Journal,
 }
 
 impl Args {
@@ -207,6 +217,7 @@ fn report(format: Format, verbose: u8, rules: &RuleSet) -> Box<dyn Report + '_> 
             let host = uname.nodename().to_string_lossy();
             Box::new(Syslog::new(risks, &host, std::process::id()))
         }
+        Format::Journal => Box::new(Journal::new(risks)),
     }
 }
 
@@ -249,20 +260,18 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     };
     // All that needs rights: interfaces, then files.
     let mut live = Live::open(&args.interfaces, &args.options())?;
-    let format = match args.syslog {
-        Some(_) => Format::Syslog,
-        None => args.format,
+    let (format, log) = match (&args.syslog, &args.journald) {
+        (Some(path), _) => (Format::Syslog, Some((path, Protocol::Syslog))),
+        (None, Some(path)) => (Format::Journal, Some((path, Protocol::Journal))),
+        (None, None) => (args.format, None),
     };
     let listener = args.metrics.as_ref().map(metrics::Listener::open);
     let metrics = listener.transpose().map_err(|source| CliError::Write {
         what: "to the socket of --metrics".to_owned(),
         source,
     })?;
-    let output = match (&args.syslog, &args.output) {
-        (Some(path), _) => Output::log(path).map_err(|source| CliError::Write {
-            what: format!("to the system log at {}", path.display()),
-            source,
-        })?,
+    let output = match (log, &args.output) {
+        (Some((path, protocol)), _) => Output::Log(open_log(path, protocol)?),
         (None, Some(path)) => Output::File(open_file(path, args.rotation(), Existing::Lines)?),
         (None, None) => Output::stdout()?,
     };
@@ -390,6 +399,19 @@ fn open_file(path: &Path, rotation: Rotation, existing: Existing) -> Result<Piec
     })
 }
 
+fn open_log(path: &Path, protocol: Protocol) -> Result<Log, CliError> {
+    Log::open(path, protocol).map_err(|source| {
+        let log = match protocol {
+            Protocol::Syslog => "the system log",
+            Protocol::Journal => "the journal",
+        };
+        CliError::Write {
+            what: format!("to {log} at {}", path.display()),
+            source,
+        }
+    })
+}
+
 fn which_interface() -> String {
     let names: Vec<String> = live::devices()
         .unwrap_or_default()
@@ -406,7 +428,7 @@ fn which_interface() -> String {
 fn needs(args: &Args, output: &Output, saved: Option<&Pieces>) -> Result<Needs, CliError> {
     let output = match output {
         Output::File(file) => Some(file),
-        Output::Stdout(_) | Output::Log(..) => None,
+        Output::Stdout(_) | Output::Log(_) => None,
     };
     let rotating = [output, saved].into_iter().flatten();
     let write = rotating
@@ -417,7 +439,8 @@ fn needs(args: &Args, output: &Output, saved: Option<&Pieces>) -> Result<Needs, 
         read: args.rules.iter().cloned().collect(),
         write,
         local_socket: std::env::var_os("NOTIFY_SOCKET").is_some(),
-        log: args.syslog.is_some(),
+        log: args.syslog.is_some() || args.journald.is_some(),
+        large: args.journald.is_some(),
         accept: args.metrics.is_some(),
     })
 }

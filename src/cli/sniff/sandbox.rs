@@ -25,8 +25,10 @@ pub struct Needs {
     pub write: Vec<PathBuf>,
     /// Messages to the service manager: a socket of the local kind.
     pub local_socket: bool,
-    /// The system log may have to be connected to again.
+    /// A log may have to be connected to again.
     pub log: bool,
+    /// What is too large for a message is handed over in a file without a name.
+    pub large: bool,
     /// Connections are taken on a socket that is open.
     pub accept: bool,
 }
@@ -224,6 +226,10 @@ fn allowed(needs: &Needs) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler
     }
     if needs.log {
         rules.insert(libc::SYS_connect, Vec::new());
+    }
+    if needs.large {
+        rules.insert(libc::SYS_memfd_create, Vec::new());
+        rules.insert(libc::SYS_sendmsg, Vec::new());
     }
     if needs.accept {
         rules.insert(libc::SYS_accept4, Vec::new());

@@ -1,6 +1,7 @@
 //! The thread that writes: records -> report -> stdout or a file.
 
 use super::board::Board;
+use super::log::Log;
 use super::pieces::Pieces;
 use super::record::Record;
 use super::save::Trouble;
@@ -9,15 +10,12 @@ use crate::report::{Redactor, Report};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Records that may wait for whoever reads.
 pub const ROOM: usize = 16_384;
-/// How long whoever keeps the log may take for a message.
-const LOG_PATIENCE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(25);
 
 /// Where records go.
@@ -26,8 +24,8 @@ pub enum Output {
     Stdout(File),
     /// A file.
     File(Pieces),
-    /// The system's log: its socket, and where that is.
-    Log(UnixDatagram, PathBuf),
+    /// The system's log, or the journal.
+    Log(Log),
 }
 
 impl Output {
@@ -36,20 +34,55 @@ impl Output {
         let stdout = io::stdout().as_fd().try_clone_to_owned()?;
         Ok(Self::Stdout(File::from(stdout)))
     }
+}
 
-    /// The system's log. It is waited for, but not for long.
-    pub fn log(path: &Path) -> io::Result<Self> {
-        let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(LOG_PATIENCE))?;
-        socket.connect(path)?;
-        Ok(Self::Log(socket, path.to_owned()))
+/// How records are put into words.
+struct Voice<'r> {
+    report: Box<dyn Report + 'r>,
+    redactor: Option<Redactor>,
+}
+
+impl Voice<'_> {
+    fn say(&mut self, record: Record, board: &Board, out: &mut dyn Write) -> io::Result<()> {
+        let (report, redactor) = (self.report.as_mut(), self.redactor.as_ref());
+        match record {
+            Record::Detection(mut detection) => {
+                if let Some(redactor) = redactor {
+                    redactor.finding(&mut detection.finding);
+                }
+                report.detection(&detection, out)
+            }
+            Record::Flow(mut finding) => {
+                if let Some(redactor) = redactor {
+                    redactor.finding(&mut finding);
+                }
+                report.finding(*finding, out)
+            }
+            Record::Event(mut occurrence) => {
+                if let Some(redactor) = redactor {
+                    redactor.occurrence(&mut occurrence);
+                }
+                report.occurrence(&occurrence, out)
+            }
+            Record::Statistics(mut summary) => {
+                if let Some(listening) = &mut summary.listening {
+                    board.losses(listening);
+                }
+                report.statistics(&summary, out)
+            }
+            Record::End(mut summary) => {
+                if let Some(listening) = &mut summary.listening {
+                    board.losses(listening);
+                }
+                report.finish(&summary, out)
+            }
+        }
     }
 }
 
 /// Writes records.
 pub struct Scribe<'r> {
-    report: Box<dyn Report + 'r>,
-    redactor: Option<Redactor>,
+    voice: Voice<'r>,
     output: Output,
     trouble: Trouble,
     /// stdout has half a record.
@@ -60,8 +93,7 @@ impl<'r> Scribe<'r> {
     /// Writes this report there.
     pub fn new(report: Box<dyn Report + 'r>, redactor: Option<Redactor>, output: Output) -> Self {
         Self {
-            report,
-            redactor,
+            voice: Voice { report, redactor },
             output,
             trouble: Trouble::default(),
             torn: false,
@@ -73,16 +105,14 @@ impl<'r> Scribe<'r> {
         while let Some(waiting) = records.take(TICK) {
             for record in waiting {
                 let rest = matches!(record, Record::End(_) | Record::Statistics(_));
-                let Some(text) = self.render(record, board) else {
-                    continue;
-                };
-                match self.put(&text) {
-                    Ok(()) => {
+                match self.put(record, board) {
+                    Ok(false) => continue,
+                    Ok(true) => {
                         board.written.fetch_add(1, Ordering::Relaxed);
                         let next = self.next_file();
                         self.worked(&next, board);
                     }
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    Err(error) if self.is_unread(&error) => {
                         // Whoever read has seen enough.
                         records.abandon();
                         board.unread.store(true, Ordering::Relaxed);
@@ -103,87 +133,26 @@ impl<'r> Scribe<'r> {
         }
     }
 
-    fn render(&mut self, record: Record, board: &Board) -> Option<Vec<u8>> {
-        let mut text = Vec::new();
-        let (report, redactor) = (self.report.as_mut(), self.redactor.as_ref());
-        // Writing to memory does not fail.
-        let rendered = match record {
-            Record::Detection(mut detection) => {
-                if let Some(redactor) = redactor {
-                    redactor.finding(&mut detection.finding);
-                }
-                report.detection(&detection, &mut text)
-            }
-            Record::Flow(mut finding) => {
-                if let Some(redactor) = redactor {
-                    redactor.finding(&mut finding);
-                }
-                report.finding(*finding, &mut text)
-            }
-            Record::Event(mut occurrence) => {
-                if let Some(redactor) = redactor {
-                    redactor.occurrence(&mut occurrence);
-                }
-                report.occurrence(&occurrence, &mut text)
-            }
-            Record::Statistics(mut summary) => {
-                if let Some(listening) = &mut summary.listening {
-                    board.losses(listening);
-                }
-                report.statistics(&summary, &mut text)
-            }
-            Record::End(mut summary) => {
-                if let Some(listening) = &mut summary.listening {
-                    board.losses(listening);
-                }
-                report.finish(&summary, &mut text)
-            }
-        };
-        (rendered.is_ok() && !text.is_empty()).then_some(text)
+    fn is_unread(&self, error: &io::Error) -> bool {
+        matches!(self.output, Output::Stdout(_)) && error.kind() == io::ErrorKind::BrokenPipe
     }
 
-    fn put(&mut self, text: &[u8]) -> io::Result<()> {
-        match &mut self.output {
-            Output::File(file) => file.append(text),
-            Output::Log(socket, path) => {
-                for message in text
-                    .split(|byte| *byte == b'\n')
-                    .filter(|it| !it.is_empty())
-                {
-                    if let Err(error) = socket.send(message) {
-                        // Whoever keeps the log may have begun anew.
-                        if error.kind() == io::ErrorKind::WouldBlock {
-                            return Err(error);
-                        }
-                        socket.connect(&*path)?;
-                        socket.send(message)?;
-                    }
-                }
-                Ok(())
-            }
-            Output::Stdout(stdout) => {
-                if self.torn {
-                    stdout.write_all(b"\n")?;
-                    self.torn = false;
-                }
-                let mut written = 0;
-                while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
-                    match stdout.write(rest) {
-                        Ok(more) => written += more,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        // Somebody made it so that it does not wait; we can.
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            std::thread::sleep(TICK);
-                        }
-                        Err(error) => {
-                            self.torn = written > 0;
-                            return Err(error);
-                        }
-                    }
-                }
-                Ok(())
-            }
+    /// Writes a record; whether there was anything to write.
+    fn put(&mut self, record: Record, board: &Board) -> io::Result<bool> {
+        if let Output::Log(log) = &mut self.output {
+            let before = log.sent();
+            self.voice.say(record, board, log)?;
+            return Ok(log.sent() > before);
         }
+        let mut text = Vec::new();
+        self.voice.say(record, board, &mut text)?;
+        match &mut self.output {
+            _ if text.is_empty() => return Ok(false),
+            Output::File(file) => file.append(&text)?,
+            Output::Stdout(stdout) => write_out(stdout, &text, &mut self.torn)?,
+            Output::Log(_) => {}
+        }
+        Ok(true)
     }
 
     /// Begins the next file, if it is time.
@@ -198,7 +167,31 @@ impl<'r> Scribe<'r> {
         match &self.output {
             Output::File(file) => self.trouble.note(written, file.path(), board),
             Output::Stdout(_) => self.trouble.note(written, Path::new("to stdout"), board),
-            Output::Log(_, path) => self.trouble.note(written, path, board),
+            Output::Log(log) => self.trouble.note(written, log.path(), board),
         }
     }
+}
+
+/// Writes all of it, however long that takes; half a record is remembered.
+fn write_out(stdout: &mut File, text: &[u8], torn: &mut bool) -> io::Result<()> {
+    if *torn {
+        stdout.write_all(b"\n")?;
+        *torn = false;
+    }
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match stdout.write(rest) {
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Somebody made it so that it does not wait; we can.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(TICK);
+            }
+            Err(error) => {
+                *torn = written > 0;
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
