@@ -11,6 +11,7 @@ mod decide;
 mod diff;
 mod file;
 mod groups;
+pub mod live;
 mod observed;
 mod plan;
 pub mod prove;
