@@ -80,6 +80,7 @@ const STARTERS: [&str; 4] = [
     "cli/namespace.rs",
     "cli/apply/guard.rs",
     "cli/sniff/check.rs",
+    "cli/sniff/enforce/start.rs",
 ];
 
 #[test]

@@ -108,6 +108,9 @@ enum Command {
     GuardApply(apply::GuardArgs),
     #[command(hide = true)]
     TryInNamespace,
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    EnforceLive(sniff::EnforcerArgs),
     /// List, show or check the rule files
     Rules(rules::RulesArgs),
     /// List network interfaces
@@ -153,6 +156,8 @@ enum CliError {
     Live(#[from] crate::capture::live::LiveError),
     #[error("{0}")]
     Sandbox(String),
+    #[error("{0}")]
+    Enforce(String),
     #[error("{0}")]
     WhichInterface(String),
     #[error("cannot list the network interfaces: {0}")]
@@ -239,6 +244,8 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Verify(args) => return verify::run(&args),
         Command::GuardApply(args) => return apply::guard(&args),
         Command::TryInNamespace => return apply::in_namespace(),
+        #[cfg(target_os = "linux")]
+        Command::EnforceLive(args) => return sniff::enforce_live(&args),
         Command::Policy(args) => policy::run(&args, &mut out)?,
         Command::Rules(args) => rules::run(&args, &mut out)?,
         Command::Devices => devices::run(&mut out)?,

@@ -12,6 +12,7 @@ mod diff;
 mod file;
 mod groups;
 mod hello;
+pub mod live;
 mod observed;
 mod plan;
 pub mod prove;

@@ -17,6 +17,12 @@ const PROTECTED: [(u16, &str); 4] = [
 /// A wider range takes in other people's connections, which take any free port.
 const MAX_CLOSED_PORTS: u32 = 1024;
 
+/// What a port carries, if it is never closed.
+pub(super) fn protected(port: u16) -> Option<&'static str> {
+    let mut all = PROTECTED.iter();
+    all.find(|(it, _)| *it == port).map(|(_, what)| *what)
+}
+
 /// A fact of a rule file that asks for too much.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -84,7 +90,7 @@ pub struct Guard {
 
 impl Guard {
     /// What an address is to this machine.
-    fn known(&self, at: impl Fn(&IpAddr) -> bool) -> Option<(&'static str, IpAddr)> {
+    pub(super) fn known(&self, at: impl Fn(&IpAddr) -> bool) -> Option<(&'static str, IpAddr)> {
         let gateways = self.gateways.iter().map(|ip| ("gateway", *ip));
         let resolvers = self.resolvers.iter().map(|ip| ("resolver", *ip));
         let peer = self.ssh.iter().map(|(client, _)| ("SSH peer", client.ip));

@@ -117,7 +117,8 @@ pub enum BackendArg {
 }
 
 impl BackendArg {
-    fn backend(self) -> Result<Backend, ApplyError> {
+    /// Which one that is on this machine.
+    pub fn backend(self) -> Result<Backend, ApplyError> {
         match self {
             Self::Nftables => Ok(Backend::Nftables),
             Self::Iptables => apply::usual_iptables(),
@@ -128,7 +129,7 @@ impl BackendArg {
 }
 
 /// `30s`, `5m`, or a number of seconds.
-fn span(text: &str) -> Result<Duration, String> {
+pub fn span(text: &str) -> Result<Duration, String> {
     let seconds = match text.parse::<i64>() {
         Ok(seconds) => seconds,
         Err(_) => text

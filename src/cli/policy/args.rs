@@ -153,7 +153,7 @@ pub enum ActionArg {
 }
 
 /// `10.0.0.0/8`, or a host's address alone.
-fn net(text: &str) -> Result<IpNet, String> {
+pub fn net(text: &str) -> Result<IpNet, String> {
     network(text).ok_or_else(|| {
         "this is no address and no network: write 10.0.0.5, 10.0.0.0/8 or 2001:db8::/32".to_owned()
     })

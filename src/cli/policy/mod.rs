@@ -3,9 +3,9 @@
 mod args;
 mod diff;
 mod explain;
-mod guard;
+pub mod guard;
 
-pub use args::{ConfidenceArg, PlanArgs};
+pub use args::{ConfidenceArg, PlanArgs, net};
 
 use self::args::target;
 use super::output;

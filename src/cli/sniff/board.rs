@@ -1,5 +1,6 @@
 //! What the threads let each other know besides packets and records. Nobody waits here.
 
+use super::enforce::Enforced;
 use crate::model::{Listening, Summary};
 use crate::ruleset::RuleSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,8 @@ pub struct Board {
     pub written: AtomicU64,
     /// Rounds of whoever listens: a sign of life.
     pub rounds: AtomicU64,
+    /// What was done about what was found.
+    pub enforced: Enforced,
     notices: Mutex<Vec<String>>,
     answer: Mutex<Option<Summary>>,
     latest: Mutex<Summary>,

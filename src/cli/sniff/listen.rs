@@ -1,6 +1,7 @@
 //! The thread that listens: interfaces -> road -> records for the writer. It waits for nobody but the kernel.
 
 use super::board::Board;
+use super::enforce::Handle;
 use super::record::Record;
 use super::save::Saver;
 use crate::capture::live::Live;
@@ -36,6 +37,7 @@ pub struct Plan {
 struct Sender<'a> {
     records: &'a Mailbox<Record>,
     board: &'a Board,
+    enforcer: Option<&'a Handle>,
     /// How long to wait for room: not at all while packets come.
     patience: Duration,
 }
@@ -53,10 +55,16 @@ impl Sender<'_> {
 
 impl Sink for Sender<'_> {
     fn finding(&mut self, finding: Finding) {
+        if let Some(enforcer) = self.enforcer {
+            enforcer.found(&finding);
+        }
         self.send(Record::Flow(Box::new(finding)));
     }
 
     fn detection(&mut self, detection: Detection) {
+        if let Some(enforcer) = self.enforcer {
+            enforcer.found(&detection.finding);
+        }
         self.send(Record::Detection(Box::new(detection)));
     }
 
@@ -81,12 +89,14 @@ pub fn listen(
     plan: Plan,
     records: &Mailbox<Record>,
     saver: Option<&Saver>,
+    enforcer: Option<&Handle>,
     board: &Board,
 ) -> Heard {
     let mut road = Road::new(rules, settings);
     let mut sender = Sender {
         records,
         board,
+        enforcer,
         patience: Duration::ZERO,
     };
     let begun = Instant::now();

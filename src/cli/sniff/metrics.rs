@@ -1,6 +1,7 @@
 //! `--metrics`: the counts as text for Prometheus, on this host only.
 
 use super::board::Board;
+use super::enforce::Enforced;
 use crate::model::Summary;
 use std::fmt::Write as _;
 use std::fs;
@@ -123,7 +124,7 @@ fn serve(asking: &mut dyn Asking, board: &Board) -> io::Result<()> {
         }
     };
     let (status, body) = if wanted {
-        ("200 OK", text(&board.latest()))
+        ("200 OK", text(&board.latest(), &board.enforced))
     } else {
         ("404 Not Found", "GET /metrics\n".to_owned())
     };
@@ -138,7 +139,7 @@ fn serve(asking: &mut dyn Asking, board: &Board) -> io::Result<()> {
 /// Name, kind, what it is, and the number.
 type Metric<'a> = (&'a str, &'a str, &'a str, u64);
 
-fn text(summary: &Summary) -> String {
+fn text(summary: &Summary, enforced: &Enforced) -> String {
     let listening = summary.listening.unwrap_or_default();
     let counted: [Metric<'_>; 12] = [
         ("packets_total", "counter", "Packets seen.", summary.packets),
@@ -210,7 +211,9 @@ fn text(summary: &Summary) -> String {
         ),
     ];
     let mut text = String::new();
-    for (name, kind, about, number) in counted {
+    let enforced = enforced.numbers().into_iter();
+    let enforced = enforced.map(|(name, about, number)| (name, "counter", about, number));
+    for (name, kind, about, number) in counted.into_iter().chain(enforced) {
         let _ = write!(
             text,
             "# HELP imwarden_{name} {about}\n# TYPE imwarden_{name} {kind}\nimwarden_{name} {number}\n"

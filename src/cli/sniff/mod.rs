@@ -5,6 +5,7 @@
 
 mod board;
 mod check;
+mod enforce;
 mod listen;
 mod log;
 mod metrics;
@@ -27,6 +28,8 @@ use crate::report::{Eve, Journal, Lines, Ndjson, Report, Syslog, Verbosity};
 use crate::ruleset::RuleSet;
 use board::Board;
 use clap::ValueEnum;
+use enforce::{EnforceArgs, Enforcer, Surroundings};
+pub use enforce::{EnforcerArgs, enforce as enforce_live};
 use listen::Plan;
 use log::{Log, Protocol};
 use pieces::{Existing, Pieces, Rotation};
@@ -154,6 +157,9 @@ pub struct Args {
     sandbox_check: bool,
 
     #[command(flatten)]
+    enforce: EnforceArgs,
+
+    #[command(flatten)]
     redaction: Redaction,
 
     #[command(flatten)]
@@ -258,6 +264,13 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     } else {
         user::choose(args.user.as_deref()).map_err(CliError::Sandbox)?
     };
+    // Before anything is open that it would inherit.
+    let mut enforcer = args.enforce.start(&Surroundings {
+        rules: args.rules.as_deref(),
+        ruleset: &rules,
+        user: args.user.as_deref(),
+        sandbox: !args.no_sandbox,
+    })?;
     // All that needs rights: interfaces, then files.
     let mut live = Live::open(&args.interfaces, &args.options())?;
     let (format, log) = match (&args.syslog, &args.journald) {
@@ -280,6 +293,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         None => None,
     };
     let needs = needs(args, &output, saved.as_ref())?;
+    let enforcing = enforcer.as_mut().map(Enforcer::begin).transpose()?;
     if args.no_sandbox {
         output::complain(
             "--no-sandbox: the process keeps its rights; whoever finds a mistake in it has them as well",
@@ -294,13 +308,17 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     }
 
     let board = Arc::new(Board::new(stop));
+    let enforcer = enforcer.map(|it| it.divide(&args.enforce, redactor.is_none(), &board));
+    let (blocker, teller) = enforcer.unzip();
     let records = Arc::new(Mailbox::with_room(write::ROOM));
     let saver = saved
         .as_ref()
         .map(|_| Arc::new(Saver::new(Arc::clone(&board))));
     // Nobody begins before all are locked in.
     let gate = Arc::new(Barrier::new(
-        3 + usize::from(saved.is_some()) + usize::from(metrics.is_some()),
+        3 + usize::from(saved.is_some())
+            + usize::from(metrics.is_some())
+            + usize::from(teller.is_some()),
     ));
 
     let settings = Settings {
@@ -322,8 +340,19 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         spawn("listen", move || {
             gate.wait();
             let saver = saver.as_deref();
-            let summary =
-                listen::listen(&mut live, &rules, settings, plan, &records, saver, &board);
+            let summary = listen::listen(
+                &mut live,
+                &rules,
+                settings,
+                plan,
+                &records,
+                saver,
+                blocker.as_ref(),
+                &board,
+            );
+            if let Some(blocker) = blocker {
+                blocker.end();
+            }
             if let Some(saver) = saver {
                 saver.close();
             }
@@ -350,6 +379,16 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         }
         _ => None,
     };
+    let enforcing_thread = match teller {
+        Some(teller) => {
+            let gate = Arc::clone(&gate);
+            Some(spawn("enforce", move || {
+                gate.wait();
+                teller.work();
+            })?)
+        }
+        None => None,
+    };
     if let Some(metrics) = metrics {
         let (gate, board) = (Arc::clone(&gate), Arc::clone(&board));
         // It answers as long as there is a process.
@@ -371,6 +410,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         args.interfaces.join(", "),
         live::BACKEND
     ));
+    if let Some(how) = enforcing {
+        output::complain(&format!("enforcing, {how}"));
+    }
     let reload = || match &args.rules {
         Some(folder) => RuleSet::load_dir(folder).map(Some),
         None => Ok(None),
@@ -380,6 +422,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         listener,
         writer,
         saver: saving,
+        enforcer: enforcing_thread,
     };
     Ok(watch.over(threads, &board, &records, &reload, closing))
 }

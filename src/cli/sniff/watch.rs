@@ -32,6 +32,8 @@ pub struct Threads {
     pub writer: JoinHandle<()>,
     /// Saves packets.
     pub saver: Option<JoinHandle<()>>,
+    /// Has what is found refused.
+    pub enforcer: Option<JoinHandle<()>>,
 }
 
 impl Threads {
@@ -39,6 +41,16 @@ impl Threads {
     fn has_lost_a_writer(&self) -> bool {
         let saver = self.saver.as_ref();
         self.writer.is_finished() || saver.is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Waits until the firewall is as it was before.
+    fn have_let_go(&self, board: &Board) {
+        let begun = Instant::now();
+        let busy = |it: &JoinHandle<()>| !it.is_finished();
+        while self.enforcer.as_ref().is_some_and(busy) && begun.elapsed() < PATIENCE {
+            thread::sleep(TICK / 5);
+        }
+        tell(board);
     }
 
     /// Waits for the writers as long as they get on; whether they are done.
@@ -122,7 +134,7 @@ impl Watch {
                 board.asked.store(true, Ordering::Relaxed);
             }
             if let Some(summary) = board.take_answer() {
-                output::complain(&statistics(&summary));
+                output::complain(&(statistics(&summary) + &board.enforced.words()));
             }
             // Only if whoever listens is alive as well.
             if let Some(limit) = self.watchdog
@@ -142,7 +154,7 @@ impl Watch {
             let waiting = records.abandon() as u64 + 1;
             board.lost_records.fetch_add(waiting, Ordering::Relaxed);
         }
-        tell(board);
+        threads.have_let_go(board);
         let broken = |name: &str| {
             output::complain(&format!(
                 "the thread that {name} failed: this is a mistake in imwarden"
@@ -172,7 +184,7 @@ impl Watch {
             return DONE;
         }
         if closing || !written {
-            output::complain(&report::totals(&summary));
+            output::complain(&(report::totals(&summary) + &board.enforced.words()));
             if let Some(listening) = &summary.listening {
                 output::complain(&report::losses(listening));
             }

@@ -2,6 +2,8 @@
 //!
 //! The listing is kept as text: what `nft -j` prints cannot be loaded again.
 
+use crate::policy::live;
+
 /// One thing in a table: a set, a map, a chain, a counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block<'a> {
@@ -110,12 +112,12 @@ pub fn without_learned(listing: &str) -> String {
     text
 }
 
-/// A listing of all tables without ours.
+/// A listing of all tables without ours. What is refused live comes and goes by itself.
 pub fn without_our_table(listing: &str) -> String {
     let mut text = String::new();
     let mut ours = false;
     for line in listing.lines() {
-        if line == "table inet imwarden {" {
+        if line == "table inet imwarden {" || live::begins_our_table(line) {
             ours = true;
         }
         if !ours {
@@ -200,8 +202,9 @@ table inet imwarden {
 
     #[test]
     fn our_table_is_cut_out_of_all() {
-        let all =
-            format!("table ip nat {{\n\tchain a {{\n\t}}\n}}\n{LISTING}table inet x {{\n}}\n");
+        let all = format!(
+            "table ip nat {{\n\tchain a {{\n\t}}\n}}\n{LISTING}table inet imwarden_live {{\n\tcounter cut {{\n\t}}\n}}\ntable inet x {{\n}}\n"
+        );
         assert_eq!(
             without_our_table(&all),
             "table ip nat {\n\tchain a {\n\t}\n}\ntable inet x {\n}\n"

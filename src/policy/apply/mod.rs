@@ -28,6 +28,7 @@ pub use state::{Folder, Generation, Lock, Note, State};
 pub use table::{Count, Counts, Size, counts};
 pub use trial::{Task, Trial, Tried, perform};
 
+pub(in crate::policy) use listing::{Block, blocks};
 pub(in crate::policy) use ours::{has_bridge, save};
 pub(in crate::policy) use table::{Set, Table, TableRule, set_has};
 pub(in crate::policy) use xtables::{Rule, is_ours as is_our_chain};

@@ -1,5 +1,6 @@
 //! Our chains, as `iptables-save` prints them, and the transaction that puts others in their place.
 
+use crate::policy::live::is_our_chain;
 use serde::{Deserialize, Serialize};
 
 /// Whether a chain is ours.
@@ -158,6 +159,8 @@ pub fn without_ours(save: &str) -> String {
             .strip_prefix(':')
             .and_then(|chain| chain.split(' ').next());
         let rule = Rule::of(line);
+        // What is refused live comes and goes by itself.
+        let is_ours = |chain: &str| is_ours(chain) || is_our_chain(chain);
         let ours = chain.is_some_and(is_ours)
             || rule.is_some_and(|rule| is_ours(rule.chain) || rule.target().is_some_and(is_ours));
         if ours {
@@ -200,10 +203,13 @@ COMMIT
 :IMWARDEN - [0:0]
 :IMW-MSN - [0:0]
 :OTHERS - [0:0]
+:IMWLIVE - [0:0]
+[0:0] -A FORWARD -p tcp -j IMWLIVE
 [7:420] -A FORWARD -m comment --comment imwarden -j IMWARDEN
 [0:0] -A FORWARD -m comment --comment \"a -j IMWARDEN\" -j OTHERS
 [1:60] -A IMWARDEN -p tcp -m tcp --dport 1863 -m comment --comment \"msn/session \\\" (document)\" -j IMW-MSN
 [1:60] -A IMW-MSN -j DROP
+[0:0] -A IMWLIVE -p tcp -j RETURN
 COMMIT
 ";
 
