@@ -90,7 +90,8 @@ impl Check<'_> {
             self.read
                 .choice("servers", servers, &[("named", false), ("anybody", true)])
         });
-        if raw.ports.is_empty() && raw.hosts.is_empty() && raw.beginnings.is_empty() {
+        let contents = raw.beginnings.is_empty() && raw.stuns.is_empty();
+        if raw.ports.is_empty() && raw.hosts.is_empty() && contents {
             let message = format!("`{service}` has no port, no host and no beginning");
             let label = "add a [[port]], a [[host]] or a [[beginning]]";
             self.read.wrong(raw.id.span(), message, label);
@@ -110,6 +111,7 @@ impl Check<'_> {
         let alpns = self.alpns(&raw.alpns);
         let networks = self.networks(raw);
         let beginnings = self.beginnings(&service, &raw.beginnings);
+        let stuns = self.stuns(&service, &raw.stuns);
         let samples = self.samples(&raw.samples);
         let signatures: Vec<_> = raw
             .signatures
@@ -130,6 +132,7 @@ impl Check<'_> {
             alpns: alpns?,
             networks: networks?,
             beginnings: beginnings?,
+            stuns: stuns?,
             samples: samples?,
             origin: self.read.file.origin(0),
         })
