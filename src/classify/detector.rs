@@ -1,5 +1,6 @@
 //! The contract between the engine and a protocol family.
 
+use super::call::Calls;
 use super::carrier::http::Sessions;
 use super::signature::Signatures;
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Format, Transport};
@@ -227,6 +228,12 @@ impl Events {
     /// lasts, and the signatures of rule files.
     pub fn tools(&mut self) -> (&mut Vec<u8>, Option<&Signatures>) {
         (&mut self.scratch, self.signatures.as_deref())
+    }
+
+    /// What rule files say of calls, if they say anything.
+    pub fn calls(&self) -> Option<Calls> {
+        let calls = self.signatures.as_deref()?.calls();
+        (!calls.is_empty()).then(|| calls.clone())
     }
 
     /// Whether nothing was told.

@@ -689,9 +689,9 @@ impl Facts {
     }
 }
 
-/// Carriers that nobody can look into.
+/// Carriers that nobody can look into, or whose words are the same for everybody.
 fn hides(app_proto: &str) -> bool {
-    matches!(app_proto, "tls" | "quic")
+    matches!(app_proto, "tls" | "quic" | "stun")
 }
 
 fn shorten(text: String) -> String {

@@ -5,6 +5,7 @@
 //! One folder a protocol family holds both; [`registry`] lists them all. [`stream`] runs the detectors
 //! over one stream, [`engine`] gathers what they tell into findings.
 
+mod call;
 pub mod carrier;
 pub mod detector;
 pub mod engine;

@@ -1,7 +1,7 @@
 //! All detectors. A new family adds its line here and nowhere else.
 
 use super::carrier::http::HttpMessenger;
-use super::{Detector, carrier, icq, irc, msn, oscar, xmpp, yahoo};
+use super::{Detector, call, carrier, icq, irc, msn, oscar, xmpp, yahoo};
 
 /// The detectors of each protocol family, asked in this order.
 pub const FAMILIES: &[&[&dyn Detector]] = &[
@@ -11,6 +11,7 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
     yahoo::DETECTORS,
     xmpp::DETECTORS,
     irc::DETECTORS,
+    call::DETECTORS,
     carrier::DETECTORS,
 ];
 

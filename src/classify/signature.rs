@@ -3,9 +3,10 @@
 //! Each is anchored: known bytes at a fixed place of what a side says first. The byte that a stream begins with tells which
 //! of them to look at, so that many cost no more than few.
 
+use super::call::{Calls, Watch};
 use super::opening::Openings;
 use super::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
-use crate::model::{Confidence, Direction, Evidence, Format, Service, Transport};
+use crate::model::{Confidence, Direction, Event, Evidence, Format, Service, Transport, feature};
 use crate::ruleset::{BeginningRule, Match, RuleSet, Sender};
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ const DATAGRAMS: u8 = 32;
 pub struct Signatures {
     tcp: Compiled,
     udp: Compiled,
+    calls: Calls,
 }
 
 impl Signatures {
@@ -31,8 +33,10 @@ impl Signatures {
         let signatures = Self {
             tcp: Compiled::of(rules, Transport::Tcp),
             udp: Compiled::of(rules, Transport::Udp),
+            calls: Calls::of(rules),
         };
-        let none = signatures.tcp.is_empty() && signatures.udp.is_empty();
+        let none =
+            signatures.tcp.is_empty() && signatures.udp.is_empty() && signatures.calls.is_empty();
         (!none).then_some(signatures)
     }
 
@@ -43,6 +47,11 @@ impl Signatures {
             Transport::Udp => &self.udp,
         };
         (!compiled.is_empty()).then_some(compiled)
+    }
+
+    /// What is known of calls.
+    pub const fn calls(&self) -> &Calls {
+        &self.calls
     }
 }
 
@@ -167,6 +176,7 @@ impl Detector for Compiled {
             fed: [false; 2],
             datagrams: 0,
             done: false,
+            voice: Watch::default(),
         })
     }
 }
@@ -212,6 +222,8 @@ struct Pair {
     fed: [bool; 2],
     datagrams: u8,
     done: bool,
+    /// Datagrams only: what comes behind may be a call.
+    voice: Watch,
 }
 
 impl Pair {
@@ -236,7 +248,7 @@ impl Pair {
 
     fn tell(&mut self, out: &mut Events) {
         let [one, other] = self.found;
-        if !((one[0] && other[1]) || (one[1] && other[0])) {
+        if self.done || !((one[0] && other[1]) || (one[1] && other[0])) {
             return;
         }
         self.done = true;
@@ -255,6 +267,9 @@ impl Dissector for Pair {
         if self.transport == Transport::Udp {
             self.datagrams += 1;
             self.look(direction, bytes);
+            if self.voice.feed(direction, bytes) {
+                out.push(Event::Feature(feature::VOICE));
+            }
         } else {
             let mut openings = std::mem::replace(&mut self.openings, Openings::new(0));
             openings.feed(direction, bytes, |opening| self.look(direction, opening));
@@ -271,10 +286,10 @@ impl Dissector for Pair {
     }
 
     fn is_done(&self) -> bool {
-        self.done
-            || self.partners.is_empty()
-            || self.openings.is_done()
-            || self.datagrams >= DATAGRAMS
+        if self.transport == Transport::Udp {
+            return self.datagrams >= DATAGRAMS;
+        }
+        self.done || self.partners.is_empty() || self.openings.is_done()
     }
 
     fn memory(&self) -> usize {

@@ -1,6 +1,8 @@
 //! One port, one host: what a rule file states, and who says so.
 
-use super::{AlpnRule, BeginningRule, Feature, FingerprintRule, NetworkRule, Pattern, Sample};
+use super::{
+    AlpnRule, BeginningRule, Feature, FingerprintRule, NetworkRule, Pattern, Sample, StunRule,
+};
 use crate::model::{Service, Transport};
 use std::fmt;
 use std::sync::Arc;
@@ -329,6 +331,8 @@ pub struct Messenger {
     pub networks: Vec<NetworkRule>,
     /// What it says first.
     pub beginnings: Vec<BeginningRule>,
+    /// What its calls show in STUN.
+    pub stuns: Vec<StunRule>,
     /// What must be found by this file, and what must not.
     pub samples: Vec<Sample>,
     /// Where its file begins.
@@ -358,7 +362,8 @@ impl Messenger {
         let host = |rule: &HostRule| rule.usage == HostUse::Exclusive;
         self.hosts.iter().any(host)
             || self.ports.iter().any(|rule| rule.hint)
-            || !(self.alpns.is_empty() && self.networks.is_empty() && self.beginnings.is_empty())
+            || !(self.alpns.is_empty() && self.networks.is_empty())
+            || !(self.beginnings.is_empty() && self.stuns.is_empty())
             || !self.fingerprints.is_empty()
     }
 }

@@ -73,6 +73,17 @@
 //! bytes = "4f 4b 41 59"
 //! source = "site"
 //!
+//! [[stun]]                         # what the calls show in a STUN or TURN message, all of it together: "probable";
+//! id = "chat/relay"                # two facts that differ in one flow: "confirmed"
+//! message = "0x0800-0x0802"        # its type is one of these; a number, or a run of them
+//! attribute = 0x4000               # it has such an attribute; neither may be everybody's alone
+//! realm = "chat.example.com"       # its REALM is this name or one below it, label by label
+//! software = "ChatRelay/"          # its SOFTWARE begins so
+//! username = "^[0-9]{10}:chat$"    # its USERNAME matches
+//! cookie = true                    # it has the magic cookie of RFC 8489 (default), or has not (RFC 3489)
+//! sure = "possible"                # for what others may send as well; default: "probable"
+//! source = "site"
+//!
 //! [[sample]]                       # what must be found (at least that sure) and what must be "silent"
 //! expect = "confirmed"
 //! transport = "tcp"
@@ -107,6 +118,9 @@ mod pattern;
 mod read;
 mod risks;
 mod sample;
+mod stun;
+#[cfg(test)]
+mod stun_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -125,6 +139,7 @@ pub use feature::Feature;
 pub use pattern::Pattern;
 pub use read::{Reader, toml as read_toml};
 pub use sample::{Sample, Traffic};
+pub use stun::{Numbers, StunMessage, StunRule};
 pub use warning::Warning;
 
 use crate::model::{Risk, Service, Transport};

@@ -2,6 +2,7 @@
 
 use super::error::{Mistake, SourceFile};
 use super::read;
+use super::stun::RawStun;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -30,6 +31,8 @@ pub(super) struct RawFile {
     pub(super) networks: Vec<RawNetwork>,
     #[serde(default, rename = "beginning")]
     pub(super) beginnings: Vec<RawBeginning>,
+    #[serde(default, rename = "stun")]
+    pub(super) stuns: Vec<RawStun>,
     #[serde(default, rename = "sample")]
     pub(super) samples: Vec<RawSample>,
 }

@@ -91,7 +91,8 @@ impl Check<'_> {
             self.read
                 .choice("servers", servers, &[("named", false), ("anybody", true)])
         });
-        if raw.ports.is_empty() && raw.hosts.is_empty() && raw.beginnings.is_empty() {
+        let contents = raw.beginnings.is_empty() && raw.stuns.is_empty();
+        if raw.ports.is_empty() && raw.hosts.is_empty() && contents {
             let message = format!("`{service}` has no port, no host and no beginning");
             let label = "add a [[port]], a [[host]] or a [[beginning]]";
             self.read.wrong(raw.id.span(), message, label);
@@ -112,6 +113,7 @@ impl Check<'_> {
         let fingerprints = self.fingerprints(&raw.fingerprints);
         let networks = self.networks(raw);
         let beginnings = self.beginnings(&service, &raw.beginnings);
+        let stuns = self.stuns(&service, &raw.stuns);
         let samples = self.samples(&raw.samples);
         let signatures: Vec<_> = raw
             .signatures
@@ -133,6 +135,7 @@ impl Check<'_> {
             fingerprints: fingerprints?,
             networks: networks?,
             beginnings: beginnings?,
+            stuns: stuns?,
             samples: samples?,
             origin: self.read.file.origin(0),
         })

@@ -337,7 +337,11 @@ impl Check<'_> {
         value
     }
 
-    fn regex(&mut self, text: &Spanned<String>, bounded: bool) -> Option<regex::bytes::Regex> {
+    pub(super) fn regex(
+        &mut self,
+        text: &Spanned<String>,
+        bounded: bool,
+    ) -> Option<regex::bytes::Regex> {
         if !bounded {
             let label = "add `length`: so many bytes are looked at";
             self.read.wrong(text.span(), "a regex needs a bound", label);

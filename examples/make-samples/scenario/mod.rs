@@ -10,6 +10,7 @@ mod aim;
 mod aim_peer;
 mod baits;
 pub mod bytes;
+mod calls;
 pub mod icq;
 mod icq_udp;
 mod msn;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(baits::scenarios());
     all.extend(office::scenarios());
     all.extend(today::scenarios());
+    all.extend(calls::scenarios());
     all
 }
 

@@ -53,7 +53,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario(
             "baits-today",
-            "Names that resemble today's messengers' or are shared with others, calls of other programs, and beginnings that are not quite theirs. No messenger here.",
+            "Names that resemble today's messengers' or are shared with others, and beginnings that are not quite theirs. No messenger here.",
             baits(),
         ),
     ]
@@ -234,7 +234,8 @@ fn discord() -> Vec<Talk> {
             app_proto: Some("signature"),
             confidence: "confirmed",
             ..Truth::default()
-        }),
+        }
+        .uses(&["voice"])),
     ]
 }
 
@@ -510,64 +511,8 @@ fn baits() -> Vec<Talk> {
             .client(noise(1, 200))
             .server(noise(2, 900)),
     );
-    talks.extend(calls());
     talks.extend(beginnings());
     talks
-}
-
-/// Calls of other programs: STUN, then voice.
-fn calls() -> Vec<Talk> {
-    let stun = |kind: u8, seed: u64, attributes: &[u8]| {
-        join(&[
-            &[kind, kind],
-            &be16(attributes.len()),
-            &[0x21, 0x12, 0xa4, 0x42],
-            &noise(seed, 12),
-            attributes,
-        ])
-    };
-    let request = |seed| {
-        let software = join(&[&[0x80, 0x22], &be16(12), b"example-1.0\0"]);
-        join(&[
-            &[0, 1],
-            &be16(software.len()),
-            &[0x21, 0x12, 0xa4, 0x42],
-            &noise(seed, 12),
-            &software,
-        ])
-    };
-    let answer = |seed| {
-        stun(
-            1,
-            seed,
-            &join(&[&[0, 0x20], &be16(8), &[0, 1], &noise(seed + 1, 6)]),
-        )
-    };
-    [3478, 50_004, 9987, 443]
-        .into_iter()
-        .enumerate()
-        .map(|(n, port)| {
-            let seed = 900 + n as u64;
-            let client = format!("10.0.7.{}:5600{n}", 100 + n);
-            let talk = Talk::udp(
-                &client,
-                &format!("198.18.21.{}:{port}", n + 1),
-                62_000 + 300 * n as u64,
-            )
-            .client(request(seed))
-            .server(answer(seed));
-            (0..10_u16).fold(talk, |talk, number| {
-                let header = join(&[
-                    &[0x80, 0x6f],
-                    &number.to_be_bytes(),
-                    &be32(usize::from(number) * 960),
-                    &[1, 2, 3, 4],
-                ]);
-                talk.client(join(&[&header, &noise(u64::from(number), 90)]))
-                    .server(join(&[&header, &noise(u64::from(number) + 50, 90)]))
-            })
-        })
-        .collect()
 }
 
 /// Beginnings that are not quite a messenger's.

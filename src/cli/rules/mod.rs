@@ -178,6 +178,11 @@ fn other(messenger: &Messenger) -> Table {
         let kind = format!("{} says", rule.sender.name());
         row(rule.id.clone(), &kind, gives, rule.source, &rule.note);
     }
+    for rule in &messenger.stuns {
+        let kind = format!("STUN: {}", rule.conditions());
+        let gives = rule.sure.name();
+        row(rule.id.clone(), &kind, gives, rule.source, &rule.note);
+    }
     for rule in &messenger.alpns {
         let fact = rule.protocol.clone();
         row(fact, "TLS protocol", "probable", rule.source, &rule.note);
@@ -271,6 +276,7 @@ fn check(paths: &[PathBuf], out: &mut dyn Write) -> Result<(), RulesCommandError
             (messenger.fingerprints.len(), "fingerprints"),
             (messenger.networks.len(), "networks"),
             (messenger.beginnings.len(), "beginnings"),
+            (messenger.stuns.len(), "STUN facts"),
             (messenger.samples.len(), "samples"),
         ];
         let counts = counts

@@ -79,16 +79,15 @@ fn differences(rules: &RuleSet, messenger: &Messenger) -> Vec<String> {
             ));
         }
     }
-    for rule in messenger
-        .beginnings
-        .iter()
-        .filter(|rule| !shown.contains(rule.id.as_str()))
-    {
-        wrong.push(format!(
-            "{}: no sample that must be found shows {}",
-            rule.origin, rule.id
-        ));
-    }
+    let beginnings = messenger.beginnings.iter();
+    let beginnings = beginnings.map(|rule| (&rule.id, &rule.origin));
+    let stuns = messenger.stuns.iter().map(|rule| (&rule.id, &rule.origin));
+    let unshown = beginnings
+        .chain(stuns)
+        .filter(|(id, _)| !shown.contains(id.as_str()));
+    wrong.extend(
+        unshown.map(|(id, origin)| format!("{origin}: no sample that must be found shows {id}")),
+    );
     wrong
 }
 
