@@ -3,7 +3,7 @@
 use super::Events;
 use super::carrier::http::{Place, Sessions};
 use super::facts::{At, Facts};
-use super::learned::{Expectation, Learned};
+use super::learned::{Expectation, Learned, Names, Resolved};
 use super::outbox::Outbox;
 use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
@@ -61,6 +61,8 @@ pub struct FlowState {
     expected: Option<&'static str>,
     /// The server's port is a messenger's.
     port: bool,
+    /// When it was opened, DNS had given the server's address for a messenger's name, and that held.
+    given: bool,
     heard: Heard,
     /// Allocated with the first fact: most flows never have one.
     facts: Option<Box<Facts>>,
@@ -257,18 +259,22 @@ impl<'r> Engine<'r> {
                     name,
                     addresses,
                     aliases,
+                    lifetime,
                 } => {
                     // Whoever's name was asked for: the address is that of the last name in the chain.
                     let names = std::iter::once(&name).chain(&aliases);
                     let mut hits = names.filter_map(|name| self.rules.host(name));
                     let service = hits.next().map(|hit| hit.service.clone());
-                    self.learned.resolved(
-                        &name,
-                        &addresses,
-                        service.as_ref(),
-                        (info.tuple.client.ip, info.id, info.packet),
-                        info.last_seen,
-                    );
+                    let answer = Resolved {
+                        name: &name,
+                        addresses: &addresses,
+                        lifetime,
+                        service: service.as_ref(),
+                        asker: info.tuple.client.ip,
+                        from_flow: info.id,
+                        packet: info.packet,
+                    };
+                    self.learned.resolved(&answer, info.last_seen);
                 }
                 Event::Host { name, via } => {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
@@ -459,19 +465,24 @@ impl<'r> Engine<'r> {
     }
 
     /// What DNS said of the server. Asked at the end of the flow: the answer may stand behind the flow's first
-    /// packet in the capture, and another name for the same address may come later still.
+    /// packet in the capture, and another name for the same address may come later still. A flow that was opened long after
+    /// its time to live is not named by it. When one was opened that is joined in the middle nobody knows.
     fn name_server(&self, info: &FlowInfo, state: &mut FlowState) {
-        let through = state.facts.as_ref().and_then(|facts| facts.through);
-        let servers = ends(info)
-            .into_iter()
-            .flatten()
-            .map(|(_, server)| server.ip);
-        let names = through
-            .into_iter()
-            .chain(servers.filter(|_| through.is_none()))
-            .find_map(|ip| self.learned.names(ip, info.last_seen))
-            .filter(|names| !names.shared);
-        if let Some(names) = names
+        let opened = info.first_seen;
+        let known = |ip| self.learned.names(ip, info.last_seen);
+        let names = match state.facts.as_ref().and_then(|facts| facts.through) {
+            Some(ip) => known(ip).filter(|names| names.held(opened)),
+            None => {
+                let joined = info.tuple.transport == Transport::Tcp && !info.opening_seen;
+                let held = |names: &&Names| state.given || joined || names.held(opened);
+                ends(info)
+                    .into_iter()
+                    .flatten()
+                    .find_map(|(_, server)| known(server.ip))
+                    .filter(held)
+            }
+        };
+        if let Some(names) = names.filter(|names| !names.shared)
             && let Some((service, name)) = &names.messenger
         {
             state
@@ -578,6 +589,10 @@ impl FlowHandler for Engine<'_> {
             expected: None,
             heard: Heard::Nothing,
             port: self.has_port_hint(info.tuple.transport, info.tuple.server.port),
+            given: self
+                .learned
+                .names(info.tuple.server.ip, info.first_seen)
+                .is_some_and(|names| names.held(info.first_seen)),
             facts: None,
         };
         self.foresee(info, &mut state);

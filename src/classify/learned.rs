@@ -6,8 +6,14 @@ use std::net::IpAddr;
 
 /// A redirect is followed at once; a file offer waits for a person to click.
 const EXPECTATION_SECONDS: u64 = 300;
-/// Clients keep using an address that they resolved long ago.
+/// What is known of an address is kept that long, so that another name for it counts, however long ago it was told.
 const NAME_SECONDS: u64 = 24 * 3600;
+/// No client asks again sooner, whatever the answer says: browsers keep an address for a minute at least.
+const LEAST_LIFETIME: u64 = 60;
+/// Clients use an address for a while after its time to live: a connection is tried, fails and is tried again, and resolvers
+/// between the client and the listener count on their own. Before the first answer that was seen it may have been given in one
+/// that was not.
+const SLACK: u64 = 300;
 
 /// A flow that another flow announced.
 #[derive(Clone, Debug)]
@@ -47,6 +53,26 @@ pub struct Names {
     pub packet: u64,
     /// Some other name has the same address, so the address alone proves nothing.
     pub shared: bool,
+    /// From when to when DNS gave it for the messenger's name, as far as is known.
+    given: (Timestamp, Timestamp),
+}
+
+impl Names {
+    /// Whether a connection opened then may have been opened because of it.
+    pub fn held(&self, opened: Timestamp) -> bool {
+        let (since, until) = self.given;
+        self.messenger.is_some() && since.seconds_since(opened) <= SLACK && opened <= until
+    }
+
+    /// It was given once more.
+    fn give(&mut self, now: Timestamp, until: Timestamp) {
+        let (since, before) = self.given;
+        if now > before {
+            self.given = (now, until);
+        } else {
+            self.given = (since.min(now), before.max(until));
+        }
+    }
 }
 
 /// Everything learned so far.
@@ -60,7 +86,25 @@ pub struct Learned {
     /// Hosts that were seen to ask DNS, and since when.
     askers: Expiring<IpAddr, Timestamp>,
     /// Addresses of a messenger's host name, for a redirect that comes after the answer.
-    addresses: Expiring<String, Vec<IpAddr>>,
+    addresses: Expiring<String, (Timestamp, Vec<IpAddr>)>,
+}
+
+/// A DNS answer.
+pub struct Resolved<'a> {
+    /// The name that was asked for.
+    pub name: &'a str,
+    /// Its addresses.
+    pub addresses: &'a [IpAddr],
+    /// How long that holds, in seconds.
+    pub lifetime: u32,
+    /// The messenger that alone uses a name on the way to them.
+    pub service: Option<&'a Service>,
+    /// Who asked.
+    pub asker: IpAddr,
+    /// The flow that carried the answer.
+    pub from_flow: u64,
+    /// The packet that carried it.
+    pub packet: u64,
 }
 
 impl Learned {
@@ -96,7 +140,9 @@ impl Learned {
             }
             Target::Host(name, port) => {
                 let port = port.unwrap_or(default_port);
-                for ip in self.addresses.get(name, now).cloned().unwrap_or_default() {
+                let known = self.addresses.get(name, now).cloned();
+                let known = known.filter(|(until, _)| now <= *until);
+                for ip in known.map(|(_, addresses)| addresses).unwrap_or_default() {
                     self.expect_at(ip, port, expectation, now);
                 }
                 let awaited = (port, expectation.clone());
@@ -115,26 +161,22 @@ impl Learned {
         }
     }
 
-    /// A DNS answer, with the flow and the packet that carried it. `service` is set when the name is one that only
-    /// that messenger uses.
-    pub fn resolved(
-        &mut self,
-        name: &str,
-        addresses: &[IpAddr],
-        service: Option<&Service>,
-        (asker, from_flow, packet): (IpAddr, u64, u64),
-        now: Timestamp,
-    ) {
+    /// A DNS answer. It names flows that open while it holds; that somebody else has the address as well is remembered longer.
+    pub fn resolved(&mut self, answer: &Resolved<'_>, now: Timestamp) {
+        let Resolved { name, asker, .. } = *answer;
+        let (from_flow, packet) = (answer.from_flow, answer.packet);
+        let lifetime = u64::from(answer.lifetime).max(LEAST_LIFETIME) + SLACK;
+        let until = now.after(lifetime.min(NAME_SECONDS));
         if self.askers.get(&asker, now).is_none() {
             self.askers.insert(asker, now, 0, now);
         }
         let awaited = self.awaited.get(name, now).cloned();
-        if service.is_some() || awaited.is_some() {
-            let heap = name.len() + size_of_val(addresses);
-            self.addresses
-                .insert(name.to_owned(), addresses.to_vec(), heap, now);
+        if answer.service.is_some() || awaited.is_some() {
+            let heap = name.len() + size_of_val(answer.addresses);
+            let addresses = (until, answer.addresses.to_vec());
+            self.addresses.insert(name.to_owned(), addresses, heap, now);
         }
-        for ip in addresses {
+        for ip in answer.addresses {
             if let Some((port, expectation)) = &awaited {
                 self.expect_at(*ip, *port, expectation, now);
             }
@@ -144,17 +186,20 @@ impl Learned {
                 from_flow,
                 packet,
                 shared: false,
+                given: (now, until),
             });
-            match service {
+            match answer.service {
                 Some(service) => {
                     // Two messengers at one address: neither can be named by it.
                     names.shared |= names
                         .messenger
                         .as_ref()
                         .is_some_and(|(known, _)| known != service);
-                    names
-                        .messenger
-                        .get_or_insert_with(|| (service.clone(), name.to_owned()));
+                    if names.messenger.is_none() {
+                        names.messenger = Some((service.clone(), name.to_owned()));
+                        names.given = (now, until);
+                    }
+                    names.give(now, until);
                     (names.from_flow, names.packet) = (from_flow, packet);
                 }
                 None => names.shared = true,
@@ -217,7 +262,7 @@ impl Learned {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Expectation, Learned};
+    use super::{Expectation, Learned, Resolved};
     use crate::model::{Endpoint, Format, Service, Target, Timestamp};
     use std::net::IpAddr;
 
@@ -227,6 +272,23 @@ mod tests {
 
     fn ip(last: u8) -> IpAddr {
         IpAddr::from([198, 51, 100, last])
+    }
+
+    fn answer<'a>(
+        name: &'a str,
+        addresses: &'a [IpAddr],
+        service: Option<&'a Service>,
+        lifetime: u32,
+    ) -> Resolved<'a> {
+        Resolved {
+            name,
+            addresses,
+            lifetime,
+            service,
+            asker: ip(1),
+            from_flow: 3,
+            packet: 0,
+        }
     }
 
     fn bos(client: Option<IpAddr>) -> Expectation {
@@ -268,7 +330,8 @@ mod tests {
         let target = Target::parse("bos.example.net:443").unwrap();
         let mut learned = Learned::new(1 << 20);
         learned.expect(&target, 5190, &bos(None), at(1));
-        learned.resolved("bos.example.net", &[ip(5)], None, (ip(1), 3, 0), at(2));
+        let addresses = [ip(5)];
+        learned.resolved(&answer("bos.example.net", &addresses, None, 60), at(2));
         assert!(
             learned
                 .expected(ip(1), Endpoint::new(ip(5), 443), at(3))
@@ -276,34 +339,78 @@ mod tests {
         );
 
         let mut learned = Learned::new(1 << 20);
-        learned.resolved(
-            "bos.example.net",
-            &[ip(6)],
-            Some(&Service::AIM),
-            (ip(1), 3, 0),
-            at(1),
-        );
+        let addresses = [ip(6)];
+        let named = answer("bos.example.net", &addresses, Some(&Service::AIM), 60);
+        learned.resolved(&named, at(1));
         learned.expect(&target, 5190, &bos(None), at(2));
         assert!(
             learned
                 .expected(ip(1), Endpoint::new(ip(6), 443), at(3))
                 .is_some()
         );
+        // Long after its time to live, the address is not the name's any more.
+        let mut learned = Learned::new(1 << 20);
+        learned.resolved(&named, at(1));
+        learned.expect(&target, 5190, &bos(None), at(1000));
+        assert!(
+            learned
+                .expected(ip(1), Endpoint::new(ip(6), 443), at(1001))
+                .is_none()
+        );
     }
 
     #[test]
     fn an_address_that_two_kinds_of_names_share_is_marked() {
         let mut learned = Learned::new(1 << 20);
-        learned.resolved(
-            "scs.msg.yahoo.com",
-            &[ip(1), ip(2)],
-            Some(&Service::YAHOO),
-            (ip(1), 1, 0),
-            at(0),
-        );
-        learned.resolved("www.example.com", &[ip(2)], None, (ip(1), 2, 0), at(0));
+        let both = [ip(1), ip(2)];
+        let yahoo = answer("scs.msg.yahoo.com", &both, Some(&Service::YAHOO), 60);
+        learned.resolved(&yahoo, at(0));
+        let other = [ip(2)];
+        learned.resolved(&answer("www.example.com", &other, None, 60), at(0));
         assert!(!learned.names(ip(1), at(1)).unwrap().shared);
         assert!(learned.names(ip(2), at(1)).unwrap().shared);
         assert!(learned.names(ip(3), at(1)).is_none());
+        // Also long after the answer.
+        learned.resolved(&yahoo, at(40_000));
+        assert!(learned.names(ip(2), at(40_001)).unwrap().shared);
+    }
+
+    #[test]
+    fn a_name_holds_for_its_time_to_live_and_a_while() {
+        let mut learned = Learned::new(1 << 20);
+        let addresses = [ip(1)];
+        let yahoo = |lifetime| {
+            answer(
+                "scs.msg.yahoo.com",
+                &addresses,
+                Some(&Service::YAHOO),
+                lifetime,
+            )
+        };
+        learned.resolved(&yahoo(600), at(1000));
+        let held = |learned: &Learned, then| {
+            let names = learned.names(ip(1), at(20_000)).unwrap();
+            names.held(at(then))
+        };
+        for (opened, named) in [
+            (600, false),
+            (700, true),
+            (1000, true),
+            (1600, true),
+            (1900, true),
+            (1901, false),
+            (9000, false),
+        ] {
+            assert_eq!(held(&learned, opened), named, "opened at {opened}");
+        }
+        // Given again before that: one time.
+        learned.resolved(&yahoo(10), at(1800));
+        assert!(held(&learned, 1100) && held(&learned, 2160) && !held(&learned, 2161));
+        // And long after: another one, and nothing between them.
+        learned.resolved(&yahoo(0), at(10_000));
+        assert!(!held(&learned, 5000) && held(&learned, 10_360) && !held(&learned, 10_361));
+        // No time is so long that it would be kept for more than a day.
+        learned.resolved(&yahoo(u32::MAX), at(10_000));
+        assert!(held(&learned, 90_000) && !held(&learned, 100_000));
     }
 }

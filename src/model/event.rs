@@ -179,6 +179,8 @@ pub enum Event {
         addresses: Vec<IpAddr>,
         /// The names that the CNAMEs led over, in order.
         aliases: Vec<String>,
+        /// How long that holds, in seconds: the least time to live on the way.
+        lifetime: u32,
     },
     /// A protocol that the client offers in TLS, other than the web's.
     Alpn(String),

@@ -17,6 +17,13 @@ impl Timestamp {
         self.0
     }
 
+    /// So many seconds later; the last time there is, if that is behind it.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        let nanos = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(nanos.saturating_mul(1_000_000_000)))
+    }
+
     /// Seconds from `earlier` to here; 0 when the capture's clock went backwards.
     pub fn seconds_since(self, earlier: Self) -> u64 {
         self.nanos_since(earlier) / 1_000_000_000
