@@ -27,10 +27,12 @@ const TERMINATED: i32 = 143;
 pub struct Threads {
     /// Listens.
     pub listener: JoinHandle<Summary>,
-    /// Writes records.
-    pub writer: JoinHandle<()>,
+    /// Writes records; nobody does if there is only a screen.
+    pub writer: Option<JoinHandle<()>>,
     /// Saves packets.
     pub saver: Option<JoinHandle<()>>,
+    /// Closes the screen, if there is one.
+    pub screen: Option<Box<dyn FnOnce()>>,
 }
 
 impl Threads {
@@ -38,8 +40,8 @@ impl Threads {
     fn have_written(&self, board: &Board) -> bool {
         let mut seen = (board.written.load(Ordering::Relaxed), Instant::now());
         loop {
-            let saver = self.saver.as_ref();
-            if self.writer.is_finished() && saver.is_none_or(JoinHandle::is_finished) {
+            let mut writers = [&self.writer, &self.saver].into_iter().flatten();
+            if writers.all(JoinHandle::is_finished) {
                 return true;
             }
             let now = board.written.load(Ordering::Relaxed);
@@ -49,7 +51,7 @@ impl Threads {
             if seen.1.elapsed() >= PATIENCE {
                 return false;
             }
-            tell(board);
+            board.tell_notices();
             thread::sleep(TICK / 5);
         }
     }
@@ -64,14 +66,17 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Listens for signals. SIGTERM sets `stop` as Ctrl-C does; a second one ends the program.
-    pub fn new(stop: &Arc<AtomicBool>) -> io::Result<Self> {
+    /// Listens for signals. SIGTERM sets `stop` as Ctrl-C does; a second one ends the program, unless it has a terminal to give
+    /// back (`tidy`).
+    pub fn new(stop: &Arc<AtomicBool>, tidy: bool) -> io::Result<Self> {
         let watch = Self {
             reload: Arc::default(),
             statistics: Arc::default(),
             watchdog: sd_notify::watchdog_enabled(),
         };
-        flag::register_conditional_shutdown(SIGTERM, TERMINATED, Arc::clone(stop))?;
+        if !tidy {
+            flag::register_conditional_shutdown(SIGTERM, TERMINATED, Arc::clone(stop))?;
+        }
         flag::register(SIGTERM, Arc::clone(stop))?;
         flag::register(SIGHUP, Arc::clone(&watch.reload))?;
         flag::register(SIGUSR1, Arc::clone(&watch.statistics))?;
@@ -81,7 +86,7 @@ impl Watch {
     /// Looks after them until all is written; the exit code.
     pub fn over(
         &self,
-        threads: Threads,
+        mut threads: Threads,
         board: &Board,
         records: &Mailbox<Record>,
         reload: &dyn Fn() -> Result<Option<RuleSet>, RulesError>,
@@ -91,19 +96,19 @@ impl Watch {
         let mut alive = Instant::now();
         let mut rounds = 0;
         while !threads.listener.is_finished() {
-            tell(board);
+            board.tell_notices();
             if self.reload.swap(false, Ordering::Relaxed) {
                 let _ = sd_notify::notify(&[NotifyState::Reloading]);
                 match reload() {
                     Ok(Some(rules)) => {
                         board.post_rules(rules);
-                        output::complain("SIGHUP: the rules were read again and are in force");
+                        board.tell("SIGHUP: the rules were read again and are in force");
                     }
-                    Ok(None) => output::complain(
+                    Ok(None) => board.tell(
                         "SIGHUP: the built-in rules are in force; --rules DIR names others that can be read again",
                     ),
                     Err(error) => {
-                        output::complain(&format!("SIGHUP: the old rules stay in force: {error}"));
+                        board.tell(&format!("SIGHUP: the old rules stay in force: {error}"));
                     }
                 }
                 let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -112,7 +117,7 @@ impl Watch {
                 board.asked.store(true, Ordering::Relaxed);
             }
             if let Some(summary) = board.take_answer() {
-                output::complain(&statistics(&summary));
+                board.tell(&statistics(&summary));
             }
             // Only if whoever listens is alive as well.
             if let Some(limit) = self.watchdog
@@ -126,13 +131,16 @@ impl Watch {
             thread::sleep(TICK);
         }
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        if let Some(close) = threads.screen.take() {
+            close();
+        }
         let written = threads.have_written(board);
         if !written {
             // And the one that it is at.
             let waiting = records.abandon() as u64 + 1;
             board.lost_records.fetch_add(waiting, Ordering::Relaxed);
         }
-        tell(board);
+        board.tell_notices();
         let Ok(mut summary) = threads.listener.join() else {
             output::complain("the thread that listens failed: this is a mistake in imwarden");
             return UNREADABLE;
@@ -156,12 +164,6 @@ impl Watch {
             .listening
             .is_some_and(|it| it.lost_records + it.lost_packets > 0);
         if written && !lost { DONE } else { UNREADABLE }
-    }
-}
-
-fn tell(board: &Board) {
-    for notice in board.notices() {
-        output::complain(&notice);
     }
 }
 

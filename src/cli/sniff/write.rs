@@ -103,29 +103,17 @@ impl<'r> Scribe<'r> {
         }
     }
 
-    fn render(&mut self, record: Record, board: &Board) -> Option<Vec<u8>> {
+    fn render(&mut self, mut record: Record, board: &Board) -> Option<Vec<u8>> {
         let mut text = Vec::new();
-        let (report, redactor) = (self.report.as_mut(), self.redactor.as_ref());
+        if let Some(redactor) = &self.redactor {
+            record.redact(redactor);
+        }
+        let report = self.report.as_mut();
         // Writing to memory does not fail.
         let rendered = match record {
-            Record::Detection(mut detection) => {
-                if let Some(redactor) = redactor {
-                    redactor.finding(&mut detection.finding);
-                }
-                report.detection(&detection, &mut text)
-            }
-            Record::Flow(mut finding) => {
-                if let Some(redactor) = redactor {
-                    redactor.finding(&mut finding);
-                }
-                report.finding(*finding, &mut text)
-            }
-            Record::Event(mut occurrence) => {
-                if let Some(redactor) = redactor {
-                    redactor.occurrence(&mut occurrence);
-                }
-                report.occurrence(&occurrence, &mut text)
-            }
+            Record::Detection(detection) => report.detection(&detection, &mut text),
+            Record::Flow(finding) => report.finding(*finding, &mut text),
+            Record::Event(occurrence) => report.occurrence(&occurrence, &mut text),
             Record::Statistics(mut summary) => {
                 if let Some(listening) = &mut summary.listening {
                     board.losses(listening);
