@@ -196,6 +196,20 @@ impl<'r> Road<'r> {
         });
     }
 
+    /// Tells how detections go on that had packets since then, without taking that for told.
+    pub fn look(&mut self, since: Timestamp, sink: &mut dyn Sink) {
+        self.tracker.visit(&mut |engine, info, state| {
+            if let Some(detection) = engine.look(info, state, since) {
+                sink.detection(detection);
+            }
+        });
+    }
+
+    /// Time of the last packet.
+    pub const fn last_packet(&self) -> Option<Timestamp> {
+        self.summary.last
+    }
+
     /// Other rules from now on.
     pub fn set_rules(&mut self, rules: Arc<RuleSet>) {
         self.tracker.handler_mut().set_rules(rules);

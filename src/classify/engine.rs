@@ -9,7 +9,7 @@ use super::stream::{Context, Stream};
 use crate::flow::{Chunk, FlowHandler, FlowInfo, Interest};
 use crate::model::{
     Activity, Detection, Direction, Endpoint, Event, Evidence, EvidenceKind, Finding, FiveTuple,
-    News, Occurrence, Packet, Party, Service, Target, Token, Transport, risk, what,
+    News, Occurrence, Packet, Party, Service, Target, Timestamp, Token, Transport, risk, what,
 };
 use crate::ruleset::RuleSet;
 use std::collections::VecDeque;
@@ -144,6 +144,22 @@ impl<'r> Engine<'r> {
             } if risks.is_empty() => News::Interval,
             news => news,
         };
+        Some(Detection { finding, news })
+    }
+
+    /// How a detection goes on that had a packet since then; it stays untold.
+    pub fn look(
+        &mut self,
+        info: &FlowInfo,
+        state: &mut FlowState,
+        since: Timestamp,
+    ) -> Option<Detection> {
+        let told = &state.facts.as_deref()?.told;
+        if !told.is_detected() || info.last_seen < since {
+            return None;
+        }
+        let finding = self.as_of_now(info, state)?;
+        let news = News::Interval;
         Some(Detection { finding, news })
     }
 

@@ -24,6 +24,21 @@ pub fn is_proxied(finding: &Finding) -> bool {
     finding.carriers.iter().any(|it| TUNNELS.contains(it))
 }
 
+/// A messenger's flow, as far as rules are about it; how it opens is not known yet.
+pub fn sighting(finding: &Finding, place: String) -> Option<Sighting> {
+    let tuple = &finding.tuple;
+    Some(Sighting {
+        service: finding.service.clone()?,
+        feature: feature_of(finding.app_proto.unwrap_or_default()),
+        transport: tuple.transport,
+        client: tuple.client,
+        server: tuple.server,
+        proxied: is_proxied(finding),
+        opening: None,
+        place,
+    })
+}
+
 /// A flow of a capture, as far as policies are about it.
 pub struct Flow {
     /// What was found.
@@ -89,17 +104,9 @@ pub fn from_capture(path: &Path, flows: &[Flow], all: &mut Sightings) {
     let first = all.flows.len();
     for Flow { finding, named } in flows {
         let tuple = &finding.tuple;
-        if *named && let Some(service) = &finding.service {
-            all.flows.push(Sighting {
-                service: service.clone(),
-                feature: feature_of(finding.app_proto.unwrap_or_default()),
-                transport: tuple.transport,
-                client: tuple.client,
-                server: tuple.server,
-                proxied: is_proxied(finding),
-                opening: None,
-                place: format!("{name}, flow {}", finding.flow_id),
-            });
+        let place = || format!("{name}, flow {}", finding.flow_id);
+        if *named && let Some(sighting) = sighting(finding, place()) {
+            all.flows.push(sighting);
         } else if finding.service.is_none() {
             *all.others
                 .entry((tuple.transport, tuple.server))

@@ -178,7 +178,12 @@ pub(super) fn settle(plan: &mut Plan) -> Vec<Shadowed> {
         .sni
         .iter()
         .enumerate()
-        .flat_map(|(at, group)| group.names.iter().map(move |it| (at, group.ports, it.clone())))
+        .flat_map(|(at, group)| {
+            group
+                .names
+                .iter()
+                .map(move |it| (at, group.ports, it.clone()))
+        })
         .collect();
     let mut shadowed = Vec::new();
     for (at, group) in plan.sni.iter_mut().enumerate() {
@@ -256,7 +261,11 @@ mod tests {
         assert!(is("chat.example.com", "chat.example.com", b""));
         assert!(is("chat.example.com", "Chat.EXAMPLE.com", b"\x77"));
         assert!(is("*.example.com", "example.com", b""));
-        for next in FOLLOWERS.iter().copied().chain([&[0xEA, 0xEA][..], &[0x7A, 0x7A]]) {
+        for next in FOLLOWERS
+            .iter()
+            .copied()
+            .chain([&[0xEA, 0xEA][..], &[0x7A, 0x7A]])
+        {
             assert!(is("*.example.com", "a.b.example.com", next), "{next:02x?}");
         }
         for (rule, name) in [
@@ -291,6 +300,9 @@ mod tests {
 
     #[test]
     fn capitals_are_the_kernels() {
-        assert_eq!([0x61, 0xE0, 0xF7, 0xFF, 0x7B].map(capital), [0x41, 0xC0, 0xF7, 0xDF, 0x7B]);
+        assert_eq!(
+            [0x61, 0xE0, 0xF7, 0xFF, 0x7B].map(capital),
+            [0x41, 0xC0, 0xF7, 0xDF, 0x7B]
+        );
     }
 }

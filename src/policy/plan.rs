@@ -328,8 +328,7 @@ impl Plan {
 
     /// Whether what somebody says is looked at, by a firewall that finds names in hellos.
     pub(super) fn listens_to(&self, speaker: Speaker) -> bool {
-        self.said_by(speaker).next().is_some()
-            || speaker == Speaker::Client && !self.sni.is_empty()
+        self.said_by(speaker).next().is_some() || speaker == Speaker::Client && !self.sni.is_empty()
     }
 
     /// What somebody says first, for a rule about it.

@@ -1,7 +1,7 @@
 //! The table, live: a line for each messenger as it is seen, and the users when it ends.
 
 use super::people::{Roll, User};
-use super::table::{event_line, names, print, short_title, time, title, user_table};
+use super::table::{event_line, names, print, service_title, short_title, time, user_table};
 use super::{Report, Verbosity, clean, losses, totals};
 use crate::model::{
     Confidence, Detection, Finding, News, Occurrence, Risk, Service, Severity, Summary,
@@ -32,7 +32,7 @@ impl<'r> Lines<'r> {
         let mut line = format!(
             "{}  {mark}{}  {}  {} -> {} {}",
             time(finding.last_seen, true),
-            finding.service.as_ref().map_or("-", title),
+            finding.service.as_ref().map_or("-", service_title),
             names(&finding.accounts),
             tuple.client,
             tuple.server,

@@ -28,10 +28,15 @@ pub use journal::Journal;
 pub use json::{Json, Ndjson};
 pub use lines::Lines;
 pub use people::{People, Session, User};
-pub use record::{EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord};
+pub use record::{
+    EventRecord, FlowRecord, PeopleRecord, RiskRecord, SCHEMA, SummaryRecord, community_id,
+};
 pub use redact::Redactor;
 pub use syslog::Syslog;
-pub use table::{Table, Verbosity, losses, totals};
+pub use table::{
+    Table, Verbosity, event_line, losses, names, service_title, time, totals, used_for,
+};
+pub use vendor::vendor;
 pub use zeek::Zeek;
 
 use crate::model::{Detection, Finding, Occurrence, Summary};

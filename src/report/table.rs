@@ -117,8 +117,8 @@ pub(super) fn user_table(users: &[User], same_day: bool) -> comfy_table::Table {
         let all = &user.all;
         // What goes without saying is confirmed.
         let messenger = match all.confidence {
-            Confidence::Confirmed => title(&user.service).to_owned(),
-            less => format!("{} ({less})", title(&user.service)),
+            Confidence::Confirmed => service_title(&user.service).to_owned(),
+            less => format!("{} ({less})", service_title(&user.service)),
         };
         let mut host = user.host.to_string();
         if let Some(vendor) = all.card().and_then(vendor) {
@@ -250,7 +250,7 @@ fn flow_table(findings: &[&Finding]) -> comfy_table::Table {
 }
 
 /// `03:04:05.000006  flow 3  alice77 -> bob42  message  length 12`
-pub(super) fn event_line(occurrence: &Occurrence) -> String {
+pub fn event_line(occurrence: &Occurrence) -> String {
     let activity = &occurrence.activity;
     let name = |party: &Option<Party>| match party {
         Some(Party::Account(name)) => clean(name).into_owned(),
@@ -282,7 +282,8 @@ pub(super) fn event_line(occurrence: &Occurrence) -> String {
     line.trim_end().to_owned()
 }
 
-pub(super) fn names(names: &BTreeSet<String>) -> String {
+/// Names in a line, safe to print.
+pub fn names(names: &BTreeSet<String>) -> String {
     if names.is_empty() {
         return "-".to_owned();
     }
@@ -316,7 +317,7 @@ fn write_possible(possible: &[&Finding], out: &mut dyn Write) -> io::Result<()> 
             finding
                 .service
                 .as_ref()
-                .map(title)
+                .map(service_title)
                 .unwrap_or_default()
                 .to_owned(),
             finding.counts.packets.to_string(),
@@ -423,7 +424,8 @@ fn right(table: &mut comfy_table::Table, columns: &[usize]) {
 /// What every session has goes without saying, unless there is nothing else.
 const ROUTINE: [&str; 3] = [feature::SIGN_ON, feature::PRESENCE, feature::CONTACT_LIST];
 
-fn used_for(features: &BTreeSet<String>) -> String {
+/// What a messenger was used for, in a few words.
+pub fn used_for(features: &BTreeSet<String>) -> String {
     let telling: Vec<&str> = features
         .iter()
         .map(String::as_str)
@@ -437,7 +439,7 @@ fn used_for(features: &BTreeSet<String>) -> String {
 }
 
 /// How people write the messenger's name.
-pub(super) fn title(service: &Service) -> &str {
+pub fn service_title(service: &Service) -> &str {
     short_title(service.id())
 }
 
@@ -454,7 +456,7 @@ pub(super) fn short_title(id: &str) -> &str {
 }
 
 /// `2026-01-02 03:04:05`, or without the day when the heading says it.
-pub(super) fn time(time: Timestamp, same_day: bool) -> String {
+pub fn time(time: Timestamp, same_day: bool) -> String {
     let text = time.to_string();
     let part = if same_day {
         text.get(11..19)

@@ -4,7 +4,6 @@
 use super::rtp::Watch;
 use super::stun::{Beginning, Message, channel};
 use crate::classify::carrier::http::Sessions;
-use crate::classify::signature::Signatures;
 use crate::classify::stream::{Context, Stream};
 use crate::classify::testing::facts;
 use crate::classify::{Dissector, Events};
@@ -47,7 +46,7 @@ fn in_channel(data: &[u8]) -> Vec<u8> {
 
 fn events() -> Events {
     let rules = RuleSet::builtin().unwrap();
-    Events::lending(Sessions::new(1 << 20), Signatures::of(&rules))
+    Events::lending(Sessions::new(1 << 20), &rules)
 }
 
 fn over(transport: Transport, turns: &[(Direction, Vec<u8>)], cut: usize) -> Vec<Event> {

@@ -48,10 +48,7 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     for flow in &args.flow {
         let attempt = attempt(flow).ok_or_else(|| PolicyError::NoFlow(flow.clone()))?;
         let decides = |target| plan.decide_in(&attempt, target, &around);
-        let (nftables, iptables) = (
-            decides(Target::Nftables),
-            decides(Target::IptablesScript),
-        );
+        let (nftables, iptables) = (decides(Target::Nftables), decides(Target::IptablesScript));
         if mem::discriminant(&nftables) == mem::discriminant(&iptables) {
             writeln!(out, "{flow}: {nftables}")?;
         } else {

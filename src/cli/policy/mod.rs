@@ -197,19 +197,23 @@ pub fn check(collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
     Ok(())
 }
 
-/// The usual rules against these messengers, for nftables; `None` when no rule file knows them.
-pub fn against(rules: &RuleSet, services: &BTreeSet<Service>) -> Option<String> {
+/// Ids of those of these messengers that the rule files know.
+pub fn known(rules: &RuleSet, services: &BTreeSet<Service>) -> Vec<String> {
     let mut ids: BTreeSet<&str> = services.iter().map(Service::id).collect();
     // One of the two, and nobody knows which.
     if ids.remove("oscar") {
         ids.extend(["aim", "icq"]);
     }
+    ids.into_iter()
+        .filter(|id| rules.messenger(id).is_some())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The usual rules against these messengers, for nftables; `None` when no rule file knows them.
+pub fn against(rules: &RuleSet, services: &BTreeSet<Service>) -> Option<String> {
     let request = Request {
-        services: ids
-            .into_iter()
-            .filter(|id| rules.messenger(id).is_some())
-            .map(str::to_owned)
-            .collect(),
+        services: known(rules, services),
         hooks: vec![Hook::Forward, Hook::Output],
         ..Request::default()
     };

@@ -1,10 +1,13 @@
 //! What the threads let each other know besides packets and records. Nobody waits here.
 
 use super::enforce::Enforced;
+use crate::cli::output;
 use crate::model::{Listening, Summary};
 use crate::ruleset::RuleSet;
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Notices that nobody has read yet; more are let go.
 const MAX_NOTICES: usize = 256;
@@ -22,6 +25,8 @@ pub struct Board {
     pub lost_records: AtomicU64,
     /// Packets that were not saved.
     pub lost_packets: AtomicU64,
+    /// News that the screen had no room for.
+    pub lost_news: AtomicU64,
     /// Records that were written: a sign of life.
     pub written: AtomicU64,
     /// Rounds of whoever listens: a sign of life.
@@ -30,7 +35,9 @@ pub struct Board {
     pub enforced: Enforced,
     notices: Mutex<Vec<String>>,
     answer: Mutex<Option<Summary>>,
-    latest: Mutex<Summary>,
+    latest: Mutex<(Option<Instant>, Summary)>,
+    /// A screen is shown, and what would go to stderr is for it: `None` when there is none.
+    for_screen: Mutex<Option<Vec<String>>>,
     rules: Mutex<Option<Arc<RuleSet>>>,
     has_rules: AtomicBool,
 }
@@ -63,7 +70,7 @@ impl Board {
     }
 
     /// What is for stderr since last time.
-    pub fn notices(&self) -> Vec<String> {
+    fn notices(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.notices))
     }
 
@@ -79,12 +86,64 @@ impl Board {
 
     /// Statistics of the last second, for whoever may come.
     pub fn post(&self, summary: Summary) {
-        *lock(&self.latest) = summary;
+        *lock(&self.latest) = (Some(Instant::now()), summary);
     }
 
     /// The statistics that were posted last.
     pub fn latest(&self) -> Summary {
+        lock(&self.latest).1.clone()
+    }
+
+    /// The same, and when that was.
+    #[cfg(feature = "tui")]
+    pub fn posted(&self) -> (Option<Instant>, Summary) {
         lock(&self.latest).clone()
+    }
+
+    /// From now on, what would go to stderr is for a screen.
+    #[cfg(feature = "tui")]
+    pub fn show(&self) {
+        *lock(&self.for_screen) = Some(Vec::new());
+    }
+
+    /// The screen is closed.
+    #[cfg(feature = "tui")]
+    pub fn unshow(&self) {
+        lock(&self.for_screen).take();
+    }
+
+    /// What is for the screen since last time.
+    #[cfg(feature = "tui")]
+    pub fn shown(&self) -> Vec<String> {
+        let mut notices = lock(&self.for_screen);
+        notices.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Says this now: on stderr, or on the screen if that is what stderr would be written over.
+    pub fn tell(&self, notice: &str) {
+        let mut notices = lock(&self.for_screen);
+        if let Some(notices) = notices.as_mut() {
+            if notices.len() < MAX_NOTICES {
+                notices.push(notice.to_owned());
+            }
+            if io::stderr().is_terminal() {
+                return;
+            }
+        }
+        drop(notices);
+        output::complain(notice);
+    }
+
+    /// Says what is for stderr since last time.
+    pub fn tell_notices(&self) {
+        for notice in self.notices() {
+            self.tell(&notice);
+        }
+    }
+
+    /// Whether a screen is shown.
+    pub fn is_shown(&self) -> bool {
+        lock(&self.for_screen).is_some()
     }
 
     /// Other rules.

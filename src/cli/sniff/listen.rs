@@ -7,7 +7,7 @@ use super::save::Saver;
 use crate::capture::live::Live;
 use crate::capture::{CaptureError, FrameSource};
 use crate::cli::mailbox::Mailbox;
-use crate::model::{Detection, Finding, Listening, Occurrence, Summary};
+use crate::model::{Detection, Finding, Listening, Occurrence, Summary, Timestamp};
 use crate::pipeline::{Road, Settings, Sink};
 use crate::ruleset::RuleSet;
 use std::sync::atomic::Ordering;
@@ -33,9 +33,26 @@ pub struct Plan {
     pub metered: bool,
 }
 
+/// Who is told.
+#[derive(Clone, Copy)]
+pub struct Readers<'a> {
+    /// Who writes; nobody does if there is only a screen.
+    pub records: Option<&'a Mailbox<Record>>,
+    /// The screen, if there is one.
+    pub screen: Option<&'a Mailbox<Record>>,
+}
+
+impl Readers<'_> {
+    fn close(&self) {
+        for reader in [self.records, self.screen].into_iter().flatten() {
+            reader.close();
+        }
+    }
+}
+
 /// Passes records on; counts those that there is no room for.
 struct Sender<'a> {
-    records: &'a Mailbox<Record>,
+    readers: Readers<'a>,
     board: &'a Board,
     enforcer: Option<&'a Handle>,
     /// How long to wait for room: not at all while packets come.
@@ -44,12 +61,55 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn send(&mut self, record: Record) {
-        if !self.records.offer(record, self.patience) && !self.board.unread.load(Ordering::Relaxed)
-        {
+        if let Some(screen) = self.readers.screen {
+            self.show(screen, record.clone());
+        }
+        let Some(records) = self.readers.records else {
+            return;
+        };
+        if !records.offer(record, self.patience) && !self.board.unread.load(Ordering::Relaxed) {
             self.board.lost_records.fetch_add(1, Ordering::Relaxed);
             // Nobody reads: the others need not wait as long.
             self.patience = Duration::ZERO;
         }
+    }
+
+    fn show(&self, screen: &Mailbox<Record>, record: Record) {
+        if !screen.offer(record, Duration::ZERO) && self.board.is_shown() {
+            self.board.lost_news.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Tells the screen how flows go on, and nobody else.
+struct Showing<'s, 'a>(&'s Sender<'a>);
+
+impl Sink for Showing<'_, '_> {
+    fn finding(&mut self, _: Finding) {}
+
+    fn detection(&mut self, detection: Detection) {
+        if let Some(screen) = self.0.readers.screen {
+            self.0.show(screen, Record::Detection(Box::new(detection)));
+        }
+    }
+}
+
+/// When the screen is told how flows go on: often enough for rates, and never for more than a twentieth of the time.
+struct Looks {
+    next: Instant,
+    /// Last packet of last time.
+    since: Timestamp,
+}
+
+impl Looks {
+    fn look(&mut self, now: Instant, road: &mut Road<'_>, sender: &Sender<'_>) {
+        if sender.readers.screen.is_none() || now < self.next {
+            return;
+        }
+        let since = self.since;
+        self.since = road.last_packet().unwrap_or(since);
+        road.look(since, &mut Showing(sender));
+        self.next = now + METER.max(now.elapsed() * 20);
     }
 }
 
@@ -87,20 +147,24 @@ pub fn listen(
     rules: &RuleSet,
     settings: Settings,
     plan: Plan,
-    records: &Mailbox<Record>,
+    readers: Readers<'_>,
     saver: Option<&Saver>,
     enforcer: Option<&Handle>,
     board: &Board,
 ) -> Heard {
     let mut road = Road::new(rules, settings);
     let mut sender = Sender {
-        records,
+        readers,
         board,
         enforcer,
         patience: Duration::ZERO,
     };
     let begun = Instant::now();
     let (mut told, mut posted) = (begun, begun);
+    let mut looks = Looks {
+        next: begun,
+        since: Timestamp::default(),
+    };
     let mut left = plan.count.unwrap_or(u64::MAX);
     let mut failed = None;
     while !board.stopped() && left > 0 {
@@ -137,6 +201,7 @@ pub fn listen(
             let statistics = Box::new(statistics(&road, live, board));
             sender.send(Record::Statistics(statistics));
         }
+        looks.look(now, &mut road, &sender);
         if plan.metered && now.duration_since(posted) >= METER {
             posted = now;
             board.post(statistics(&road, live, board));
@@ -159,7 +224,7 @@ pub fn listen(
     summary.drops = before_end.drops;
     summary.listening = before_end.listening;
     sender.send(Record::End(Box::new(summary.clone())));
-    records.close();
+    readers.close();
     Heard { summary, failed }
 }
 

@@ -13,6 +13,8 @@ mod pieces;
 mod record;
 mod sandbox;
 mod save;
+#[cfg(feature = "tui")]
+mod screen;
 mod user;
 mod watch;
 mod write;
@@ -30,12 +32,13 @@ use board::Board;
 use clap::ValueEnum;
 use enforce::{EnforceArgs, Enforcer, Surroundings};
 pub use enforce::{EnforcerArgs, enforce as enforce_live};
-use listen::Plan;
+use listen::{Plan, Readers};
 use log::{Log, Protocol};
 use pieces::{Existing, Pieces, Rotation};
 use sandbox::Needs;
 pub use sandbox::has_landlock;
 use save::Saver;
+use signal_hook::consts::SIGINT;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
@@ -82,6 +85,11 @@ pub struct Args {
     /// End after so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds())]
     duration: Option<u64>,
+
+    /// Show users, flows and risks on a screen with keys to sort, filter, open and block (? in it tells which); records are
+    /// written to --output only
+    #[arg(long, conflicts_with_all = ["sandbox_check", "list_interfaces"])]
+    tui: bool,
 
     /// How to write what is found
     #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
@@ -200,12 +208,39 @@ impl Args {
         rotation(self.ring_size, self.ring_every, self.ring_keep)
     }
 
+    /// A screen for these arguments.
+    #[cfg(feature = "tui")]
+    fn screen(
+        &self,
+        rules: &Arc<RuleSet>,
+        redactor: Option<&crate::report::Redactor>,
+    ) -> std::io::Result<screen::Screen> {
+        screen::Screen::new(screen::Settings {
+            interfaces: format!("{} ({})", self.interfaces.join(", "), live::BACKEND),
+            memory: self.limits.memory(),
+            rules: Arc::clone(rules),
+            guard: super::policy::guard::of_this_machine(),
+            redactor: redactor.cloned(),
+        })
+    }
+
     fn load_rules(&self) -> Result<RuleSet, crate::ruleset::RulesError> {
         match &self.rules {
             Some(folder) => RuleSet::load_dir(folder),
             None => RuleSet::builtin(),
         }
     }
+}
+
+/// Why there can be no screen.
+fn unfit_for_screen() -> Option<&'static str> {
+    #[cfg(feature = "tui")]
+    return screen::unfit();
+    #[cfg(not(feature = "tui"))]
+    Some(
+        "this imwarden was built without the screen of --tui (cargo's feature `tui`); without --tui, lines are written as \
+         things happen",
+    )
 }
 
 fn report(format: Format, verbose: u8, rules: &RuleSet) -> Box<dyn Report + '_> {
@@ -255,10 +290,22 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     if args.interfaces.is_empty() {
         return Err(CliError::WhichInterface(which_interface()));
     }
+    if args.tui
+        && let Some(why) = unfit_for_screen()
+    {
+        return Err(CliError::Usage(why));
+    }
     let rules = Arc::new(args.load_rules()?);
     let redactor = args.redaction.redactor()?;
-    let stop = super::stop_on_interrupt()?;
-    let watch = watch::Watch::new(&stop)?;
+    let stop = if args.tui {
+        // A second signal may not end the program as it is: the terminal is to be given back.
+        let stop = Arc::default();
+        signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
+        stop
+    } else {
+        super::stop_on_interrupt()?
+    };
+    let watch = watch::Watch::new(&stop, args.tui)?;
     let user = if args.no_sandbox {
         None
     } else {
@@ -284,16 +331,25 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         source,
     })?;
     let output = match (log, &args.output) {
-        (Some((path, protocol)), _) => Output::Log(open_log(path, protocol)?),
-        (None, Some(path)) => Output::File(open_file(path, args.rotation(), Existing::Lines)?),
-        (None, None) => Output::stdout()?,
+        (Some((path, protocol)), _) => Some(Output::Log(open_log(path, protocol)?)),
+        (None, Some(path)) => Some(Output::File(open_file(
+            path,
+            args.rotation(),
+            Existing::Lines,
+        )?)),
+        (None, None) if args.tui => None,
+        (None, None) => Some(Output::stdout()?),
     };
     let saved = match &args.write {
         Some(path) => Some(open_file(path, args.ring(), Existing::Replaced)?),
         None => None,
     };
-    let needs = needs(args, &output, saved.as_ref())?;
+    let needs = needs(args, output.as_ref(), saved.as_ref())?;
     let enforcing = enforcer.as_mut().map(Enforcer::begin).transpose()?;
+    #[cfg(feature = "tui")]
+    let screen = args.tui.then(|| args.screen(&rules, redactor.as_ref()));
+    #[cfg(feature = "tui")]
+    let screen = screen.transpose()?;
     if args.no_sandbox {
         output::complain(
             "--no-sandbox: the process keeps its rights; whoever finds a mistake in it has them as well",
@@ -315,14 +371,18 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         .as_ref()
         .map(|_| Arc::new(Saver::new(Arc::clone(&board))));
     // Nobody begins before all are locked in.
-    let gate = Arc::new(Barrier::new(
-        3 + usize::from(saved.is_some())
-            + usize::from(metrics.is_some())
-            + usize::from(teller.is_some()),
-    ));
+    let others = [
+        output.is_some(),
+        saved.is_some(),
+        metrics.is_some(),
+        teller.is_some(),
+        args.tui,
+    ];
+    let others = others.into_iter().filter(|it| *it).count();
+    let gate = Arc::new(Barrier::new(2 + others));
 
     let settings = Settings {
-        activities: report(format, args.verbose, &rules).wants_occurrences(),
+        activities: args.tui || report(format, args.verbose, &rules).wants_occurrences(),
         memory: args.limits.memory(),
         timeouts: args.limits.timeouts(),
         live: true,
@@ -332,20 +392,29 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         count: args.count,
         duration: args.duration.map(Duration::from_secs),
         interval: Duration::from_secs(args.interval),
-        metered: metrics.is_some(),
+        metered: args.tui || metrics.is_some(),
     };
+    let news = args.tui.then(|| Arc::new(Mailbox::with_room(write::ROOM)));
+    #[cfg(feature = "tui")]
+    let by_hand = blocker.clone();
     let listener = {
-        let (gate, board, records) = (Arc::clone(&gate), Arc::clone(&board), Arc::clone(&records));
+        let (gate, board) = (Arc::clone(&gate), Arc::clone(&board));
+        let records = output.is_some().then(|| Arc::clone(&records));
+        let news = news.clone();
         let (rules, saver) = (Arc::clone(&rules), saver.clone());
         spawn("listen", move || {
             gate.wait();
             let saver = saver.as_deref();
-            let summary = listen::listen(
+            let readers = Readers {
+                records: records.as_deref(),
+                screen: news.as_deref(),
+            };
+            let heard = listen::listen(
                 &mut live,
                 &rules,
                 settings,
                 plan,
-                &records,
+                readers,
                 saver,
                 blocker.as_ref(),
                 &board,
@@ -356,18 +425,22 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             if let Some(saver) = saver {
                 saver.close();
             }
-            summary
+            heard
         })?
     };
-    let writer = {
-        let (gate, board, records) = (Arc::clone(&gate), Arc::clone(&board), Arc::clone(&records));
-        let rules = Arc::clone(&rules);
-        let verbose = args.verbose;
-        spawn("write", move || {
-            gate.wait();
-            let report = report(format, verbose, &rules);
-            Scribe::new(report, redactor, output).write(&records, &board);
-        })?
+    let writer = match output {
+        Some(output) => {
+            let (gate, board, records) =
+                (Arc::clone(&gate), Arc::clone(&board), Arc::clone(&records));
+            let rules = Arc::clone(&rules);
+            let verbose = args.verbose;
+            Some(spawn("write", move || {
+                gate.wait();
+                let report = report(format, verbose, &rules);
+                Scribe::new(report, redactor, output).write(&records, &board);
+            })?)
+        }
+        None => None,
     };
     let saving = match (saver, saved) {
         (Some(saver), Some(file)) => {
@@ -397,6 +470,23 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             metrics.answer(&board);
         })?;
     }
+    #[cfg(feature = "tui")]
+    let screen = match (screen, &news) {
+        (Some(mut screen), Some(news)) => {
+            if let Some(blocker) = by_hand {
+                screen.blocks_by(Box::new(blocker));
+            }
+            let gate = Arc::clone(&gate);
+            let shown = screen::Shown::begin(screen, news, &board, move || {
+                gate.wait();
+            })?;
+            board.show();
+            Some(Box::new(|| shown.close()) as Box<dyn FnOnce()>)
+        }
+        _ => None,
+    };
+    #[cfg(not(feature = "tui"))]
+    let screen = None;
     if !args.no_sandbox {
         sandbox::seal(&needs).map_err(CliError::Sandbox)?;
     }
@@ -405,24 +495,26 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         return Ok(DONE);
     }
     gate.wait();
-    output::complain(&format!(
-        "listening on {} ({}); Ctrl-C ends it",
+    board.tell(&format!(
+        "listening on {} ({}); {} ends it",
         args.interfaces.join(", "),
-        live::BACKEND
+        live::BACKEND,
+        if args.tui { "q" } else { "Ctrl-C" }
     ));
     if let Some(how) = enforcing {
-        output::complain(&format!("enforcing, {how}"));
+        board.tell(&format!("enforcing, {how}"));
     }
     let reload = || match &args.rules {
         Some(folder) => RuleSet::load_dir(folder).map(Some),
         None => Ok(None),
     };
-    let closing = args.output.is_some() || !matches!(format, Format::Table);
+    let closing = args.tui || args.output.is_some() || !matches!(format, Format::Table);
     let threads = watch::Threads {
         listener,
         writer,
         saver: saving,
         enforcer: enforcing_thread,
+        screen,
     };
     Ok(watch.over(threads, &board, &records, &reload, closing))
 }
@@ -468,10 +560,10 @@ fn which_interface() -> String {
 }
 
 /// What is needed once the sandbox is shut.
-fn needs(args: &Args, output: &Output, saved: Option<&Pieces>) -> Result<Needs, CliError> {
+fn needs(args: &Args, output: Option<&Output>, saved: Option<&Pieces>) -> Result<Needs, CliError> {
     let output = match output {
-        Output::File(file) => Some(file),
-        Output::Stdout(_) | Output::Log(_) => None,
+        Some(Output::File(file)) => Some(file),
+        Some(Output::Stdout(_) | Output::Log(_)) | None => None,
     };
     let rotating = [output, saved].into_iter().flatten();
     let write = rotating

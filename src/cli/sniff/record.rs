@@ -1,8 +1,10 @@
 //! What is on its way to the writer.
 
 use crate::model::{Detection, Finding, Occurrence, Summary};
+use crate::report::Redactor;
 
 /// One thing to write.
+#[derive(Clone)]
 pub enum Record {
     /// A flow that goes on.
     Detection(Box<Detection>),
@@ -14,4 +16,16 @@ pub enum Record {
     Statistics(Box<Summary>),
     /// All in all; the last one.
     End(Box<Summary>),
+}
+
+impl Record {
+    /// Hides names.
+    pub fn redact(&mut self, redactor: &Redactor) {
+        match self {
+            Self::Detection(detection) => redactor.finding(&mut detection.finding),
+            Self::Flow(finding) => redactor.finding(finding),
+            Self::Event(occurrence) => redactor.occurrence(occurrence),
+            Self::Statistics(_) | Self::End(_) => {}
+        }
+    }
 }

@@ -28,19 +28,21 @@ const TERMINATED: i32 = 143;
 pub struct Threads {
     /// Listens.
     pub listener: JoinHandle<Heard>,
-    /// Writes records.
-    pub writer: JoinHandle<()>,
+    /// Writes records; nobody does if there is only a screen.
+    pub writer: Option<JoinHandle<()>>,
     /// Saves packets.
     pub saver: Option<JoinHandle<()>>,
     /// Has what is found refused.
     pub enforcer: Option<JoinHandle<()>>,
+    /// Closes the screen, if there is one.
+    pub screen: Option<Box<dyn FnOnce()>>,
 }
 
 impl Threads {
     /// Whether one who writes has ended before there was nothing to write any more.
     fn has_lost_a_writer(&self) -> bool {
-        let saver = self.saver.as_ref();
-        self.writer.is_finished() || saver.is_some_and(JoinHandle::is_finished)
+        let mut writers = [&self.writer, &self.saver].into_iter().flatten();
+        writers.any(JoinHandle::is_finished)
     }
 
     /// Waits until the firewall is as it was before.
@@ -50,15 +52,15 @@ impl Threads {
         while self.enforcer.as_ref().is_some_and(busy) && begun.elapsed() < PATIENCE {
             thread::sleep(TICK / 5);
         }
-        tell(board);
+        board.tell_notices();
     }
 
     /// Waits for the writers as long as they get on; whether they are done.
     fn have_written(&self, board: &Board) -> bool {
         let mut seen = (board.written.load(Ordering::Relaxed), Instant::now());
         loop {
-            let saver = self.saver.as_ref();
-            if self.writer.is_finished() && saver.is_none_or(JoinHandle::is_finished) {
+            let mut writers = [&self.writer, &self.saver].into_iter().flatten();
+            if writers.all(JoinHandle::is_finished) {
                 return true;
             }
             let now = board.written.load(Ordering::Relaxed);
@@ -68,7 +70,7 @@ impl Threads {
             if seen.1.elapsed() >= PATIENCE {
                 return false;
             }
-            tell(board);
+            board.tell_notices();
             thread::sleep(TICK / 5);
         }
     }
@@ -83,14 +85,17 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Listens for signals. SIGTERM sets `stop` as Ctrl-C does; a second one ends the program.
-    pub fn new(stop: &Arc<AtomicBool>) -> io::Result<Self> {
+    /// Listens for signals. SIGTERM sets `stop` as Ctrl-C does; a second one ends the program, unless it has a terminal to give
+    /// back (`tidy`).
+    pub fn new(stop: &Arc<AtomicBool>, tidy: bool) -> io::Result<Self> {
         let watch = Self {
             reload: Arc::default(),
             statistics: Arc::default(),
             watchdog: sd_notify::watchdog_enabled(),
         };
-        flag::register_conditional_shutdown(SIGTERM, TERMINATED, Arc::clone(stop))?;
+        if !tidy {
+            flag::register_conditional_shutdown(SIGTERM, TERMINATED, Arc::clone(stop))?;
+        }
         flag::register(SIGTERM, Arc::clone(stop))?;
         flag::register(SIGHUP, Arc::clone(&watch.reload))?;
         flag::register(SIGUSR1, Arc::clone(&watch.statistics))?;
@@ -100,7 +105,7 @@ impl Watch {
     /// Looks after them until all is written; the exit code.
     pub fn over(
         &self,
-        threads: Threads,
+        mut threads: Threads,
         board: &Board,
         records: &Mailbox<Record>,
         reload: &dyn Fn() -> Result<Option<RuleSet>, RulesError>,
@@ -110,7 +115,7 @@ impl Watch {
         let mut alive = Instant::now();
         let mut rounds = 0;
         while !threads.listener.is_finished() {
-            tell(board);
+            board.tell_notices();
             if threads.has_lost_a_writer() {
                 board.stop.store(true, Ordering::Relaxed);
             }
@@ -119,13 +124,13 @@ impl Watch {
                 match reload() {
                     Ok(Some(rules)) => {
                         board.post_rules(rules);
-                        output::complain("SIGHUP: the rules were read again and are in force");
+                        board.tell("SIGHUP: the rules were read again and are in force");
                     }
-                    Ok(None) => output::complain(
+                    Ok(None) => board.tell(
                         "SIGHUP: the built-in rules are in force; --rules DIR names others that can be read again",
                     ),
                     Err(error) => {
-                        output::complain(&format!("SIGHUP: the old rules stay in force: {error}"));
+                        board.tell(&format!("SIGHUP: the old rules stay in force: {error}"));
                     }
                 }
                 let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -134,7 +139,7 @@ impl Watch {
                 board.asked.store(true, Ordering::Relaxed);
             }
             if let Some(summary) = board.take_answer() {
-                output::complain(&(statistics(&summary) + &board.enforced.words()));
+                board.tell(&(statistics(&summary) + &board.enforced.words()));
             }
             // Only if whoever listens is alive as well.
             if let Some(limit) = self.watchdog
@@ -148,6 +153,9 @@ impl Watch {
             thread::sleep(TICK);
         }
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        if let Some(close) = threads.screen.take() {
+            close();
+        }
         let written = threads.have_written(board);
         if !written {
             // And the one that it is at.
@@ -162,13 +170,12 @@ impl Watch {
             UNREADABLE
         };
         // One that still writes is not waited for.
-        if threads.writer.is_finished() && threads.writer.join().is_err() {
-            return broken("writes");
-        }
-        if let Some(saver) = threads.saver.filter(JoinHandle::is_finished)
-            && saver.join().is_err()
-        {
-            return broken("saves packets");
+        for (thread, work) in [(threads.writer, "writes"), (threads.saver, "saves packets")] {
+            if let Some(thread) = thread.filter(JoinHandle::is_finished)
+                && thread.join().is_err()
+            {
+                return broken(work);
+            }
         }
         let Ok(Heard {
             mut summary,
@@ -200,12 +207,6 @@ impl Watch {
             .listening
             .is_some_and(|it| it.lost_records + it.lost_packets > 0);
         if written && !lost { DONE } else { UNREADABLE }
-    }
-}
-
-fn tell(board: &Board) {
-    for notice in board.notices() {
-        output::complain(&notice);
     }
 }
 

@@ -43,27 +43,15 @@ struct Voice<'r> {
 }
 
 impl Voice<'_> {
-    fn say(&mut self, record: Record, board: &Board, out: &mut dyn Write) -> io::Result<()> {
-        let (report, redactor) = (self.report.as_mut(), self.redactor.as_ref());
+    fn say(&mut self, mut record: Record, board: &Board, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(redactor) = &self.redactor {
+            record.redact(redactor);
+        }
+        let report = self.report.as_mut();
         match record {
-            Record::Detection(mut detection) => {
-                if let Some(redactor) = redactor {
-                    redactor.finding(&mut detection.finding);
-                }
-                report.detection(&detection, out)
-            }
-            Record::Flow(mut finding) => {
-                if let Some(redactor) = redactor {
-                    redactor.finding(&mut finding);
-                }
-                report.finding(*finding, out)
-            }
-            Record::Event(mut occurrence) => {
-                if let Some(redactor) = redactor {
-                    redactor.occurrence(&mut occurrence);
-                }
-                report.occurrence(&occurrence, out)
-            }
+            Record::Detection(detection) => report.detection(&detection, out),
+            Record::Flow(finding) => report.finding(*finding, out),
+            Record::Event(occurrence) => report.occurrence(&occurrence, out),
             Record::Statistics(mut summary) => {
                 if let Some(listening) = &mut summary.listening {
                     board.losses(listening);

@@ -289,7 +289,9 @@ fn sni(text: &mut Text, plan: &Plan, target: Target) {
         return;
     }
     text.line("#");
-    text.line("# Names that are refused in TLS hellos (SNI), and what this file can do about each:");
+    text.line(
+        "# Names that are refused in TLS hellos (SNI), and what this file can do about each:",
+    );
     let all = capabilities(plan, target);
     for group in &plan.sni {
         let mut told: Vec<(Can, Vec<&str>)> = Vec::new();
@@ -312,7 +314,10 @@ fn sni(text: &mut Text, plan: &Plan, target: Target) {
             let words = format!("{}, {}: {can}", group.id, names.join(", "));
             text.paragraph("#   - ", "#     ", &words);
         }
-        if let (true, Some(note)) = (group.custom, group.names.first().and_then(|it| it.note.as_ref())) {
+        if let (true, Some(note)) = (
+            group.custom,
+            group.names.first().and_then(|it| it.note.as_ref()),
+        ) {
             text.paragraph("#     ", "#     ", &format!("({note})"));
         }
     }

@@ -1,11 +1,11 @@
 //! iptables and ip6tables: chains of our own, filled by `iptables-restore --noflush`.
 
+use super::iptables_hellos::{self, HELLOS};
 use super::iptables_rules::{
     answers, clients, content, custom, matches, named, refusal, scope, seen_endpoints,
     seen_openings,
 };
 use super::text::{Text, reference};
-use super::iptables_hellos::{self, HELLOS};
 use super::{header, names, words};
 use crate::policy::{Action, Hook, Plan, Target};
 use crate::ruleset::Speaker;

@@ -5,9 +5,9 @@
 
 use super::iptables::{Family, MAX_COMMENT, goto, own, target};
 use super::iptables_rules::span;
+use super::text::Text;
 use super::text::fitting;
 use super::{RuleNames, u32, xt_string};
-use super::text::Text;
 use crate::policy::{HostDeny, NameGroup, Plan, hello};
 
 /// Where hellos are looked at.
@@ -35,7 +35,10 @@ pub(super) fn chains(plan: &Plan) -> Vec<String> {
 /// From the chain of what clients say.
 pub(super) fn lead(text: &mut Text, family: Family, chain: &str) {
     text.line(goto(
-        &format!("-A {chain} -p tcp {}", u32::matches(&hello::opening(), family)),
+        &format!(
+            "-A {chain} -p tcp {}",
+            u32::matches(&hello::opening(), family)
+        ),
         "imwarden: by the name in a TLS hello",
         HELLOS,
     ));
@@ -86,7 +89,11 @@ pub(super) fn rules(text: &mut Text, plan: &Plan, all: &RuleNames, family: Famil
     for (group, name) in plan.sni.iter().zip(&all.sni) {
         if plan.marks() {
             let mark = format!("CONNMARK --set-xmark {}", plan.mark);
-            text.line(own(&format!("-A {name}"), "imwarden: the rest of it, too", &mark));
+            text.line(own(
+                &format!("-A {name}"),
+                "imwarden: the rest of it, too",
+                &mark,
+            ));
         }
         let words = format!("{}, by names in TLS hellos", group.id);
         text.line(own(&format!("-A {name}"), &words, target(plan)));

@@ -2,7 +2,7 @@
 
 use super::iptables::{CONTENT, Family, MAX_COMMENT, goto, own, target};
 use super::text::{Text, place, reference};
-use super::{RuleNames, iptables_hellos, ipset, u32, xt_string};
+use super::{RuleNames, ipset, iptables_hellos, u32, xt_string};
 use crate::model::Transport;
 use crate::policy::signature::{WINDOW, request};
 use crate::policy::{Action, Group, Owner, Place, Plan, Ports, Seen};

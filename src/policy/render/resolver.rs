@@ -232,7 +232,10 @@ pub(super) fn squid(plan: &Plan) -> String {
 
 /// Names in hellos that are not refused as hosts already.
 fn tunnels(plan: &Plan) -> impl Iterator<Item = (&NameGroup, &HostDeny)> {
-    let all = plan.sni.iter().flat_map(|group| group.names.iter().map(move |host| (group, host)));
+    let all = plan
+        .sni
+        .iter()
+        .flat_map(|group| group.names.iter().map(move |host| (group, host)));
     all.filter(|(group, host)| {
         group.ports.is_some() || !hosts_of(plan).iter().any(|it| it.name == host.name)
     })
@@ -250,7 +253,9 @@ fn squid_tunnels(text: &mut Text, plan: &Plan) {
             text.line(format!("acl imwarden_to_port_{number} port {range}"));
             and = format!(" imwarden_to_port_{number}");
         }
-        text.line(format!("http_access deny imwarden_connect imwarden_to_{number}{and}"));
+        text.line(format!(
+            "http_access deny imwarden_connect imwarden_to_{number}{and}"
+        ));
     }
 }
 
