@@ -443,12 +443,14 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         return Ok(DONE);
     }
     gate.wait();
-    board.tell(&format!(
-        "listening on {} ({}); {} ends it",
-        args.interfaces.join(", "),
-        live::BACKEND,
-        if args.tui { "q" } else { "Ctrl-C" }
-    ));
+    // The screen says it itself.
+    if !args.tui {
+        output::complain(&format!(
+            "listening on {} ({}); Ctrl-C ends it",
+            args.interfaces.join(", "),
+            live::BACKEND
+        ));
+    }
     let reload = || match &args.rules {
         Some(folder) => RuleSet::load_dir(folder).map(Some),
         None => Ok(None),

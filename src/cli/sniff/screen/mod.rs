@@ -22,8 +22,7 @@ use crate::policy::Guard;
 use crate::report::Redactor;
 use crate::ruleset::RuleSet;
 use app::{App, Doing};
-pub use block::Blocker;
-use block::Planner;
+use block::{Blocker, Planner};
 use meter::Meter;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, TermionBackend};
@@ -60,7 +59,7 @@ pub struct Settings {
     /// Hides names.
     pub redactor: Option<Redactor>,
     /// Blocks at once, where somebody can.
-    pub blocker: Option<Box<dyn Blocker>>,
+    pub blocker: Option<Blocker>,
 }
 
 /// A screen that is not shown yet.
