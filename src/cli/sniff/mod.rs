@@ -474,7 +474,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let screen = match (screen, &news) {
         (Some(mut screen), Some(news)) => {
             if let Some(blocker) = by_hand {
-                screen.blocks_by(Box::new(blocker));
+                screen.blocks_by(Box::new(move |flow| blocker.block(flow)));
             }
             let gate = Arc::clone(&gate);
             let shown = screen::Shown::begin(screen, news, &board, move || {
@@ -495,12 +495,14 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         return Ok(DONE);
     }
     gate.wait();
-    board.tell(&format!(
-        "listening on {} ({}); {} ends it",
-        args.interfaces.join(", "),
-        live::BACKEND,
-        if args.tui { "q" } else { "Ctrl-C" }
-    ));
+    // The screen says it itself.
+    if !args.tui {
+        output::complain(&format!(
+            "listening on {} ({}); Ctrl-C ends it",
+            args.interfaces.join(", "),
+            live::BACKEND
+        ));
+    }
     if let Some(how) = enforcing {
         board.tell(&format!("enforcing, {how}"));
     }

@@ -95,20 +95,6 @@ impl Handle {
     }
 }
 
-#[cfg(feature = "tui")]
-impl crate::cli::sniff::screen::Blocker for Handle {
-    fn block(&mut self, flows: &[Finding]) -> Result<String, String> {
-        let asked = flows
-            .iter()
-            .filter(|flow| Handle::block(self, flow))
-            .count();
-        match flows.len() - asked {
-            0 => Ok(format!("asked to block {asked}")),
-            more => Err(format!("{more} were too many at a time")),
-        }
-    }
-}
-
 /// The other end of a handle.
 pub struct Teller {
     enforcer: Enforcer,

@@ -67,7 +67,7 @@ pub struct App {
     pub looks: Looks,
     risks: Vec<Risk>,
     planner: Planner,
-    pub blocker: Option<Box<dyn Blocker>>,
+    pub blocker: Option<Blocker>,
     pub pane: Pane,
     views: [View; 3],
     /// The table's rows, and those that are shown of them, in order.
@@ -95,7 +95,7 @@ impl App {
         looks: Looks,
         risks: Vec<Risk>,
         planner: Planner,
-        blocker: Option<Box<dyn Blocker>>,
+        blocker: Option<Blocker>,
     ) -> Self {
         Self {
             store: Store::new(),
@@ -246,12 +246,14 @@ impl App {
             })
             .collect();
         let key = |at: &usize| {
-            let row = self.rows.get(*at)?;
-            Some((row.cells.get(column).map(|(_, key)| key), &row.id))
+            let (_, key) = self.rows.get(*at)?.cells.get(column)?;
+            Some(key)
         };
+        let id = |at: &usize| self.rows.get(*at).map(|row| &row.id);
         shown.sort_by(|a, b| {
             let order = key(a).cmp(&key(b));
-            if descending { order.reverse() } else { order }
+            let order = if descending { order.reverse() } else { order };
+            order.then_with(|| id(a).cmp(&id(b)))
         });
         self.shown = shown;
         self.find_selected();
@@ -528,8 +530,7 @@ impl App {
         }
         match self.planner.propose(&self.findings(&flows)) {
             Ok(proposal) => {
-                let count = flows.len();
-                let title = format!("Block {count} flow{}", if count == 1 { "" } else { "s" });
+                let title = format!("Block {}", flows_of(flows.len()));
                 self.pages.push(Open {
                     lines: block_lines(&proposal, self.blocker.is_some()),
                     about: About::Block {
@@ -552,18 +553,32 @@ impl App {
         let flows = flows.clone();
         let findings: Vec<Finding> = self.findings(&flows).into_iter().cloned().collect();
         self.pages.pop();
-        let said = if let Some(blocker) = &mut self.blocker {
-            match blocker.block(&findings) {
-                Ok(done) => done,
-                Err(error) => format!("not blocked: {error}"),
+        let said = if let Some(block) = &mut self.blocker {
+            let asked = findings.iter().filter(|finding| block(finding)).count();
+            match findings.len() - asked {
+                0 => format!(
+                    "asked to block {}; what comes of it is said here",
+                    flows_of(asked)
+                ),
+                more => format!(
+                    "too much at a time: {} not asked for, {asked} are",
+                    flows_of(more)
+                ),
             }
         } else {
             let all = self.planner.keep(&findings.iter().collect::<Vec<_>>());
-            format!("the rules for {all} flows are printed when the screen is closed (q)")
+            format!(
+                "the rules for {} are printed when the screen is closed (q)",
+                flows_of(all)
+            )
         };
         self.say(&said);
         self.views[self.pane as usize].marks.clear();
     }
+}
+
+fn flows_of(count: usize) -> String {
+    format!("{count} flow{}", if count == 1 { "" } else { "s" })
 }
 
 fn block_lines(proposal: &Proposal, enforcing: bool) -> Vec<Line> {
@@ -581,7 +596,7 @@ fn block_lines(proposal: &Proposal, enforcing: bool) -> Vec<Line> {
         return lines;
     };
     let how = if enforcing {
-        "what y does at once, as the file that would do it for good:"
+        "y has these connections cut and their servers refused at once, for a while; the same for good, as a file for nft -f:"
     } else {
         "imwarden was started without --enforce and changes no firewall. y prints this when the screen is closed; \
          save it and load it with nft -f:"

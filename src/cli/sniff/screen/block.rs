@@ -12,11 +12,9 @@ const SHARED: [u16; 4] = [22, 53, 80, 443];
 /// Flows whose rules are kept until the screen is closed.
 const MAX_KEPT: usize = 1000;
 
-/// Somebody who can close something right away.
-pub trait Blocker: Send {
-    /// Closes the endpoints of these flows; what was done, in words.
-    fn block(&mut self, flows: &[Finding]) -> Result<String, String>;
-}
+/// Has a flow cut and its server refused right away, where somebody can; whether that is asked for now. It waits for nothing:
+/// what came of it is told as a message.
+pub type Blocker = Box<dyn FnMut(&Finding) -> bool + Send>;
 
 /// What blocking some flows comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]

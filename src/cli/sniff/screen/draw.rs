@@ -3,7 +3,7 @@
 use super::app::App;
 use super::meter::Part;
 use super::page::{Tone, folded};
-use super::table::{GAP, Pane, layout};
+use super::table::{Cut, GAP, Pane, layout};
 use super::text::{self, Looks, width};
 use crate::model::Severity;
 use ratatui::buffer::Buffer;
@@ -238,7 +238,7 @@ fn table(painter: &mut Painter<'_>, app: &mut App, height: u16) {
     let top = view.top;
     let (sorted, descending) = view.sort;
     let shown = app.shown();
-    let widths = layout(columns, &shown, room.into());
+    let widths = layout(columns, &shown, sorted, room.into());
     let y = ABOVE;
     painter.line(y, "", REVERSED);
     let mut x = MARKS;
@@ -293,10 +293,10 @@ fn table(painter: &mut Painter<'_>, app: &mut App, height: u16) {
             else {
                 continue;
             };
-            let cell = if column.list {
-                text::fit_list(text, *wide, painter.looks)
-            } else {
-                text::fit(text, *wide, column.right, painter.looks)
+            let cell = match column.cut {
+                Cut::Items => text::fit_list(text, *wide, painter.looks),
+                Cut::Words => text::fit_words(text, *wide, painter.looks),
+                Cut::Anywhere => text::fit(text, *wide, column.right, painter.looks),
             };
             let style = match column.name {
                 "RISK" if !chosen => style.patch(painter.bad(row.severity)),

@@ -16,8 +16,8 @@ pub struct Meter {
     begun: Instant,
     last: Option<Instant>,
     summary: Summary,
-    packets: f64,
-    bits: f64,
+    packets: u64,
+    bits: u64,
     /// News that the screen was too slow for.
     pub missed: u64,
 }
@@ -38,8 +38,8 @@ impl Meter {
             begun: now,
             last: None,
             summary: Summary::default(),
-            packets: 0.0,
-            bits: 0.0,
+            packets: 0,
+            bits: 0,
             missed: 0,
         }
     }
@@ -51,10 +51,9 @@ impl Meter {
         if self.last == Some(at) || passed < LEAST && self.last.is_some() {
             return false;
         }
-        let seconds = passed.max(LEAST).as_secs_f64();
-        let more = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
+        let more = |new: u64, old: u64| text::rate(new.saturating_sub(old), passed.max(LEAST));
         self.packets = more(summary.packets, self.summary.packets);
-        self.bits = 8.0 * more(summary.bytes, self.summary.bytes);
+        self.bits = more(summary.bytes, self.summary.bytes).saturating_mul(8);
         self.summary = summary;
         self.last = Some(at);
         true
@@ -85,14 +84,12 @@ impl Meter {
             );
         }
         let second = vec![
+            part(format!("{} packets/s", text::grouped(self.packets))),
+            part(text::bits(self.bits)),
             part(format!(
-                "{} packets/s",
-                text::grouped(self.packets.round() as u64)
-            )),
-            part(text::bits(self.bits.round() as u64)),
-            part(format!(
-                "{} flows open",
-                text::grouped(listening.open_flows)
+                "{} flow{} open",
+                text::grouped(listening.open_flows),
+                if listening.open_flows == 1 { "" } else { "s" }
             )),
             part(format!(
                 "{} of a messenger",

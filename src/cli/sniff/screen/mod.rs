@@ -22,8 +22,7 @@ use crate::policy::Guard;
 use crate::report::Redactor;
 use crate::ruleset::RuleSet;
 use app::{App, Doing};
-pub use block::Blocker;
-use block::Planner;
+use block::{Blocker, Planner};
 use meter::Meter;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, TermionBackend};
@@ -106,7 +105,7 @@ impl Screen {
     }
 
     /// Somebody can block at once.
-    pub fn blocks_by(&mut self, blocker: Box<dyn Blocker>) {
+    pub fn blocks_by(&mut self, blocker: Blocker) {
         self.app.blocker = Some(blocker);
     }
 

@@ -1,6 +1,7 @@
 //! What the screen shows, out of the records that the writer gets: flows, and the users whose they are. Bounded: whatever the
 //! network does, the oldest goes.
 
+use super::text;
 use crate::cli::sniff::record::Record;
 use crate::model::{
     Confidence, Counts, Finding, Mac, News, Occurrence, Service, Severity, Timestamp,
@@ -68,8 +69,7 @@ impl Flow {
         let (since, before) = self.counted;
         let passed = now.saturating_duration_since(since);
         if passed >= LEAST {
-            let more = bytes.saturating_sub(before) as f64 / passed.as_secs_f64();
-            self.rate = more as u64;
+            self.rate = text::rate(bytes.saturating_sub(before), passed);
             self.counted = (now, bytes);
         }
     }

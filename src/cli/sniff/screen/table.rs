@@ -2,7 +2,7 @@
 
 use super::store::{Store, UserKey, worst};
 use super::text::{self, width};
-use crate::model::{Confidence, Risk, Severity, Timestamp};
+use crate::model::{Confidence, Risk, Severity, Timestamp, Transport};
 use crate::report::{clean, names, service_title, time, used_for};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,10 +39,20 @@ impl Pane {
     /// What it is sorted by at first, and whether the largest come first.
     pub const fn sorting(self) -> (usize, bool) {
         match self {
-            Self::Users => (7, true),
+            Self::Users => (4, true),
             Self::Flows | Self::Risks => (0, true),
         }
     }
+}
+
+/// How a text that is too long is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    Anywhere,
+    /// Between words.
+    Words,
+    /// Whole items of a list go.
+    Items,
 }
 
 /// One column.
@@ -55,8 +65,7 @@ pub struct Column {
     pub spare: u8,
     /// Columns that it can do with, where its texts may be cut.
     pub least: Option<usize>,
-    /// Lists lose whole items.
-    pub list: bool,
+    pub cut: Cut,
 }
 
 const fn column(name: &'static str, spare: u8) -> Column {
@@ -65,7 +74,7 @@ const fn column(name: &'static str, spare: u8) -> Column {
         right: false,
         spare,
         least: None,
-        list: false,
+        cut: Cut::Anywhere,
     }
 }
 
@@ -85,25 +94,25 @@ const fn elastic(name: &'static str, spare: u8, least: usize) -> Column {
 
 static USERS: [Column; 9] = [
     column("HOST", 0),
-    column("MESSENGER", 0),
-    elastic("ACCOUNT", 0, 20),
+    column("SERVICE", 0),
+    elastic("ACCOUNT", 0, 18),
     Column {
-        list: true,
-        ..elastic("USED FOR", 3, 18)
+        cut: Cut::Items,
+        ..elastic("USED FOR", 3, 20)
     },
     column("RISK", 1),
-    number("FLOWS", 5),
     number("BYTES", 2),
     column("SEEN", 4),
+    number("FLOWS", 5),
     number("BYTES/S", 6),
 ];
 
 static FLOWS: [Column; 11] = [
-    number("FLOW", 0),
+    number("ID", 0),
     column("FROM", 0),
     column("TO", 0),
-    column("MESSENGER", 1),
-    elastic("ACCOUNT", 0, 20),
+    column("SERVICE", 0),
+    elastic("ACCOUNT", 0, 12),
     column("RISK", 3),
     number("BYTES/S", 2),
     number("BYTES", 4),
@@ -114,12 +123,15 @@ static FLOWS: [Column; 11] = [
 
 static RISKS: [Column; 7] = [
     column("RISK", 0),
-    elastic("WHAT", 0, 32),
+    Column {
+        cut: Cut::Words,
+        ..elastic("WHAT", 0, 26)
+    },
     column("HOST", 0),
-    elastic("ACCOUNT", 1, 18),
-    column("MESSENGER", 3),
-    number("TIMES", 2),
-    column("SEEN", 4),
+    elastic("ACCOUNT", 0, 12),
+    number("TIMES", 1),
+    column("SERVICE", 2),
+    column("SEEN", 3),
 ];
 
 /// What a row is about.
@@ -219,11 +231,16 @@ pub fn rows(pane: Pane, store: &Store, risks: &[Risk], now: Instant) -> Vec<Row>
                     .flatten()
                     .collect();
                 let transport = tuple.transport.name().to_lowercase();
+                // Most are TCP, and there is little room.
+                let to = match tuple.transport {
+                    Transport::Tcp => tuple.server.to_string(),
+                    Transport::Udp => format!("{}/{transport}", tuple.server),
+                };
                 let (client, server) = (tuple.client, tuple.server);
                 let cells = vec![
                     figure(finding.flow_id.to_string(), finding.flow_id),
                     address(client.ip, client.port, client.to_string()),
-                    address(server.ip, server.port, format!("{server} {transport}")),
+                    address(server.ip, server.port, to),
                     word(finding.service.as_ref().map_or("-", service_title)),
                     word(names(&finding.accounts)),
                     bad(worst),
@@ -238,7 +255,7 @@ pub fn rows(pane: Pane, store: &Store, risks: &[Risk], now: Instant) -> Vec<Row>
                 ];
                 let features: Vec<&str> = finding.features.iter().map(String::as_str).collect();
                 let more = format!(
-                    "{} {} {} {}",
+                    "{} {transport} {} {} {}",
                     names(&finding.peers),
                     features.join(" "),
                     finding.risks.keys().copied().collect::<Vec<_>>().join(" "),
@@ -268,9 +285,9 @@ pub fn rows(pane: Pane, store: &Store, risks: &[Risk], now: Instant) -> Vec<Row>
                     word(names(&key.accounts)),
                     word(used_for(&user.features)),
                     bad(worst),
-                    figure(user.flows.to_string(), user.flows),
                     figure(text::bytes(user.counts.bytes), user.counts.bytes),
                     seen(user.last_seen),
+                    figure(user.flows.to_string(), user.flows),
                     figure(text::bytes(rate), rate),
                 ];
                 let more = format!("{} {}", names(&user.contacts), names(&user.clients));
@@ -293,8 +310,8 @@ pub fn rows(pane: Pane, store: &Store, risks: &[Risk], now: Instant) -> Vec<Row>
                         word(clean(risk.map_or(*id, |risk| risk.title.as_str()))),
                         address(key.host, 0, key.host.to_string()),
                         word(names(&key.accounts)),
-                        word(service_title(&key.service)),
                         figure(exposed.count.to_string(), exposed.count),
+                        word(service_title(&key.service)),
                         seen(exposed.last_seen),
                     ];
                     Row::new(Id::Risk(Arc::clone(key), id), cells, id, severity)
@@ -309,23 +326,32 @@ pub fn rows(pane: Pane, store: &Store, risks: &[Risk], now: Instant) -> Vec<Row>
 pub const GAP: usize = 1;
 
 /// Which columns are shown, and how wide, where there is so much room: those that matter most, whole if possible.
-pub fn layout(columns: &[Column], rows: &[&Row], room: usize) -> Vec<(usize, usize)> {
+/// The one that is sorted by is always among them.
+pub fn layout(
+    columns: &[Column],
+    rows: &[&Row],
+    sorted: usize,
+    room: usize,
+) -> Vec<(usize, usize)> {
+    // With room for the arrow of the column that is sorted by.
+    let head = |at: usize, column: &Column| column.name.len() + usize::from(at == sorted);
     let natural: Vec<usize> = columns
         .iter()
         .enumerate()
         .map(|(at, column)| {
             let cells = rows.iter().filter_map(|row| row.cells.get(at));
             let widest = cells.map(|(text, _)| width(text)).max().unwrap_or(0);
-            // Room for the arrow of the column that is sorted by.
-            widest.max(column.name.len() + 1)
+            widest.max(head(at, column))
         })
         .collect();
     let least = |at: usize| {
         let column = columns.get(at)?;
         let natural = *natural.get(at)?;
-        Some(column.least.map_or(natural, |least| {
-            natural.min(least.max(column.name.len() + 1))
-        }))
+        Some(
+            column
+                .least
+                .map_or(natural, |least| natural.min(least.max(head(at, column)))),
+        )
     };
     let mut shown: Vec<(usize, usize)> = (0..columns.len())
         .filter_map(|at| Some((at, least(at)?)))
@@ -334,7 +360,10 @@ pub fn layout(columns: &[Column], rows: &[&Row], room: usize) -> Vec<(usize, usi
         shown.iter().map(|(_, width)| width).sum::<usize>() + GAP * shown.len().saturating_sub(1)
     };
     while used(&shown) > room {
-        let spare = |(at, _): &(usize, usize)| columns.get(*at).map_or(0, |it| it.spare);
+        let spare = |(at, _): &(usize, usize)| {
+            let column = columns.get(*at).filter(|_| *at != sorted);
+            column.map_or(0, |column| column.spare)
+        };
         let Some(most) = shown.iter().map(spare).max().filter(|most| *most > 0) else {
             break;
         };

@@ -2,6 +2,7 @@
 
 use ratatui::style::Style;
 use ratatui::text::Span;
+use std::time::Duration;
 
 /// Which characters and colours the terminal takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,18 @@ pub fn fit_list(items: &str, columns: usize, looks: Looks) -> String {
     fit(items, columns, false, looks)
 }
 
+/// A text in so many columns, cut after a word where that leaves most of it.
+pub fn fit_words(text: &str, columns: usize, looks: Looks) -> String {
+    if width(text) > columns {
+        let (kept, _) = split(text, columns);
+        let word = kept.rsplit_once(' ').map_or(kept, |(words, _)| words);
+        if width(word) * 2 >= columns {
+            return fit(&format!("{word}{}", looks.cut()), columns, false, looks);
+        }
+    }
+    fit(text, columns, false, looks)
+}
+
 /// A text in lines of so many columns, broken between words where that can be.
 pub fn fold(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
@@ -181,12 +194,19 @@ fn scaled(count: u64, step: u64, units: &[&str]) -> String {
     if unit == 0 {
         return count.to_string();
     }
-    let whole = count as f64 / scale as f64;
-    if whole < 100.0 {
-        format!("{whole:.1}{name}")
+    let (count, scale) = (u128::from(count), u128::from(scale));
+    let tenths = (count * 10 + scale / 2) / scale;
+    if tenths < 1000 {
+        format!("{}.{}{name}", tenths / 10, tenths % 10)
     } else {
-        format!("{whole:.0}{name}")
+        format!("{}{name}", (count + scale / 2) / scale)
     }
+}
+
+/// How much a second, if it was so much in this time.
+pub fn rate(count: u64, passed: Duration) -> u64 {
+    let rate = u128::from(count) * 1_000_000 / passed.as_micros().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// `12 345`, in groups of three: easier to read at a glance.
@@ -247,6 +267,9 @@ mod tests {
         assert_eq!(fit_list(list, 25, LOOKS), "message, file-transfer +1");
         assert_eq!(fit_list(list, 12, LOOKS), "message +2  ");
         assert_eq!(fit_list(list, 5, LOOKS), "mess…");
+        assert_eq!(fit_words("one two three", 11, LOOKS), "one two…   ");
+        assert_eq!(fit_words("one two three", 13, LOOKS), "one two three");
+        assert_eq!(fit_words("a longishword", 8, LOOKS), "a longi…");
     }
 
     #[test]

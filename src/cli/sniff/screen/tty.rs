@@ -147,12 +147,17 @@ fn is_unfinished(bytes: &[u8]) -> bool {
 
 fn keys_in(bytes: &[u8]) -> Vec<Key> {
     let events = bytes.events().filter_map(Result::ok);
-    events
-        .filter_map(|event| match event {
-            Event::Key(key) => Some(key),
-            _ => None,
-        })
-        .collect()
+    let mut keys = Vec::new();
+    for event in events {
+        match event {
+            // Nothing is done with Alt here: it was Esc, and a key that came right behind it.
+            Event::Key(Key::Alt('\r')) => keys.extend([Key::Esc, Key::Char('\n')]),
+            Event::Key(Key::Alt(c)) => keys.extend([Key::Esc, Key::Char(c)]),
+            Event::Key(key) => keys.push(key),
+            _ => {}
+        }
+    }
+    keys
 }
 
 #[cfg(test)]
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!(keys_in("ü漢".as_bytes()), [Key::Char('ü'), Key::Char('漢')]);
         assert_eq!(keys_in(b"\x03\x1a"), [Key::Ctrl('c'), Key::Ctrl('z')]);
         assert_eq!(keys_in(b"\xff"), []);
+        assert_eq!(keys_in(b"\x1b1"), [Key::Esc, Key::Char('1')]);
     }
 
     #[test]
