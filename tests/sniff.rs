@@ -12,7 +12,7 @@ mod sniff_support;
 
 use policy_support::can_run;
 use serde_json::Value;
-use sniff_support::{PROGRAMS, WORDS, analysed, essence, imwarden, run, run_in, sample};
+use sniff_support::{PROGRAMS, WORDS, analysed, essence, imwarden, run, sample};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
