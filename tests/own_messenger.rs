@@ -5,7 +5,9 @@
 #[allow(dead_code, unreachable_pub)]
 mod scenario;
 
-use assert_cmd::Command;
+mod program;
+
+use program::run;
 use scenario::talk::{Scenario, Talk};
 use std::path::Path;
 
@@ -15,20 +17,6 @@ fn shown() -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let (_, behind) = text.split_once("```toml\n").unwrap();
     behind.split_once("```").unwrap().0.to_owned()
-}
-
-fn run(args: &[&str]) -> (i32, String, String) {
-    let output = Command::cargo_bin("imwarden")
-        .unwrap()
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
 }
 
 #[test]

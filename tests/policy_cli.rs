@@ -1,21 +1,10 @@
 //! `imwarden policy` as an administrator meets it: files, exit codes and messages.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use assert_cmd::Command;
+mod program;
 
 fn run(args: &[&str]) -> (i32, String, String) {
-    let output = Command::cargo_bin("imwarden")
-        .unwrap()
-        .arg("policy")
-        .args(args)
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    program::run(&[&["policy"], args].concat())
 }
 
 #[test]

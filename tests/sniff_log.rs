@@ -134,7 +134,7 @@ finish
     assert_eq!(ran.said, "exit 0\n2\n2\n", "{}", ran.err());
     assert!(
         ran.file("nowhere.txt")
-            .contains("cannot write to the journal at nowhere")
+            .contains("cannot open the journal at nowhere")
     );
     let entries: Vec<_> = entries.iter().map(|it| fields(it)).collect();
     let of = |event: &str, account: &str| {

@@ -13,13 +13,13 @@ pub fn run(out: &mut dyn Write) -> Result<(), CliError> {
         } else {
             addresses.join(" ")
         };
-        writeln!(
-            out,
+        let line = format!(
             "{:<16} {:<12} {addresses:<48} {}",
             device.name,
             device.state.unwrap_or("-"),
             device.description
-        )?;
+        );
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ pub fn run(out: &mut dyn Write) -> Result<u8, CliError> {
     let checks = [
         ("backend", backend()),
         ("permission", permission(place)),
-        ("interface", interface()),
+        ("interface", interface(place)),
         ("sandbox", sandbox()),
         ("firewall", firewall()),
         ("namespaces", namespaces()),
@@ -94,26 +94,26 @@ fn permission(place: Place) -> Health {
     let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
     let (raw, admin) = (has(Capability::CAP_NET_RAW), has(Capability::CAP_NET_ADMIN));
     let program = env::current_exe().unwrap_or_else(|_| PathBuf::from("imwarden"));
-    let setcap = format!(
-        "sudo setcap cap_net_raw,cap_net_admin=eip {}",
-        program.display()
-    );
-    let commands = match place {
-        Place::Host => vec![setcap],
-        // The container has to have the right, and then the program, where it is not root's.
-        Place::Container => vec![
-            "docker run --network host --cap-add NET_RAW --cap-add NET_ADMIN ...".to_owned(),
-            setcap,
-        ],
-        Place::Service => vec![
-            "sudo systemctl edit imwarden   # [Service] AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN"
-                .to_owned(),
-        ],
+    let command = match place {
+        Place::Host => format!(
+            "sudo setcap cap_net_raw,cap_net_admin=eip {}",
+            program.display()
+        ),
+        // Root there, which sniff is only until the interface is open; the image's own user has no rights whatever is added.
+        Place::Container => {
+            "docker run --user root --network host --cap-add NET_RAW --cap-add NET_ADMIN ...".to_owned()
+        }
+        Place::Service => "sudo systemctl edit imwarden   # [Service] AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN and CapabilityBoundingSet= the same"
+            .to_owned(),
     };
+    let commands = vec![command];
     match (raw, admin) {
         (true, true) => Health::Well("CAP_NET_RAW and CAP_NET_ADMIN".to_owned()),
+        (true, false) if cfg!(have_libpcap) => {
+            Health::Well("CAP_NET_RAW; libpcap needs no more".to_owned())
+        }
         (true, false) => Health::Less(
-            "CAP_NET_RAW, but not CAP_NET_ADMIN: without libpcap the buffer is as small as net.core.rmem_max"
+            "CAP_NET_RAW, but not CAP_NET_ADMIN: the buffer is as small as net.core.rmem_max"
                 .to_owned(),
             commands,
         ),
@@ -125,7 +125,7 @@ fn permission(place: Place) -> Health {
 }
 
 /// Listens on each interface that is up until one works.
-fn interface() -> Health {
+fn interface(place: Place) -> Health {
     let devices = match live::devices() {
         Ok(devices) => devices,
         Err(error) => return Health::Ill(format!("cannot list them: {error}"), Vec::new()),
@@ -153,7 +153,14 @@ fn interface() -> Health {
         immediate: false,
     };
     match Live::open(std::slice::from_ref(name), &options) {
-        Ok(_) => Health::Well(format!("listening on {name} works; up: {}", up.join(", "))),
+        Ok(_) => {
+            let whose = match place {
+                Place::Container => " (the host's own only with --network host)",
+                Place::Host | Place::Service => "",
+            };
+            let up = up.join(", ");
+            Health::Well(format!("listening on {name} works; up: {up}{whose}"))
+        }
         Err(LiveError::Permission { .. }) => Health::Ill(
             format!(
                 "up: {}; none can be listened on (see permission)",

@@ -162,6 +162,9 @@ enum CliError {
     WhichInterface(String),
     #[error("cannot list the network interfaces: {0}")]
     Devices(String),
+    #[cfg(target_os = "linux")]
+    #[error("cannot open {what}: {source}")]
+    Socket { what: String, source: io::Error },
     #[error("cannot write {what}: {source}")]
     Write { what: String, source: io::Error },
     #[error(transparent)]

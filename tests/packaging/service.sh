@@ -58,6 +58,21 @@ in_machine rm -r /run/systemd/system/imwarden.service.d
 in_machine systemctl daemon-reload
 in_machine systemctl restart imwarden
 
+# The journal instead of a file, from inside the unit's own restrictions.
+in_machine cp /etc/default/imwarden /root/default
+in_machine sh -c 'echo "IMWARDEN_OPTIONS=--journald" >> /etc/default/imwarden'
+in_machine systemctl restart imwarden
+check "a capture is replayed again" ip netns exec "$outer" tcpreplay --quiet --intf1=cable1 --mbps=20 sample-pcaps/office.pcap
+entries() { in_machine journalctl --output json --all --no-pager "$@"; }
+kept() { grep -q '"IMWARDEN_EVIDENCE"' <(entries SYSLOG_IDENTIFIER=imwarden IMWARDEN_EVENT=detection IMWARDEN_CONFIDENCE=confirmed "IMWARDEN_SERVICE=$1"); }
+all_kept() { kept aim && kept icq && kept msn && kept yahoo; }
+check "all four messengers are in the journal, found by their fields" eventually 20 all_kept
+check "risks as well, by how bad they are" grep -q '"IMWARDEN_ADVICE"' <(entries --priority 3 IMWARDEN_RISK=cleartext-cookie)
+check "an entry knows whose it is" grep -q '"_SYSTEMD_UNIT":"imwarden.service"' <(entries IMWARDEN_SERVICE=aim)
+check "nothing was lost" not said "cannot write"
+in_machine mv /root/default /etc/default/imwarden
+in_machine systemctl restart imwarden
+
 # A newer package: settings stay as they were made, the service runs the new program.
 newer=$(mktemp -d)
 dpkg-deb -R "$package" "$newer"

@@ -15,6 +15,13 @@ pub struct Device {
     pub state: Option<&'static str>,
 }
 
+/// Names of those that packets can be had from, as far as they can be listed: all but libpcap's places for other things.
+pub fn names() -> Vec<String> {
+    let all = devices().unwrap_or_default().into_iter();
+    let real = all.filter(|device| device.state.is_some() || device.name == "any");
+    real.map(|device| device.name).collect()
+}
+
 /// All interfaces, as libpcap lists them: with "any" and the like.
 #[cfg(have_libpcap)]
 pub fn devices() -> Result<Vec<Device>, String> {

@@ -6,7 +6,7 @@
 
 mod device;
 
-pub use device::{Device, devices};
+pub use device::{Device, devices, names};
 
 #[cfg(target_os = "linux")]
 mod batch;

@@ -5,7 +5,7 @@ use super::counters::{Counters, Drops};
 use super::error::LiveError;
 use super::interface::Interface;
 use super::link::{Link, Links};
-use super::{Options, devices};
+use super::{Options, devices, names as device_names};
 use crate::capture::{CaptureError, FrameSource, Frames, SourceStats};
 use crate::model::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -30,10 +30,9 @@ pub struct Live {
 impl Live {
     /// Begins to listen on all of them.
     pub fn open(names: &[String], options: &Options) -> Result<Self, LiveError> {
-        let mut known: Vec<String> = devices()
+        let known: Vec<String> = devices()
             .map(|all| all.into_iter().map(|device| device.name).collect())
             .unwrap_or_default();
-        known.sort();
         // Where the system does not tell, packets alone say how an interface is.
         let links = Links::open().ok();
         let mut interfaces = Vec::new();
@@ -41,6 +40,8 @@ impl Live {
             let there = known.contains(name) || cfg!(not(have_libpcap)) && name == "any";
             if !there && !known.is_empty() {
                 let name = name.clone();
+                let mut known = device_names();
+                known.sort();
                 return Err(LiveError::NoSuchInterface { name, known });
             }
             // Of libpcap and a packet socket one refuses such an interface, the other says nothing.

@@ -17,6 +17,7 @@ mod save;
 mod screen;
 mod user;
 mod watch;
+mod wishes;
 mod write;
 
 use super::limits::{Limits, seconds};
@@ -152,7 +153,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
 
-    /// Become this user once the interfaces are open (root becomes imwarden or nobody)
+    /// Become this user, by name or number, once the interfaces are open (root becomes imwarden or nobody)
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
 
@@ -295,6 +296,8 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     {
         return Err(CliError::Usage(why));
     }
+    let interfaces = wishes::interfaces(args)?;
+    let output_file = wishes::output(args)?;
     let rules = Arc::new(args.load_rules()?);
     let redactor = args.redaction.redactor()?;
     let stop = if args.tui {
@@ -319,18 +322,18 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         sandbox: !args.no_sandbox,
     })?;
     // All that needs rights: interfaces, then files.
-    let mut live = Live::open(&args.interfaces, &args.options())?;
+    let mut live = Live::open(&interfaces, &args.options())?;
     let (format, log) = match (&args.syslog, &args.journald) {
         (Some(path), _) => (Format::Syslog, Some((path, Protocol::Syslog))),
         (None, Some(path)) => (Format::Journal, Some((path, Protocol::Journal))),
         (None, None) => (args.format, None),
     };
     let listener = args.metrics.as_ref().map(metrics::Listener::open);
-    let metrics = listener.transpose().map_err(|source| CliError::Write {
-        what: "to the socket of --metrics".to_owned(),
+    let metrics = listener.transpose().map_err(|source| CliError::Socket {
+        what: "the socket of --metrics".to_owned(),
         source,
     })?;
-    let output = match (log, &args.output) {
+    let output = match (log, output_file) {
         (Some((path, protocol)), _) => Some(Output::Log(open_log(path, protocol)?)),
         (None, Some(path)) => Some(Output::File(open_file(
             path,
@@ -499,7 +502,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     if !args.tui {
         output::complain(&format!(
             "listening on {} ({}); Ctrl-C ends it",
-            args.interfaces.join(", "),
+            interfaces.join(", "),
             live::BACKEND
         ));
     }
@@ -510,7 +513,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Some(folder) => RuleSet::load_dir(folder).map(Some),
         None => Ok(None),
     };
-    let closing = args.tui || args.output.is_some() || !matches!(format, Format::Table);
+    let closing = args.tui || output_file.is_some() || !matches!(format, Format::Table);
     let threads = watch::Threads {
         listener,
         writer,
@@ -530,9 +533,9 @@ fn spawn<T: Send + 'static>(
 }
 
 fn open_file(path: &Path, rotation: Rotation, existing: Existing) -> Result<Pieces, CliError> {
-    Pieces::open(path, rotation, existing).map_err(|source| CliError::Write {
+    Pieces::open(path, rotation, existing).map_err(|error| CliError::Write {
         what: path.display().to_string(),
-        source,
+        source: wishes::explained(path, error),
     })
 }
 
@@ -542,22 +545,17 @@ fn open_log(path: &Path, protocol: Protocol) -> Result<Log, CliError> {
             Protocol::Syslog => "the system log",
             Protocol::Journal => "the journal",
         };
-        CliError::Write {
-            what: format!("to {log} at {}", path.display()),
+        CliError::Socket {
+            what: format!("{log} at {}", path.display()),
             source,
         }
     })
 }
 
 fn which_interface() -> String {
-    let names: Vec<String> = live::devices()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|device| device.name)
-        .collect();
     format!(
         "which interface? -i NAME says it; there are: {} (imwarden devices tells more)",
-        names.join(", ")
+        live::names().join(", ")
     )
 }
 

@@ -62,10 +62,7 @@ pub struct Pieces {
 impl Pieces {
     /// Opens it. A file of an earlier run is finished first, if there are to be several.
     pub fn open(path: &Path, rotation: Rotation, existing: Existing) -> io::Result<Self> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let folder = super::wishes::folder(path);
         let mut pieces = Self {
             path: path.to_owned(),
             folder_handle: File::open(&folder).ok(),

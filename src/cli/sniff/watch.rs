@@ -190,7 +190,11 @@ impl Watch {
         if let (true, None) = (board.unread.load(Ordering::Relaxed), &failed) {
             return DONE;
         }
-        if closing || !written {
+        let lost = summary
+            .listening
+            .is_some_and(|it| it.lost_records + it.lost_packets > 0);
+        // What was to sum up on stdout may be among what was lost.
+        if closing || !written || lost {
             output::complain(&(report::totals(&summary) + &board.enforced.words()));
             if let Some(listening) = &summary.listening {
                 output::complain(&report::losses(listening));
@@ -203,9 +207,6 @@ impl Watch {
             output::complain(&error.to_string());
             return PERMISSION;
         }
-        let lost = summary
-            .listening
-            .is_some_and(|it| it.lost_records + it.lost_packets > 0);
         if written && !lost { DONE } else { UNREADABLE }
     }
 }
