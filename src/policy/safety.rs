@@ -15,7 +15,7 @@ const PROTECTED: [(u16, &str); 4] = [
 ];
 
 /// A wider range takes in other people's connections, which take any free port.
-const MAX_CLOSED_PORTS: u32 = 1024;
+pub(super) const MAX_CLOSED_PORTS: u32 = 1024;
 
 /// What a port carries, if it is never closed.
 pub(super) fn protected(port: u16) -> Option<&'static str> {

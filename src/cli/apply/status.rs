@@ -2,7 +2,8 @@
 
 use super::super::{CliError, DONE, output};
 use super::{StateArg, clock, differences};
-use crate::policy::apply::{self, Counts, Folder, Generation};
+use crate::policy::apply::{self, ApplyError, Counts, Folder, Generation};
+use crate::policy::live;
 use crate::policy::prove::Backend;
 use serde::Serialize;
 use std::io::Write;
@@ -41,6 +42,8 @@ struct Status {
     counts: Counts,
     /// Lines that are missing (`-`) or too many (`+`).
     drift: Vec<String>,
+    /// What `imwarden sniff --enforce` refuses.
+    live: Vec<Live>,
     last: Option<Last>,
 }
 
@@ -54,6 +57,15 @@ struct Policy {
     until: Option<String>,
     /// Whether the process that takes it back is alive.
     guarded: bool,
+}
+
+#[derive(Serialize)]
+struct Live {
+    backend: &'static str,
+    /// How many ports of hosts.
+    places: usize,
+    /// Whether it is running. If not, its rules were left behind (`--keep`).
+    running: bool,
 }
 
 #[derive(Serialize)]
@@ -87,6 +99,7 @@ pub fn status(args: &StatusArgs) -> Result<u8, CliError> {
             None => Counts::default(),
         },
         drift,
+        live: live_rules()?,
         last: state.last.as_ref().map(|note| Last {
             at: time(note.at),
             what: note.what.clone(),
@@ -101,6 +114,17 @@ pub fn status(args: &StatusArgs) -> Result<u8, CliError> {
     }
     out.flush()?;
     Ok(DONE)
+}
+
+fn live_rules() -> Result<Vec<Live>, CliError> {
+    let all = live::in_force().map_err(ApplyError::from)?;
+    let running = !all.is_empty() && live::is_running();
+    let live = all.into_iter().map(|(backend, places)| Live {
+        backend: backend.name(),
+        places,
+        running,
+    });
+    Ok(live.collect())
 }
 
 fn policy(now: &Generation, folder: Option<&Folder>) -> Policy {
@@ -157,6 +181,18 @@ fn text(status: &Status, now: Option<&Generation>, out: &mut dyn Write) -> std::
     }
     if let Some(last) = &status.last {
         writeln!(out, "Last, at {}: {}.", last.at, last.what.escape_debug())?;
+    }
+    for live in &status.live {
+        let how = if live.running {
+            "which is running"
+        } else {
+            "which is not running: they were left behind (--keep), and `imwarden undo --all` takes them away"
+        };
+        writeln!(
+            out,
+            "Besides, {} places are refused live, by {}, by `imwarden sniff --enforce`, {how}.",
+            live.places, live.backend
+        )?;
     }
     if !status.loaded {
         return Ok(());

@@ -2,7 +2,8 @@
 
 use super::super::{CliError, DONE, output};
 use super::{LOCK_PATIENCE, StateArg, state_words};
-use crate::policy::apply::{self, State};
+use crate::policy::apply::{self, ApplyError, State};
+use crate::policy::live;
 use clap::Args as ClapArgs;
 use std::io::Write;
 
@@ -53,7 +54,24 @@ pub fn undo(args: &UndoArgs) -> Result<u8, CliError> {
             apply::remove(*backend)?;
             writeln!(out, "Taken away: everything of ours in {}.", backend.name())?;
         }
-        if all.is_empty() {
+        let live = live::in_force().map_err(ApplyError::from)?;
+        let running = !live.is_empty() && live::is_running();
+        for (backend, _) in &live {
+            if running {
+                writeln!(
+                    out,
+                    "What `imwarden sniff --enforce` refuses live stays: it is running, and takes its rules away when it ends."
+                )?;
+                break;
+            }
+            live::remove(*backend).map_err(ApplyError::from)?;
+            writeln!(
+                out,
+                "Taken away: what `imwarden sniff --enforce --keep` left in {}.",
+                backend.name()
+            )?;
+        }
+        if all.is_empty() && live.is_empty() {
             writeln!(out, "Nothing of ours was loaded.")?;
         }
         folder.store(&State::default())?;

@@ -3,8 +3,8 @@
 use super::Place;
 use crate::model::{Endpoint, Transport};
 use crate::policy::Guard;
-use crate::policy::safety::protected;
-use crate::ruleset::{PortRange, RuleSet};
+use crate::policy::safety::{MAX_CLOSED_PORTS, protected};
+use crate::ruleset::{PortRange, PortRule, RuleSet};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -63,11 +63,20 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The ports that these rules know to be shared.
+    /// The ports that these rules know to be shared. One that is in a wide range of everybody's, or that a messenger has for
+    /// itself, is not: at one server's, where a messenger was proven, it is that messenger's.
     pub fn shared_ports(rules: &RuleSet) -> Vec<(Transport, PortRange)> {
-        let ports = rules.messengers().iter().flat_map(|it| &it.ports);
-        ports
-            .filter(|rule| rule.shared_with.is_some())
+        let ports = || rules.messengers().iter().flat_map(|it| &it.ports);
+        let has_own = |shared: &PortRule| {
+            ports().any(|rule| {
+                rule.shared_with.is_none()
+                    && rule.transport == shared.transport
+                    && rule.ports.contains(shared.ports.first())
+            })
+        };
+        ports()
+            .filter(|rule| rule.shared_with.is_some() && rule.ports.count() <= MAX_CLOSED_PORTS)
+            .filter(|rule| !has_own(rule))
             .map(|rule| (rule.transport, rule.ports))
             .collect()
     }
@@ -260,10 +269,21 @@ mod tests {
     fn the_rules_know_ports_of_others() {
         let shared = Limits::shared_ports(&RuleSet::builtin().unwrap());
         assert!(!shared.is_empty());
-        // What a messenger has for itself is none of them.
-        let alone = shared
-            .iter()
-            .all(|(transport, range)| *transport == Transport::Udp || !range.contains(5190));
-        assert!(alone);
+        let has = |port| {
+            let mut all = shared.iter();
+            all.any(|(transport, range)| *transport == Transport::Tcp && range.contains(port))
+        };
+        // Telnet, mail, remote desktop; and what a messenger has for itself, or is anybody's.
+        for (port, expected) in [
+            (23, true),
+            (25, true),
+            (3389, true),
+            (5190, false),
+            (1863, false),
+            (5050, false),
+            (50_000, false),
+        ] {
+            assert_eq!(has(port), expected, "{port}");
+        }
     }
 }

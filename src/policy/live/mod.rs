@@ -8,17 +8,21 @@
 //! A connection is marked and not forgotten: an entry that is deleted comes back with the next packet of whoever speaks first.
 
 #[cfg(target_os = "linux")]
+mod alone;
+#[cfg(target_os = "linux")]
 mod connection;
 mod judge;
 mod nftables;
 mod xtables;
 
 #[cfg(target_os = "linux")]
+pub use alone::only_one;
+#[cfg(target_os = "linux")]
 pub use connection::Connections;
 pub use judge::{Limits, Narrow, Order, Spared};
 
 use super::Mark;
-use super::apply::usual_iptables;
+use super::apply::{is_here, usual_iptables};
 use super::prove::Backend;
 use super::tool::{ToolError, is_installed};
 use crate::model::{Endpoint, Transport};
@@ -132,8 +136,29 @@ pub fn remove(backend: Backend) -> Result<(), ToolError> {
     }
 }
 
+/// The firewalls of this machine in which there is something of it, and how many places each refuses.
+pub fn in_force() -> Result<Vec<(Backend, usize)>, ToolError> {
+    let mut all = Vec::new();
+    for backend in Backend::ALL {
+        if is_here(backend)
+            && let Some(places) = refused(backend)?
+        {
+            all.push((backend, places));
+        }
+    }
+    Ok(all)
+}
+
+/// Whether `imwarden sniff --enforce` is at it in this network.
+pub fn is_running() -> bool {
+    #[cfg(target_os = "linux")]
+    return only_one(Duration::ZERO).is_none();
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
 /// How many places are refused at the moment; `None` if nothing of it is loaded.
-pub fn refused(backend: Backend) -> Result<Option<usize>, ToolError> {
+fn refused(backend: Backend) -> Result<Option<usize>, ToolError> {
     match backend {
         Backend::Nftables => nftables::refused(),
         Backend::IptablesNft | Backend::IptablesLegacy => xtables::refused(backend),

@@ -1,13 +1,13 @@
 //! The process that may change the firewall, and does little else.
 
 use super::confine::confine;
-use super::only_one;
+use super::span;
 use super::tell::mark_words;
 use super::wire::{Acted, Answer, Inbox, Open, Request};
 use crate::cli::apply::BackendArg;
 use crate::cli::policy::guard::of_this_machine;
 use crate::cli::{CliError, DONE, UNREADABLE, output};
-use crate::policy::live::{Connections, Limits, Live, Order, Place, ROOM, Settings};
+use crate::policy::live::{Connections, Limits, Live, Order, Place, ROOM, Settings, only_one};
 use crate::policy::{Mark, ToolError};
 use crate::ruleset::RuleSet;
 use ipnet::IpNet;
@@ -203,7 +203,6 @@ impl Enforcer {
 
     /// Takes what it needs, gives up the rest, loads the rules.
     fn begin(&mut self, args: &EnforcerArgs) -> Answer {
-        let timeout = args.timeout;
         if self.dry_run {
             output::complain(&format!(
                 "enforce: --dry-run, nothing is changed; this would be loaded:\n{}",
@@ -250,8 +249,9 @@ impl Enforcer {
         }
         self.begun = true;
         Answer::Done(format!(
-            "by {}; a server is refused until nobody has tried for {timeout} seconds",
-            self.settings.backend.name()
+            "by {}; a server is refused until nobody has tried for {}",
+            self.settings.backend.name(),
+            span(self.settings.timeout)
         ))
     }
 

@@ -14,13 +14,8 @@ pub use enforcer::{EnforcerArgs, enforce};
 pub use start::{EnforceArgs, Enforcer, Surroundings};
 pub use tell::Handle;
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-/// How often somebody who was there a moment ago is waited for.
-const LOOK: Duration = Duration::from_millis(50);
+use std::time::Duration;
 
 /// What was done, for statistics.
 #[derive(Debug, Default)]
@@ -89,16 +84,12 @@ impl Enforced {
     }
 }
 
-/// Only one enforces in a network: two would take away each other's rules. Such a socket belongs to the network, and goes with
-/// the process.
-pub fn only_one(patience: Duration) -> Option<UnixListener> {
-    let begun = Instant::now();
-    let address = SocketAddr::from_abstract_name("imwarden-enforce").ok()?;
-    loop {
-        match UnixListener::bind_addr(&address) {
-            Ok(held) => return Some(held),
-            Err(_) if begun.elapsed() < patience => std::thread::sleep(LOOK),
-            Err(_) => return None,
-        }
+/// `1h`, `90s`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds % 3600, seconds % 60) {
+        (0, _) => format!("{}h", seconds / 3600),
+        (_, 0) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
     }
 }

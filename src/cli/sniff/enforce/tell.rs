@@ -1,8 +1,8 @@
 //! The thread that asks the enforcer, and says what came of it.
 
-use super::Enforced;
 use super::start::Enforcer;
 use super::wire::{Acted, Answer, Open, Request, TOGETHER};
+use super::{Enforced, span};
 use crate::cli::observe::is_proxied;
 use crate::cli::sniff::board::Board;
 use crate::model::{Confidence, Finding, Transport};
@@ -252,16 +252,6 @@ impl Teller {
             let _ = write!(said, "; {}", acted.words);
         }
         said
-    }
-}
-
-/// `1h`, `90s`.
-fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds % 3600, seconds % 60) {
-        (0, _) => format!("{}h", seconds / 3600),
-        (_, 0) => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
     }
 }
 

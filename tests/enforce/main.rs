@@ -1,0 +1,651 @@
+//! `imwarden sniff --enforce` on a router: real sockets on both sides of it, three firewalls, both families.
+//!
+//! The tests start themselves again inside private networks.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod lab;
+#[path = "../policy_support/mod.rs"]
+mod policy_support;
+mod talk;
+
+use lab::{Lab, ROLE, machine, play, said, sh, until, until_said};
+use policy_support::can_run;
+use serde_json::Value;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use talk::{file_size, now};
+
+const PROGRAMS: [&str; 9] = [
+    "nft",
+    "ip",
+    "unshare",
+    "setpriv",
+    "conntrack",
+    "ipset",
+    "iptables-nft",
+    "ip6tables-nft",
+    "iptables-legacy",
+];
+
+/// A client that speaks first, and one whose server does.
+const MSN: (&str, &str) = ("msn-signon-chat", "207.46.107.25:1863");
+const AIM: (&str, &str) = ("aim-signon-message", "205.188.7.9:5190");
+
+const SCENES: [(&str, fn()); 17] = [
+    ("cut nftables", || cut("nftables")),
+    ("cut iptables-nft", || cut("iptables-nft")),
+    ("cut iptables-legacy", || cut("iptables-legacy")),
+    ("six nftables", || six("nftables")),
+    ("six iptables", || six("iptables")),
+    ("silent nftables", || silent("nftables")),
+    ("silent iptables", || silent("iptables")),
+    ("refreshed nftables", || refreshed("nftables")),
+    ("refreshed iptables", || refreshed("iptables")),
+    ("dry", dry),
+    ("spared", spared),
+    ("rate", rate),
+    ("ports of others", ports_of_others),
+    ("killed", killed),
+    ("flushed", flushed),
+    ("rights", rights),
+    ("policy", policy),
+];
+
+#[test]
+#[ignore = "started by the other tests, in private networks"]
+fn inside() {
+    let role = std::env::var(ROLE).unwrap_or_default();
+    if role == "machine" {
+        return machine();
+    }
+    let scene = SCENES.iter().find(|(name, _)| *name == role);
+    scene.unwrap_or_else(|| panic!("no scene {role}")).1();
+}
+
+fn stage(scenes: &[&str]) {
+    if can_run(&format!("enforce, {}", scenes.join(", ")), &PROGRAMS) {
+        for scene in scenes {
+            play(scene);
+        }
+    }
+}
+
+#[test]
+fn chat_is_cut_within_a_second_and_a_download_goes_on() {
+    stage(&["cut nftables", "cut iptables-nft", "cut iptables-legacy"]);
+}
+
+#[test]
+fn the_same_by_ipv6() {
+    stage(&["six nftables", "six iptables"]);
+}
+
+#[test]
+fn a_session_whose_server_speaks_first_is_not_opened_again() {
+    stage(&["silent nftables", "silent iptables"]);
+}
+
+#[test]
+fn a_server_is_refused_for_as_long_as_somebody_tries_and_not_for_longer() {
+    stage(&["refreshed nftables", "refreshed iptables"]);
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_says_what_it_would() {
+    stage(&["dry"]);
+}
+
+#[test]
+fn what_is_to_be_left_alone_is() {
+    stage(&["spared"]);
+}
+
+#[test]
+fn no_more_is_done_in_a_minute_than_may_be() {
+    stage(&["rate"]);
+}
+
+#[test]
+fn on_ports_of_others_the_connection_ends_and_nothing_else() {
+    stage(&["ports of others"]);
+}
+
+#[test]
+fn the_rules_go_with_the_process_however_it_ends_unless_they_are_to_stay() {
+    stage(&["killed"]);
+}
+
+#[test]
+fn rules_that_somebody_flushed_come_back() {
+    stage(&["flushed"]);
+}
+
+#[test]
+fn only_the_enforcer_has_a_right_and_without_it_nothing_begins() {
+    stage(&["rights"]);
+}
+
+#[test]
+fn policies_beside_it_are_told_apart_from_it() {
+    stage(&["policy"]);
+}
+
+/// Everything that is loaded.
+fn ruleset() -> String {
+    sh(
+        "nft list ruleset; ipset save; iptables-legacy-save | grep -v '^[#:]'; ip6tables-legacy-save | grep -v '^[#:]'",
+    )
+}
+
+/// Nothing of ours is loaded any more.
+fn is_clean() -> bool {
+    let all = sh("nft list ruleset; ipset save; iptables-legacy-save; ip6tables-legacy-save");
+    !all.contains("imwarden_live") && !all.contains("IMWLIVE") && !all.contains("imwlive")
+}
+
+/// When the first packet came that proved what it is, in microseconds since 1970.
+fn confirmed_at() -> u64 {
+    let text = std::fs::read_to_string("out.ndjson").unwrap();
+    let records = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut sure =
+        records.filter(|it| it["event_type"] == "detection" && it["confidence"] == "confirmed");
+    let record = sure
+        .next()
+        .unwrap_or_else(|| panic!("no detection: {text}"));
+    let time = record["last_seen"]
+        .as_str()
+        .or(record["timestamp"].as_str())
+        .unwrap();
+    let time: jiff::Timestamp = time.parse().unwrap();
+    time.as_microsecond() as u64
+}
+
+/// A conversation and a download beside it: how the two went.
+fn cut_beside_a_download(firewall: &str, client: &str, server: &str) -> Lab {
+    const CHUNKS: usize = 400;
+    let mut lab = Lab::new();
+    let (chat_at, file_at) = (format!("{server}:1863"), format!("{server}:8000"));
+    let host = lab.host(&chat_at, MSN.0, MSN.1);
+    let files = lab.server.tell(&format!("serve-file {file_at} {CHUNKS}"));
+    assert_eq!(lab.server.hear(files, 0), "listening");
+
+    // What is seen later is no dead path.
+    let before = lab.chat("-", &chat_at, MSN.0, MSN.1, "talking");
+    sleep(Duration::from_millis(600));
+    assert!(
+        lab.client.heard(before).len() == 1,
+        "it goes on as long as nobody is against it"
+    );
+    let was = ruleset();
+    // Connections that are there already count as well: this one is found in the middle.
+    lab.enforce(&["--firewall", firewall]);
+    let file = lab.client.tell(&format!("fetch-file {client} {file_at}"));
+    assert_eq!(lab.client.hear(file, 0), "begun");
+    until_said("enforce: ");
+    let old = lab.ended(before);
+    assert_ne!(old.end, "went on");
+    until("the place is refused", || {
+        lab.connect(&chat_at) == "ConnectionRefused"
+    });
+
+    let (here, there) = (old, lab.ended_there(host));
+    let confirmed = confirmed_at();
+    let last = here.last.max(there.last);
+    let reaction = last.saturating_sub(confirmed);
+    println!(
+        "MEASURED {firewall} {server}: {reaction} us from the packet that proved it to the last payload"
+    );
+    assert!(reaction < 1_000_000, "{firewall}: {reaction} us");
+    // Both ends know it is over, and nothing of it passes since.
+    assert_eq!(here.end, "ConnectionReset", "{}", said());
+    assert!(
+        matches!(there.end.as_str(), "ConnectionReset" | "BrokenPipe"),
+        "{}",
+        there.end
+    );
+
+    let fetched = lab.client.hear(file, 1);
+    assert_eq!(fetched, format!("{} closed", file_size(CHUNKS)));
+    assert_eq!(lab.connect(&file_at), "open");
+    assert_eq!(lab.connect(&chat_at), "ConnectionRefused");
+    assert!(said().contains("to everybody for 1h"), "{}", said());
+    assert_eq!(lab.end("TERM"), Some(0), "{}", said());
+    assert!(said().contains("the rules were taken away"), "{}", said());
+    assert!(is_clean(), "{}", ruleset());
+    if firewall != "iptables-nft" {
+        assert_eq!(ruleset(), was, "as it was before");
+    }
+    assert_eq!(lab.connect(&chat_at), "open");
+    lab
+}
+
+fn cut(firewall: &str) {
+    let lab = cut_beside_a_download(firewall, "192.0.2.11", "198.51.100.10");
+    drop(lab);
+    let words = said();
+    assert!(
+        words.contains("1 cut, 1 places refused, 0 left alone"),
+        "{words}"
+    );
+}
+
+fn six(firewall: &str) {
+    drop(cut_beside_a_download(firewall, "-", "[2001:db8:2::10]"));
+}
+
+/// The client says nothing any more, so that only the server could open it again.
+fn silent(firewall: &str) {
+    let mut lab = Lab::new();
+    let host = lab.host("198.51.100.10:5190", AIM.0, AIM.1);
+    lab.enforce(&["--firewall", firewall]);
+    let chat = lab.chat("-", "198.51.100.10:5190", AIM.0, AIM.1, "silent");
+    until_said("cut TCP");
+    let there = lab.ended_there(host);
+    assert!(
+        matches!(there.end.as_str(), "ConnectionReset" | "BrokenPipe"),
+        "{}",
+        there.end
+    );
+    let since = now();
+    // The kernel still knows it, marked.
+    let known = sh("conntrack -L -p tcp --dport 5190 2>/dev/null");
+    assert!(known.contains(&format!("mark={}", 0x4a_0000)), "{known}");
+    assert_eq!(lab.connect("198.51.100.10:5190"), "ConnectionRefused");
+    assert_eq!(lab.client.ask("stop"), "stopping");
+    let here = lab.ended(chat);
+    assert!(here.last < since, "{here:?}");
+    assert_eq!(lab.end("TERM"), Some(0), "{}", said());
+    assert!(is_clean());
+}
+
+fn refused(firewall: &str) -> bool {
+    let list = match firewall {
+        "nftables" => "nft list table inet imwarden_live",
+        _ => "ipset save",
+    };
+    sh(list).contains("198.51.100.10")
+}
+
+fn refreshed(firewall: &str) {
+    const AT: &str = "198.51.100.10:1863";
+    let mut lab = Lab::new();
+    lab.host(AT, MSN.0, MSN.1);
+    lab.enforce(&["--firewall", firewall, "--enforce-timeout", "8s"]);
+    let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+    lab.ended(chat);
+    until("it is refused", || refused(firewall));
+    let begun = Instant::now();
+    // Twice as long as it would be refused without.
+    while begun.elapsed() < Duration::from_secs(16) {
+        let asked = Instant::now();
+        let how = lab.connect(AT);
+        assert_eq!(how, "ConnectionRefused", "after {:?}", begun.elapsed());
+        sleep(Duration::from_millis(500));
+        assert!(
+            asked.elapsed() < Duration::from_secs(7),
+            "this machine is too slow to tell"
+        );
+    }
+    let tried = Instant::now();
+    until("nobody tries any more", || !refused(firewall));
+    assert!(
+        tried.elapsed() > Duration::from_secs(5),
+        "{:?}",
+        tried.elapsed()
+    );
+    assert_eq!(lab.connect(AT), "open");
+    assert_eq!(lab.end("TERM"), Some(0));
+}
+
+fn dry() {
+    const AT: &str = "198.51.100.10:1863";
+    let mut lab = Lab::new();
+    lab.host(AT, MSN.0, MSN.1);
+    assert_eq!(
+        sh(
+            "nft 'table inet others { chain f { type filter hook forward priority 0; ct state established accept; }; }'"
+        ),
+        ""
+    );
+    let was = ruleset();
+    lab.enforce(&["--dry-run"]);
+    assert_eq!(ruleset(), was);
+    let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+    until_said("would cut TCP");
+    sleep(Duration::from_millis(500));
+    assert_eq!(ruleset(), was);
+    assert_eq!(lab.client.heard(chat).len(), 1, "it goes on");
+    assert_eq!(lab.connect(AT), "open");
+    let words = said();
+    assert!(words.contains("table inet imwarden_live {"), "{words}");
+    // What is said can be done: as it stands there, it does what it says.
+    let commands: Vec<&str> = words
+        .lines()
+        .find(|line| line.contains("would cut"))
+        .unwrap()
+        .split("; ")
+        .filter(|it| it.starts_with("conntrack ") || it.starts_with("nft "))
+        .collect();
+    assert_eq!(commands.len(), 2, "{words}");
+    let table = words.split("would be loaded:\n").nth(1).unwrap();
+    let table = &table[..table.find("\n}\n").unwrap() + 3];
+    std::fs::write("table.nft", table).unwrap();
+    assert_eq!(sh("nft -f table.nft"), "");
+    let marked = sh(commands[0]);
+    assert!(
+        marked.contains("1 flow entries have been updated"),
+        "{marked}"
+    );
+    assert_eq!(sh(commands[1]), "");
+    assert_eq!(lab.ended(chat).end, "ConnectionReset");
+    assert_eq!(lab.connect(AT), "ConnectionRefused");
+    assert_eq!(lab.end("TERM"), Some(0));
+    assert!(said().contains("nothing was changed"));
+    assert!(!is_clean(), "what somebody else loaded is not taken away");
+}
+
+/// An exception, this machine's gateway, its resolver: nothing of theirs is touched, whatever they say.
+fn spared() {
+    let mut lab = Lab::new();
+    assert_eq!(sh("ip route add default via 198.51.100.80"), "");
+    std::fs::write(
+        "policy.toml",
+        "services = [\"msn\"]\n[[exception]]\nnet = \"192.0.2.11\"\nwhy = \"a lab\"\n",
+    )
+    .unwrap();
+    let ends = [
+        ("192.0.2.10", "198.51.100.80:1863", "gateway"),
+        ("192.0.2.11", "198.51.100.10:1863", "exception of --plan"),
+        ("2001:db8:1::10", "[2001:db8:2::10]:1863", "--allow"),
+    ];
+    for (_, at, _) in ends {
+        lab.host(at, MSN.0, MSN.1);
+    }
+    lab.enforce(&["--allow", "2001:db8:2::/64", "--plan", "policy.toml"]);
+    let was = ruleset();
+    let mut chats = Vec::new();
+    for (from, at, why) in ends {
+        chats.push(lab.chat(from, at, MSN.0, MSN.1, "talking"));
+        until("left alone", || {
+            said().lines().any(|line| {
+                line.contains(&format!("enforce: ")) && line.contains(from) && line.contains(why)
+            })
+        });
+    }
+    // Each interval tells of them again.
+    sleep(Duration::from_millis(2500));
+    for chat in chats {
+        assert_eq!(lab.client.heard(chat).len(), 1, "it goes on");
+    }
+    assert_eq!(
+        said().matches("left alone: ").count(),
+        3,
+        "said once: {}",
+        said()
+    );
+    assert_eq!(ruleset(), was);
+    // One that nobody protects.
+    let chat = lab.chat("192.0.2.10", "198.51.100.10:1863", MSN.0, MSN.1, "talking");
+    assert_eq!(lab.ended(chat).end, "ConnectionReset");
+    assert_eq!(lab.end("TERM"), Some(0));
+    assert!(
+        said().contains("1 cut, 1 places refused, 3 left alone"),
+        "{}",
+        said()
+    );
+}
+
+fn rate() {
+    let mut lab = Lab::new();
+    let places: Vec<String> = (0..4)
+        .map(|n| format!("198.51.100.10:{}", 3000 + n))
+        .collect();
+    for at in &places {
+        lab.host(at, MSN.0, MSN.1);
+    }
+    lab.enforce(&["--enforce-rate", "2", "--metrics", "unix:metrics.sock"]);
+    let chats: Vec<usize> = places
+        .iter()
+        .map(|at| lab.chat("-", at, MSN.0, MSN.1, "talking"))
+        .collect();
+    until_said("--enforce-rate allows");
+    until("two of them are cut", || {
+        said().matches(": cut TCP").count() == 2
+    });
+    // The others are tried again at each interval, and are too many again.
+    let statistics = || {
+        lab.signal("USR1");
+        sleep(Duration::from_millis(300));
+        said()
+            .lines()
+            .rev()
+            .find(|it| it.contains("; enforced: "))
+            .map(str::to_owned)
+    };
+    until("counted", || {
+        statistics().is_some_and(|it| it.contains("2 cut, 2 places refused"))
+    });
+    let gone_on = chats
+        .iter()
+        .filter(|chat| lab.client.heard(**chat).len() == 1)
+        .count();
+    assert_eq!(gone_on, 2, "{}", said());
+    let metrics = sh(
+        "python3 -c \"import socket;s=socket.socket(socket.AF_UNIX);s.connect('metrics.sock');s.send(b'GET /metrics HTTP/1.1\\r\\n\\r\\n');d=b''\nwhile True:\n p=s.recv(65536)\n d+=p\n if not p: break\nprint(d.decode())\"",
+    );
+    assert!(
+        metrics.contains("\nimwarden_enforce_cut_total 2\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nimwarden_enforce_additions_total 2\n"),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains("\nimwarden_enforce_rate_limited_total 0\n"),
+        "{metrics}"
+    );
+    // There is room for one more every half minute.
+    until("the third one's turn", || {
+        said().matches(": cut TCP").count() == 3
+    });
+    assert_eq!(lab.end("TERM"), Some(0));
+}
+
+fn ports_of_others() {
+    const AT: &str = "198.51.100.10:443";
+    let mut lab = Lab::new();
+    lab.host(AT, MSN.0, MSN.1);
+    lab.enforce(&[]);
+    let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+    assert_eq!(lab.ended(chat).end, "ConnectionReset");
+    until_said("198.51.100.10:443 stays open: the port is everybody's");
+    assert!(!refused("nftables"));
+    assert_eq!(lab.connect(AT), "open");
+    assert_eq!(lab.end("TERM"), Some(0));
+    assert!(said().contains("1 cut, 0 places refused"), "{}", said());
+}
+
+fn killed() {
+    const AT: &str = "198.51.100.10:1863";
+    let mut lab = Lab::new();
+    lab.host(AT, MSN.0, MSN.1);
+    for firewall in ["nftables", "iptables"] {
+        lab.enforce(&["--firewall", firewall]);
+        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        lab.ended(chat);
+        until("it is refused", || refused(firewall));
+        assert_eq!(lab.end("KILL"), None);
+        until("nothing is left", is_clean);
+        until_said("nobody listens any more; the rules were taken away");
+        assert_eq!(lab.connect(AT), "open");
+    }
+    // To be kept, and found again.
+    for firewall in ["nftables", "iptables"] {
+        lab.enforce(&["--firewall", firewall, "--keep"]);
+        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        lab.ended(chat);
+        until("it is refused", || refused(firewall));
+        assert_eq!(lab.end("TERM"), Some(0));
+        assert!(said().contains("the rules stay (--keep)"), "{}", said());
+        assert_eq!(lab.connect(AT), "ConnectionRefused");
+        lab.enforce(&["--firewall", firewall]);
+        assert_eq!(lab.connect(AT), "ConnectionRefused");
+        // Another one would take its rules away.
+        let second = sh(&format!(
+            "{} sniff -i wan --enforce --duration 1; echo exit $?",
+            env!("CARGO_BIN_EXE_imwarden")
+        ));
+        assert!(second.contains("another imwarden enforces"), "{second}");
+        assert!(second.ends_with("exit 2\n"), "{second}");
+        assert_eq!(lab.connect(AT), "ConnectionRefused");
+        assert_eq!(lab.end("INT"), Some(0));
+        assert!(is_clean());
+        assert_eq!(lab.connect(AT), "open");
+    }
+}
+
+fn flushed() {
+    const AT: &str = "198.51.100.10:1863";
+    let mut lab = Lab::new();
+    lab.host(AT, MSN.0, MSN.1);
+    for (firewall, flush) in [
+        ("nftables", "nft flush ruleset"),
+        ("iptables", "iptables -F FORWARD"),
+        (
+            "iptables",
+            "iptables -I FORWARD 1 -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+        ),
+    ] {
+        lab.enforce(&["--firewall", firewall]);
+        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        lab.ended(chat);
+        until("it is refused", || refused(firewall));
+        assert_eq!(sh(flush), "");
+        until_said("loaded again, with 1 places");
+        assert_eq!(lab.connect(AT), "ConnectionRefused");
+        assert_eq!(lab.end("TERM"), Some(0));
+        assert!(is_clean(), "{}", ruleset());
+    }
+    // Somebody kills the one that enforces.
+    lab.enforce(&[]);
+    let pid = enforcer();
+    assert_eq!(sh(&format!("kill -KILL {pid}")), "");
+    until_said("NOTHING IS ENFORCED ANY MORE");
+    assert_eq!(lab.end("TERM"), Some(0));
+    let undone = sh(&format!(
+        "{} undo --all --state state",
+        env!("CARGO_BIN_EXE_imwarden")
+    ));
+    assert!(
+        undone.contains("Taken away: what `imwarden sniff --enforce --keep` left"),
+        "{undone}"
+    );
+    assert!(is_clean());
+}
+
+/// The enforcer of this network: others may be at work on this machine.
+fn enforcer() -> String {
+    let id = "for p in /proc/[0-9]*; do [ \"$(readlink $p/ns/net)\" = \"$(readlink /proc/self/ns/net)\" ] || continue
+        tr '\\0' ' ' < $p/cmdline | grep -q ' enforce-live ' && echo ${p#/proc/}; done 2>/dev/null";
+    let id = sh(id).trim().to_owned();
+    assert!(id.parse::<u32>().is_ok(), "{id}");
+    id
+}
+
+fn rights() {
+    let mut lab = Lab::new();
+    lab.enforce(&[]);
+    let status = sh(&format!("cat /proc/{}/status", enforcer()));
+    let has = |line: &str| status.lines().any(|it| it.replace('\t', " ") == line);
+    for set in ["CapEff", "CapPrm", "CapBnd", "CapAmb"] {
+        // CAP_NET_ADMIN and nothing else.
+        assert!(has(&format!("{set}: 0000000000001000")), "{set}\n{status}");
+    }
+    assert!(has("NoNewPrivs: 1") && has("Seccomp: 2"), "{status}");
+    let id = lab.sniffing_id();
+    let status = sh(&format!("cat /proc/{id}/status"));
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    assert_eq!(lab.end("TERM"), Some(0));
+    let im = env!("CARGO_BIN_EXE_imwarden");
+    let refused = sh(&format!(
+        "setpriv --bounding-set=-net_admin --inh-caps=-net_admin {im} sniff -i lan --enforce --duration 1; echo exit $?"
+    ));
+    assert!(
+        refused.contains("--enforce changes the firewall"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("This needs root, or CAP_NET_ADMIN: sudo "),
+        "{refused}"
+    );
+    assert!(refused.ends_with("exit 4\n"), "{refused}");
+    let missing = sh(&format!("{im} sniff -i lan --keep; echo exit $?"));
+    assert!(
+        missing.contains("--enforce") && missing.ends_with("exit 2\n"),
+        "{missing}"
+    );
+    // Nothing to run it with.
+    let nothing = sh(&format!(
+        "PATH=/nowhere {im} sniff -i lan --enforce --firewall iptables-nft --duration 1; echo exit $?"
+    ));
+    assert!(nothing.contains("exit"), "{nothing}");
+    assert!(is_clean());
+}
+
+/// `apply`, `status`, `verify` and `undo` work beside it, and do not take its rules for theirs.
+fn policy() {
+    const AT: &str = "198.51.100.10:3000";
+    let im = env!("CARGO_BIN_EXE_imwarden");
+    let mut lab = Lab::new();
+    lab.host(AT, MSN.0, MSN.1);
+    for (firewall, backend) in [
+        ("nftables", "nftables"),
+        ("iptables", "iptables"),
+        ("iptables", "nftables"),
+    ] {
+        lab.enforce(&["--firewall", firewall]);
+        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        lab.ended(chat);
+        until("it is refused", || refused(firewall));
+        let run = |words: &str| sh(&format!("{im} {words} --state state; echo exit $?"));
+        let applied = run(&format!("apply --yes --backend {backend}"));
+        assert!(applied.ends_with("exit 0\n"), "{applied}");
+        assert!(
+            applied.contains("The rules of others are the same as before."),
+            "{applied}"
+        );
+        until("it is whole", || {
+            sleep(Duration::from_millis(500));
+            lab.connect(AT) == "ConnectionRefused"
+        });
+        let status = run("status");
+        assert!(
+            status.contains("The rules are those that were applied."),
+            "{status}"
+        );
+        let live = "Besides, 1 places are refused live, by ";
+        assert!(
+            status.contains(live) && status.contains("which is running"),
+            "{status}"
+        );
+        let verified = run("verify");
+        assert!(
+            verified.ends_with("exit 0\n"),
+            "{firewall} {backend}: {verified}"
+        );
+        let undone = run("undo --all");
+        assert!(undone.contains("refuses live stays"), "{undone}");
+        assert_eq!(lab.connect(AT), "ConnectionRefused");
+        assert_eq!(lab.end("TERM"), Some(0));
+        assert!(is_clean(), "{}", ruleset());
+        let status = run("status");
+        assert!(
+            status.contains("Nothing of ours is loaded.") && !status.contains("Besides"),
+            "{status}"
+        );
+    }
+}
