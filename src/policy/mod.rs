@@ -32,7 +32,7 @@ pub use diff::{Change, contents, contents_of, difference};
 pub use file::{PolicyFile, PolicyFileError, net};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, NameGroup, Owner, Plan, Ports};
-pub use render::{Target, render};
+pub use render::{Target, outgrown_sets, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
 pub use safety::{Guard, Refusal};
 pub use scope::{Interface, Interfaces, Mark, Matching};

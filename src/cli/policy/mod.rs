@@ -6,6 +6,7 @@ mod explain;
 mod guard;
 
 pub use args::{ConfidenceArg, PlanArgs};
+pub use guard::of_this_machine;
 
 use self::args::target;
 use super::output;
