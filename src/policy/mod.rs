@@ -26,7 +26,7 @@ pub mod verify;
 
 pub use capability::{Can, Capability, capabilities, closes_nothing};
 pub use conflict::Shadowed;
-pub use custom::{CustomRule, Exception, Place};
+pub use custom::{CustomRule, Exception, Place, User, Who};
 pub use decide::{Attempt, Collateral, Decision, Reason, Surroundings};
 pub use diff::{Change, contents, contents_of, difference};
 pub use file::{PolicyFile, PolicyFileError, net};

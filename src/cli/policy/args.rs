@@ -5,13 +5,14 @@ use crate::cli::{observe, output};
 use crate::model::Confidence;
 use crate::policy::{
     Action, FeatureChoice, Hook, Interfaces, Mark, Matching, Plan, PolicyFile, Profile, Request,
-    Sightings, Target, net as network,
+    Sightings, Target, Who, net as network,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use jiff::civil::Date;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 /// What to block, where and how.
@@ -202,7 +203,8 @@ impl PlanArgs {
         rules: &RuleSet,
         force: bool,
     ) -> Result<(Plan, Sightings), PolicyError> {
-        let file = self.file(rules)?;
+        let mut file = self.file(rules)?;
+        self.ask_for_addresses(&mut file)?;
         let observed = self.observed_by(&file);
         let least = match (self.confidence, file.confidence) {
             (None, Some(least)) => least,
@@ -233,6 +235,41 @@ impl PlanArgs {
         }
     }
 
+    /// The addresses of hosts that are left alone by name, as this machine is told them now.
+    fn ask_for_addresses(&self, file: &mut PolicyFile) -> Result<(), PolicyError> {
+        let day = self.as_of.unwrap_or_else(today);
+        for exception in &mut file.exceptions {
+            let over = exception.until.is_some_and(|until| until < day);
+            let Who::Name {
+                name,
+                addresses,
+                asked,
+            } = &mut exception.who
+            else {
+                continue;
+            };
+            if over {
+                continue;
+            }
+            let failed = |why: String| PolicyError::NoAddress(name.clone(), why);
+            let found = (name.as_str(), 0).to_socket_addrs();
+            let mut found: Vec<IpAddr> = found
+                .map_err(|error| failed(error.to_string()))?
+                .map(|it| it.ip())
+                // What resolvers say of names that they refuse.
+                .filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+                .collect();
+            found.sort_unstable();
+            found.dedup();
+            if found.is_empty() {
+                return Err(failed("it has none".to_owned()));
+            }
+            *addresses = found;
+            *asked = Some(today());
+        }
+        Ok(())
+    }
+
     fn observed_by(&self, file: &PolicyFile) -> Vec<PathBuf> {
         let own = file.observed.iter().cloned();
         own.chain(self.observed.iter().cloned()).collect()
@@ -259,11 +296,6 @@ impl PlanArgs {
             signatures: self.matching.contains(&MatchArg::Signature),
         });
         let hooks: Vec<Hook> = self.direction.iter().map(|it| (*it).into()).collect();
-        let today = || {
-            jiff::Timestamp::now()
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date()
-        };
         Ok(Request {
             services: either(
                 self.service.iter().map(|id| id.trim().to_owned()).collect(),
@@ -315,6 +347,12 @@ impl PlanArgs {
         };
         other.plan(rules)
     }
+}
+
+fn today() -> Date {
+    jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date()
 }
 
 /// The first, if it says anything.

@@ -1,7 +1,7 @@
 //! The comment at the head of every file: what it does, how to handle it, and what it cannot do.
 
 use super::text::{Text, and, place};
-use crate::policy::{Action, Hook, Plan, Profile};
+use crate::policy::{Action, Hook, Plan, Profile, User, Who};
 use std::fmt::Write as _;
 
 /// How a file of one kind is checked, loaded and removed: `(verb, command)`.
@@ -97,8 +97,20 @@ fn own(text: &mut Text, plan: &Plan) {
             .until
             .map(|until| format!(" until {until}"))
             .unwrap_or_default();
-        let net = place(exception.net);
-        lines.push(format!("{net} is left alone{until}: {}", exception.why));
+        let again = match exception.who {
+            Who::Name { .. } => " When its addresses change, write this file again.",
+            Who::User(_) if !plan.hooks.contains(&Hook::Output) => {
+                " WITHOUT EFFECT: nothing that this machine opens is judged here (output)."
+            }
+            Who::User(_) if plan.hooks.contains(&Hook::Forward) => {
+                " What passes through this machine has no user here."
+            }
+            _ => "",
+        };
+        lines.push(format!(
+            "{} is left alone{until}: {}{again}",
+            exception.who, exception.why
+        ));
     }
     for rule in &plan.custom {
         let until = rule
@@ -162,6 +174,14 @@ fn conduct(plan: &Plan) -> String {
             scope,
             " Left alone, at either end: {}.",
             nets(&plan.exceptions)
+        );
+    }
+    if !plan.users.is_empty() {
+        let users: Vec<&str> = plan.users.iter().map(User::name).collect();
+        let _ = write!(
+            scope,
+            " What these users of this machine open is left alone: {}.",
+            users.join(", ")
         );
     }
     if !plan.interfaces.is_any() {
