@@ -142,7 +142,7 @@ fn all_that_a_file_says_is_in_the_rules() {
     let explained = site.run(&["explain", "--plan", "policy.toml", "--as-of", "2026-11-28"]);
     for line in [
         "Only by in:lan0, out:wan0",
-        "Left alone: 10.0.0.7/32 until 2026-12-31: the press office",
+        "Left alone: 10.0.0.7 until 2026-12-31: the press office",
         "old-chat (policy file): closed since the audit",
         "Addresses of *.chat.example.com, as a resolver tells them",
         "also icq's (icq/session), which was not asked for and is refused with it",
@@ -385,6 +385,31 @@ fn each_mistake_is_shown_in_its_place() {
             "[[exception]]\nnet = \"host\"\nwhy = \"x\"".to_owned(),
             "2:7",
             "an address or a network",
+        ),
+        (
+            "[[exception]]\nwhy = \"x\"".to_owned(),
+            "2:7",
+            "write another exception for another",
+        ),
+        (
+            "[[exception]]\nuser = 5\nnet = \"10.0.0.7\"\nwhy = \"x\"".to_owned(),
+            "4:7",
+            "write another exception for another",
+        ),
+        (
+            "[[exception]]\nname = \"*.example.com\"\nwhy = \"x\"".to_owned(),
+            "2:8",
+            "write each",
+        ),
+        (
+            "[[exception]]\nuser = \"a b\"\nwhy = \"x\"".to_owned(),
+            "2:8",
+            "such as backup or 1001",
+        ),
+        (
+            "[[exception]]\nuser = -1\nwhy = \"x\"".to_owned(),
+            "2:8",
+            "such as backup or 1001",
         ),
     ] {
         site.write("policy.toml", &text);

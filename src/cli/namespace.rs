@@ -10,6 +10,9 @@ pub struct Namespace {
     flags: &'static str,
 }
 
+/// Rules about users. In a namespace of one user iptables knows no other: only root can try them, with the users that there are.
+const OF_USERS: &str = "--uid-owner";
+
 impl Namespace {
     /// Without root where the kernel allows that, else with it.
     pub fn find() -> Result<Self, CliError> {
@@ -39,8 +42,13 @@ impl Namespace {
 
     /// Runs this program there, with these arguments and this to read; its errors go where ours go.
     pub fn run_own(&self, arguments: &[OsString], input: &str) -> std::io::Result<Output> {
+        let flags = if input.contains(OF_USERS) && rustix::process::geteuid().is_root() {
+            "-n"
+        } else {
+            self.flags
+        };
         let mut child = Command::new("unshare")
-            .args([self.flags, "--"])
+            .args([flags, "--"])
             .arg(std::env::current_exe()?)
             .args(arguments)
             // Only root may lock where iptables-legacy does by itself, and there is nobody else.

@@ -1,7 +1,8 @@
 //! What each target can do of a plan: nothing of it is left out in silence.
 
-use super::{Action, CustomRule, HostDeny, Place, Plan, Target, hello};
+use super::{Action, CustomRule, Hook, HostDeny, Place, Plan, Target, Who, hello};
 use crate::model::Service;
+use crate::ruleset::Speaker;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// How well a target can say something.
@@ -339,6 +340,31 @@ fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
     }
 }
 
+/// What can be said of who opens a connection, at each hook that there is.
+fn user_can(plan: &Plan, kind: Kind) -> Vec<(&'static str, Can)> {
+    if kind != Kind::Filter {
+        return vec![(
+            "",
+            Can::Impossible("nobody here asks who opens a connection"),
+        )];
+    }
+    let answers_are_judged =
+        !plan.seen.is_empty() || plan.said_by(Speaker::Server).next().is_some();
+    let at = |hook: &Hook| match hook {
+        Hook::Output => ("", Can::Exact),
+        Hook::Forward => (
+            ", in what passes through this machine",
+            Can::Impossible("only the machine that opens a connection knows by whom"),
+        ),
+        Hook::Input if answers_are_judged => (
+            ", in what comes in",
+            Can::Weaker("answers are judged there as well, and nobody knows yet for whom they are"),
+        ),
+        Hook::Input => (", in what comes in", Can::Exact),
+    };
+    plan.hooks.iter().map(at).collect()
+}
+
 /// What becomes of those who were not meant.
 const EVERYBODY: &str = "whoever comes here is refused";
 
@@ -368,18 +394,33 @@ fn scope(plan: &Plan, target: Target) -> Vec<Capability> {
             },
         );
     }
+    let left_alone = match kind {
+        Filter | Engine => Can::Exact,
+        _ if target == Target::Pf => Can::Exact,
+        Front => Can::Impossible(
+            "they would have to be allowed, which would open what other rules close",
+        ),
+        _ => Can::Impossible(EVERYBODY),
+    };
     if !plan.exceptions.is_empty() {
-        say(
-            "exceptions",
-            match kind {
-                Filter | Engine => Can::Exact,
-                _ if target == Target::Pf => Can::Exact,
-                Front => Can::Impossible(
-                    "they would have to be allowed, which would open what other rules close",
-                ),
-                _ => Can::Impossible(EVERYBODY),
-            },
-        );
+        say("exceptions", left_alone);
+    }
+    for exception in &plan.reasons {
+        match (&exception.who, left_alone) {
+            (Who::Name { name, .. }, Can::Exact) => say(
+                &format!("the exception for {name}"),
+                Can::Weaker("by the addresses that it had when this was written"),
+            ),
+            (Who::User(user), _) => {
+                for (what, can) in user_can(plan, kind) {
+                    say(
+                        &format!("the exception for user {}{what}", user.name()),
+                        can,
+                    );
+                }
+            }
+            _ => {}
+        }
     }
     if !plan.interfaces.is_any() {
         say(

@@ -5,6 +5,8 @@ use crate::ruleset::PortRange;
 use ipnet::IpNet;
 use jiff::civil::Date;
 use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
 
 /// Where a rule of one's own refuses connections to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,13 +111,130 @@ impl CustomRule {
     }
 }
 
-/// Somebody who is left alone, whichever end of a connection that is.
+/// A user of the machine that the rules are loaded on: a name or a number, and nothing that could break out of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User(String);
+
+impl User {
+    /// As it was written.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a number.
+    pub fn is_number(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+}
+
+impl FromStr for User {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const LONGEST: usize = 32;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let named = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.len() <= LONGEST
+            && text.chars().all(plain);
+        // The last number stands for nobody.
+        let numbered = text.bytes().all(|byte| byte.is_ascii_digit())
+            && text.parse::<u32>().is_ok_and(|it| it < u32::MAX);
+        if named || numbered {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(
+            "the name or the number of a user of the machine that the rules are for, such as backup or 1001",
+        )
+    }
+}
+
+/// Who is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A host or a network, whichever end of a connection that is.
+    Net(IpNet),
+    /// The same, by name: the addresses that it had on a day.
+    Name {
+        /// The name.
+        name: String,
+        /// Its addresses; none until somebody has asked for them.
+        addresses: Vec<IpAddr>,
+        /// When that was.
+        asked: Option<Date>,
+    },
+    /// What a user of this machine opens.
+    User(User),
+}
+
+impl Who {
+    /// The networks that are meant.
+    pub fn nets(&self) -> Vec<IpNet> {
+        match self {
+            Self::Net(net) => vec![*net],
+            Self::Name { addresses, .. } => addresses.iter().copied().map(IpNet::from).collect(),
+            Self::User(_) => Vec::new(),
+        }
+    }
+}
+
+/// `10.0.0.7`, `printer.example.com (192.0.2.9 on 2026-11-28)`, `what user backup opens here`.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Net(net) => Place::Net(*net).fmt(f),
+            Self::Name {
+                name,
+                addresses,
+                asked,
+            } => {
+                f.write_str(name)?;
+                let Some(day) = asked else { return Ok(()) };
+                let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                write!(f, " ({} on {day})", all.join(", "))
+            }
+            Self::User(user) => write!(f, "what user {} opens here", user.name()),
+        }
+    }
+}
+
+/// Somebody who is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
     /// Who.
-    pub net: IpNet,
+    pub who: Who,
     /// Why.
     pub why: String,
     /// The last day.
     pub until: Option<Date>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::User;
+
+    #[test]
+    fn a_user_is_a_name_or_a_number_and_nothing_else() {
+        for (text, number) in [
+            ("backup", false),
+            ("_apt", false),
+            ("1001", true),
+            ("0", true),
+        ] {
+            assert_eq!(text.parse::<User>().unwrap().is_number(), number, "{text}");
+        }
+        for wrong in [
+            "",
+            "a b",
+            "a\"",
+            "-j",
+            "4294967295",
+            "99999999999",
+            "10a",
+            "x;y",
+            "a\n",
+        ] {
+            assert!(wrong.parse::<User>().is_err(), "{wrong}");
+        }
+    }
 }

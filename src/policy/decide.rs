@@ -32,6 +32,8 @@ pub struct Surroundings {
     pub outgoing: Option<String>,
     /// Names that the resolver, which fills our sets, gave this server's address for.
     pub names: Vec<String>,
+    /// The user of this machine who opens it, as a policy names him.
+    pub user: Option<String>,
     /// What the server says, before the client says anything, in one segment.
     pub greeting: Vec<u8>,
 }
@@ -111,6 +113,11 @@ impl Plan {
             return Decision::Passes;
         }
         if !self.is_about(client) && !self.is_about(server) {
+            return Decision::Passes;
+        }
+        if let Some(user) = &around.user
+            && self.users.iter().any(|it| it.name() == user)
+        {
             return Decision::Passes;
         }
         let names = rule_names(self, target);

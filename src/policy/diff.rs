@@ -1,6 +1,6 @@
 //! What a policy says, a line a rule: at the end of every file, so that two of them can be held against each other.
 
-use super::{Action, Place, Plan};
+use super::{Action, Place, Plan, Who};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -83,6 +83,13 @@ pub fn contents(plan: &Plan) -> Vec<String> {
     );
     all.extend(plan.sources.iter().map(|net| format!("source {net}")));
     all.extend(plan.exceptions.iter().map(|net| format!("except {net}")));
+    for exception in &plan.reasons {
+        match &exception.who {
+            Who::Net(_) => false,
+            Who::Name { name, .. } => all.insert(format!("except-name {name}")),
+            Who::User(user) => all.insert(format!("except-user {}", user.name())),
+        };
+    }
     if !plan.interfaces.is_any() {
         all.insert(format!("interfaces {}", plan.interfaces));
     }

@@ -31,10 +31,19 @@
 //! net = "10.0.0.7"
 //! why = "the press office talks to customers there"
 //! until = 2026-12-31
+//!
+//! [[exception]]                            # `net`, `name` or `user`
+//! name = "printer.example.com"             # the addresses that it has when the rules are written
+//! why = "the printer reports by AIM"
+//!
+//! [[exception]]
+//! user = "backup"                          # what this user, or number, of the machine opens; direction output
+//! why = "the backup uses port 5190"
 //! ```
 
 use super::{
     Action, CustomRule, Exception, FeatureChoice, Hook, Interfaces, Mark, Matching, Place, Profile,
+    User, Who,
 };
 use crate::model::{Confidence, Transport};
 use crate::ruleset::{Messenger, Mistake, Plain, Reader, RuleSet, SourceFile, read_toml};
@@ -141,7 +150,9 @@ struct RawRule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawException {
-    net: Spanned<String>,
+    net: Option<Spanned<String>>,
+    name: Option<Spanned<String>>,
+    user: Option<Spanned<toml::Value>>,
     why: Spanned<String>,
     until: Option<Spanned<toml::Value>>,
 }
@@ -475,13 +486,56 @@ impl Check<'_> {
     }
 
     fn exception(&mut self, raw: &RawException) -> Option<Exception> {
-        let (net, why) = (self.net(&raw.net), self.read.text(&raw.why));
+        let who = match (&raw.net, &raw.name, &raw.user) {
+            (Some(net), None, None) => self.net(net).map(Who::Net),
+            (None, Some(name), None) => self.named(name),
+            (None, None, Some(user)) => self.user(user).map(Who::User),
+            _ => {
+                self.read.wrong(
+                    raw.why.span(),
+                    "an exception is about one of `net`, `name` and `user`",
+                    "write another exception for another",
+                );
+                None
+            }
+        };
+        let why = self.read.text(&raw.why);
         let until = self.until(raw.until.as_ref());
         Some(Exception {
-            net: net?,
+            who: who?,
             why: why?,
             until: until?,
         })
+    }
+
+    fn named(&mut self, name: &Spanned<String>) -> Option<Who> {
+        if name.get_ref().starts_with("*.") {
+            self.read.wrong(
+                name.span(),
+                "names below a name cannot be left alone",
+                "nobody can be asked for the addresses of all of them: write each",
+            );
+            return None;
+        }
+        let name = self.read.host_name(name)?;
+        Some(Who::Name {
+            name,
+            addresses: Vec::new(),
+            asked: None,
+        })
+    }
+
+    fn user(&mut self, user: &Spanned<toml::Value>) -> Option<User> {
+        let text = match user.get_ref() {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            _ => String::new(),
+        };
+        let parsed = text.parse();
+        if let Err(problem) = parsed {
+            self.read.wrong(user.span(), "not a user", problem);
+        }
+        parsed.ok()
     }
 
     /// A day, bare or in quotes; `None` outside stands for a mistake.

@@ -28,13 +28,13 @@ pub mod verify;
 
 pub use capability::{Can, Capability, capabilities, closes_nothing};
 pub use conflict::Shadowed;
-pub use custom::{CustomRule, Exception, Place};
+pub use custom::{CustomRule, Exception, Place, User, Who};
 pub use decide::{Attempt, Collateral, Decision, Reason, Surroundings};
 pub use diff::{Change, contents, contents_of, difference};
 pub use file::{PolicyFile, PolicyFileError, net};
 pub use observed::{Opening, Seen, SeenGroup, Sighting, Sightings, Unseen, feature_of};
 pub use plan::{Group, HostDeny, LeftOut, NameGroup, Owner, Plan, Ports};
-pub use render::{Target, render};
+pub use render::{Target, outgrown_sets, render};
 pub use request::{Action, FeatureChoice, Hook, PlanError, Profile, Request};
 pub use safety::{Guard, Refusal};
 pub use scope::{Interface, Interfaces, Mark, Matching};

@@ -9,7 +9,7 @@ use super::safety::{self, Judgement};
 use super::signature::{self, SignatureGroup};
 use super::{
     Action, CustomRule, Exception, Hook, Interfaces, Mark, Place, PlanError, Profile, Request,
-    scope,
+    User, Who, scope,
 };
 use crate::model::{Service, Transport};
 use crate::ruleset::{Feature, HostRule, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
@@ -112,6 +112,8 @@ pub struct Plan {
     pub sources: Vec<IpNet>,
     /// Hosts and networks that are left alone. No network is inside another.
     pub exceptions: Vec<IpNet>,
+    /// Users of this machine who are left alone in what they open.
+    pub users: Vec<User>,
     /// Which way connections take that are judged.
     pub interfaces: Interfaces,
     /// Why some are left alone.
@@ -254,8 +256,17 @@ impl Plan {
             .exceptions
             .iter()
             .copied()
-            .chain(reasons.iter().map(|exception| exception.net))
+            .chain(reasons.iter().flat_map(|exception| exception.who.nets()))
             .collect();
+        let mut users: Vec<User> = reasons
+            .iter()
+            .filter_map(|exception| match &exception.who {
+                Who::User(user) => Some(user.clone()),
+                _ => None,
+            })
+            .collect();
+        users.sort_unstable();
+        users.dedup();
         let signatures = if request.matching.signatures {
             signature::groups(&selected)
         } else {
@@ -272,6 +283,7 @@ impl Plan {
             action: request.action,
             sources: IpNet::aggregate(&request.sources),
             exceptions: IpNet::aggregate(&exceptions),
+            users,
             interfaces: request.interfaces.clone(),
             reasons,
             idle: idle(request, &selected, &facts, &signatures),
@@ -293,9 +305,11 @@ impl Plan {
             expired: ended
                 .iter()
                 .map(|rule| conflict::ended(&rule.id, &rule.words(), rule.until))
-                .chain(no_longer.iter().map(|it| {
-                    conflict::ended("exception", &Place::Net(it.net).to_string(), it.until)
-                }))
+                .chain(
+                    no_longer
+                        .iter()
+                        .map(|it| conflict::ended("exception", &it.who.to_string(), it.until)),
+                )
                 .collect(),
             shadowed: Vec::new(),
             notes: Vec::new(),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// Ports that carry everybody's traffic, or an administrator's only way in.
-const PROTECTED: [(u16, &str); 4] = [
+pub(super) const PROTECTED: [(u16, &str); 4] = [
     (22, "remote administration (SSH)"),
     (53, "name resolution (DNS)"),
     (80, "the web"),

@@ -14,9 +14,9 @@ use self::trial::in_private;
 use super::namespace::Namespace;
 use super::policy::PlanArgs;
 use super::{CliError, DONE, output};
-use crate::policy::apply::{self, ApplyError, Candidate, Folder, State, Task, Trial};
+use crate::policy::apply::{self, ApplyError, Candidate, Folder, Keep, State, Task, Trial};
 use crate::policy::prove::{Backend, Rules};
-use crate::policy::{Target, render};
+use crate::policy::{Plan, Target, outgrown_sets, render};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -40,8 +40,10 @@ Examples:
   imwarden apply --backend iptables --yes     at once and for good, by iptables and ip6tables
   imwarden apply im.nft                       a file of `imwarden policy`, as you have changed it
 
-What is applied lasts until the next start of the machine. A policy that would cut the SSH connection it is typed on is
-refused. Needs root, or CAP_NET_ADMIN.")]
+What is applied lasts until the next start of the machine. A policy that would cut the SSH connection it is typed on, this
+machine's gateway or resolver, or a port that everybody lives by, is refused; with a FILE this is tried, in the private network.
+A policy made of options takes the place of the one before around what that has counted and learned: with nftables nothing
+is lost, with iptables what is counted at that very moment. A FILE is loaded as it stands. Needs root, or CAP_NET_ADMIN.")]
 pub struct Args {
     /// A file of `imwarden policy --format nftables` or `iptables-script`; `-` reads the standard input
     #[arg(value_name = "FILE", conflicts_with = "PlanArgs")]
@@ -66,12 +68,22 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Apply even what would touch other flows, or this SSH connection
+    /// Apply even what would touch other flows, or cut this SSH connection, the gateway, the resolver or ports that everybody
+    /// lives by; it is said what that overrides
     #[arg(long)]
     force: bool,
 
     #[command(flatten)]
     state: StateArg,
+}
+
+impl Args {
+    /// What a file must not cut; a plan was judged when it was made.
+    #[cfg(target_os = "linux")]
+    fn lifelines(&self) -> Result<Option<apply::Lifelines>, ApplyError> {
+        let guard = || apply::Lifelines::of_this_machine(&super::policy::guard::of_this_machine());
+        Ok(self.file.as_ref().map(|_| guard()).transpose()?)
+    }
 }
 
 /// Where it is remembered what was applied.
@@ -148,6 +160,29 @@ struct Chosen {
     what: String,
     text: String,
     backend: Backend,
+    /// What it was made of; a file is loaded as it stands.
+    plan: Option<Plan>,
+}
+
+impl Chosen {
+    const fn target(backend: Backend) -> Target {
+        match backend {
+            Backend::Nftables => Target::Nftables,
+            Backend::IptablesNft | Backend::IptablesLegacy => Target::IptablesScript,
+        }
+    }
+
+    /// How it comes in the place of what was applied before, with what that one counted and learned.
+    fn keep(&self, state: &State) -> Option<Keep> {
+        let plan = self.plan.as_ref()?;
+        let old = state.current().filter(|now| now.backend == self.backend);
+        Some(Keep {
+            text: (self.backend == Backend::Nftables).then(|| render(plan, Target::NftablesKeep)),
+            outgrown: old.map_or_else(Vec::new, |old| {
+                outgrown_sets(plan, Self::target(self.backend), &old.text)
+            }),
+        })
+    }
 }
 
 /// Runs `imwarden apply`.
@@ -181,16 +216,29 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         Some(ours) => ours,
         None => apply::read(chosen.backend)?,
     };
+    let keep = chosen.keep(&state);
+    // Nothing in the rules says which names a set is for.
+    let same_names = keep.as_ref().is_none_or(|keep| keep.outgrown.is_empty());
     let tried = in_private(
         &namespace,
         &Task::Try(Trial {
             backend: chosen.backend,
             text: chosen.text.clone(),
             before: before.clone(),
+            keep,
+            #[cfg(target_os = "linux")]
+            lifelines: args.lifelines()?,
         }),
     )?;
+    if !tried.cut.is_empty() && !args.force {
+        return Err(ApplyError::Cuts(tried.cut).into());
+    }
+    for line in &tried.cut {
+        output::complain(&format!("--force overrides: {line}"));
+    }
     let mut out = output::stdout();
-    let same = state.current().is_some()
+    let same = same_names
+        && state.current().is_some()
         && apply::drift(&tried.wanted, &apply::read_plain(chosen.backend)?).is_empty();
     if same {
         writeln!(out, "This policy is in force already: nothing was changed.")?;
@@ -209,7 +257,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let wait = (!args.yes).then_some(args.confirm_within);
     let now = jiff::Timestamp::now().as_second();
     let until = wait.map(|wait| now.saturating_add_unsigned(wait.as_secs()));
-    let (kept, nothing_before) = (tried.kept, before.is_none());
+    let (kept, counts_on, nothing_before) = (tried.kept, tried.counts_on, before.is_none());
     let candidate = Candidate {
         backend: chosen.backend,
         text: chosen.text,
@@ -230,6 +278,9 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         chosen.backend.name(),
         chosen.what.escape_debug()
     )?;
+    if counts_on {
+        writeln!(out, "Rules that were there before count on.")?;
+    }
     if kept > 0 {
         writeln!(out, "{kept} sets keep the addresses that they had learned.")?;
     }
@@ -283,6 +334,7 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
             what: format!("the file {}", path.display()),
             text,
             backend: args.backend.unwrap_or(fits).backend()?,
+            plan: None,
         });
     }
     let (plan, sightings) = args
@@ -301,16 +353,13 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
         ));
     }
     let backend = args.backend.unwrap_or(BackendArg::Nftables).backend()?;
-    let target = match backend {
-        Backend::Nftables => Target::Nftables,
-        Backend::IptablesNft | Backend::IptablesLegacy => Target::IptablesScript,
-    };
     let names: Vec<&str> = plan.messengers.iter().map(|(_, name)| &**name).collect();
     let hooks: Vec<&str> = plan.hooks.iter().map(|hook| hook.name()).collect();
     Ok(Chosen {
         what: format!("against {} ({})", names.join(", "), hooks.join(", ")),
-        text: render(&plan, target),
+        text: render(&plan, Chosen::target(backend)),
         backend,
+        plan: Some(plan),
     })
 }
 

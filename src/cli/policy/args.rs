@@ -4,14 +4,15 @@ use super::{PolicyError, guard};
 use crate::cli::{observe, output};
 use crate::model::Confidence;
 use crate::policy::{
-    Action, FeatureChoice, Hook, Interfaces, Mark, Matching, Plan, PolicyFile, Profile, Request,
-    Sightings, Target, net as network,
+    Action, Exception, FeatureChoice, Hook, Interfaces, Mark, Matching, Plan, PolicyFile, Profile,
+    Request, Sightings, Target, Who, net as network,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use jiff::civil::Date;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 /// What to block, where and how.
@@ -204,7 +205,8 @@ impl PlanArgs {
         rules: &RuleSet,
         force: bool,
     ) -> Result<(Plan, Sightings), PolicyError> {
-        let file = self.file(rules)?;
+        let mut file = self.file(rules)?;
+        ask_for_addresses(&mut file.exceptions, self.as_of.unwrap_or_else(today))?;
         let observed = self.observed_by(&file);
         let least = match (self.confidence, file.confidence) {
             (None, Some(least)) => least,
@@ -262,11 +264,6 @@ impl PlanArgs {
             sni: self.matching.contains(&MatchArg::Sni),
         });
         let hooks: Vec<Hook> = self.direction.iter().map(|it| (*it).into()).collect();
-        let today = || {
-            jiff::Timestamp::now()
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date()
-        };
         Ok(Request {
             services: either(
                 self.service.iter().map(|id| id.trim().to_owned()).collect(),
@@ -318,6 +315,47 @@ impl PlanArgs {
         };
         other.plan(rules)
     }
+}
+
+/// The addresses of hosts that are left alone by name and on this day, as this machine is told them now.
+pub fn ask_for_addresses(exceptions: &mut [Exception], day: Date) -> Result<(), PolicyError> {
+    for exception in exceptions {
+        let over = exception.until.is_some_and(|until| until < day);
+        let Who::Name {
+            name,
+            addresses,
+            asked,
+        } = &mut exception.who
+        else {
+            continue;
+        };
+        if over {
+            continue;
+        }
+        let failed = |why: String| PolicyError::NoAddress(name.clone(), why);
+        let found = (name.as_str(), 0).to_socket_addrs();
+        let mut found: Vec<IpAddr> = found
+            .map_err(|error| failed(error.to_string()))?
+            .map(|it| it.ip())
+            // What resolvers say of names that they refuse.
+            .filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        if found.is_empty() {
+            return Err(failed("it has none".to_owned()));
+        }
+        *addresses = found;
+        *asked = Some(today());
+    }
+    Ok(())
+}
+
+/// The day, in UTC.
+pub fn today() -> Date {
+    jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date()
 }
 
 /// The first, if it says anything.

@@ -24,6 +24,10 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     named: Vec<String>,
 
+    /// The user of this machine who opens it, for --flow
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
     /// Where the client's packets of --flow come in
     #[arg(long, value_name = "INTERFACE")]
     comes_in: Option<String>,
@@ -43,6 +47,7 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
         incoming: args.comes_in.clone(),
         outgoing: args.goes_out.clone(),
         names: args.named.clone(),
+        user: args.user.clone(),
         greeting: Vec::new(),
     };
     for flow in &args.flow {
@@ -81,10 +86,10 @@ fn who(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(
             out,
             "Left alone: {}{until}: {}",
-            exception.net, exception.why
+            exception.who, exception.why
         )?;
     }
-    let told = |net: &&ipnet::IpNet| !plan.reasons.iter().any(|it| it.net == **net);
+    let told = |net: &&ipnet::IpNet| !plan.reasons.iter().any(|it| it.who.nets().contains(net));
     for net in plan.exceptions.iter().filter(told) {
         writeln!(out, "Left alone: {net}")?;
     }

@@ -5,7 +5,7 @@ mod diff;
 mod explain;
 pub mod guard;
 
-pub use args::{ConfidenceArg, PlanArgs, net};
+pub use args::{ConfidenceArg, PlanArgs, ask_for_addresses, net, today};
 
 use self::args::target;
 use super::output;
@@ -94,6 +94,10 @@ pub enum PolicyError {
     /// The policy file.
     #[error(transparent)]
     PolicyFile(#[from] PolicyFileError),
+    /// A host that is left alone by name.
+    #[error("the exception for {}: no address is known of it ({}); without one it would be refused like all others. Ask again when it has one, \
+        write its address (net = ...), or take the exception out", .0.escape_debug(), .1)]
+    NoAddress(String, String),
     /// `--interface`.
     #[error("--interface {}: {}", .0.escape_debug(), .1)]
     Interface(String, &'static str),

@@ -2,6 +2,7 @@
 
 use super::ApplyError;
 use super::ours::{self, Ours};
+use super::sets;
 use super::state::{Folder, Generation, Lock, State};
 use super::trial::Tried;
 use crate::policy::prove::Backend;
@@ -58,6 +59,10 @@ pub fn apply(
     folder.store(state)?;
     let loaded = arm(number).and_then(|()| match &candidate.tried.wanted {
         Ours::Nftables(_) => ours::load(&candidate.tried.load),
+        wanted @ Ours::Xtables { .. } if candidate.tried.counts_on => {
+            ours::replace_counting(backend, wanted)
+                .and_then(|()| sets::empty(&candidate.tried.outgrown))
+        }
         wanted @ Ours::Xtables { .. } => ours::replace(backend, wanted),
     });
     if let Err(error) = loaded {

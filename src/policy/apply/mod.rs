@@ -5,6 +5,8 @@
 //! * [`gate`] refuses a file that speaks of anything but our table;
 //! * [`trial`] loads a policy in a network that nobody is in, on top of what is in force, before it is loaded for real;
 //! * [`table`] counts; [`drift`] compares;
+//! * [`keep`] puts a policy in the place of another around what that one has counted and learned;
+//! * [`rehearsal`] tries there what a file would do to the lines that this machine hangs on;
 //! * [`state`] remembers what was applied, what was there before, and until when somebody must confirm;
 //! * [`engine`] puts these together: apply, confirm, take back.
 //!
@@ -13,8 +15,11 @@
 mod drift;
 mod engine;
 mod gate;
+mod keep;
 mod listing;
 mod ours;
+#[cfg(target_os = "linux")]
+mod rehearsal;
 mod sets;
 mod state;
 mod table;
@@ -24,9 +29,11 @@ mod xtables;
 pub use drift::drift;
 pub use engine::{Applied, Candidate, apply, confirm, roll_back, undo};
 pub use ours::{Ours, fingerprint, in_force, is_here, read, read_plain, remove, usual_iptables};
+#[cfg(target_os = "linux")]
+pub use rehearsal::Lifelines;
 pub use state::{Folder, Generation, Lock, Note, State};
 pub use table::{Count, Counts, Size, counts};
-pub use trial::{Task, Trial, Tried, perform};
+pub use trial::{Keep, Task, Trial, Tried, perform};
 
 pub(in crate::policy) use listing::{Block, blocks};
 pub(in crate::policy) use ours::{has_bridge, save};
@@ -67,6 +74,9 @@ pub enum ApplyError {
     /// It loads, and leaves rules that are not ours, or none at all.
     #[error("tried in a private network, this file {0}")]
     Trial(String),
+    /// It would cut what this machine hangs on.
+    #[error("refusing this file, because tried in a private network it would close more than a messenger:\n  {}\n--force applies it all the same", .0.join("\n  "))]
+    Cuts(Vec<String>),
     /// What is in force could not be counted.
     #[error(transparent)]
     Prove(#[from] super::prove::ProveError),

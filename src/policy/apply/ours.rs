@@ -128,6 +128,17 @@ fn built_in(backend: Backend, family: &str) -> Result<Vec<String>, ApplyError> {
     }
 }
 
+/// [`replace`], but rules of iptables that stay go on counting from where they are.
+pub fn replace_counting(backend: Backend, wanted: &Ours) -> Result<(), ApplyError> {
+    let mut wanted = wanted.clone();
+    if let Ours::Xtables { v4, v6, .. } = &mut wanted {
+        for (program, chains) in backend.xtables().into_iter().zip([v4, v6]) {
+            chains.count_on_from(&Chains::of(&save(program)?));
+        }
+    }
+    replace(backend, &wanted)
+}
+
 /// Puts `wanted` in the place of whatever of ours is there.
 pub fn replace(backend: Backend, wanted: &Ours) -> Result<(), ApplyError> {
     match wanted {

@@ -100,6 +100,17 @@ impl Sets {
     }
 }
 
+/// Takes everything out of these, where they are.
+pub(super) fn empty(names: &[String]) -> Result<(), ApplyError> {
+    let there = Sets::read()?;
+    for name in names {
+        if there.sizes().iter().any(|(it, _)| it == name) {
+            run("ipset", &["flush", name], &[], "")?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::Sets;

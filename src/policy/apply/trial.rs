@@ -5,7 +5,7 @@
 
 use super::listing::{self, Block};
 use super::ours::{self, Ours};
-use super::{ApplyError, gate, xtables};
+use super::{ApplyError, gate, keep, xtables};
 use crate::policy::prove::{Backend, Rules};
 use crate::policy::tool::run;
 use serde::{Deserialize, Serialize};
@@ -23,13 +23,12 @@ pub enum Task {
 /// Does it. Only for a network namespace that holds nothing else.
 pub fn perform(task: &Task) -> Result<Tried, ApplyError> {
     match task {
-        Task::Try(trial) => attempt(trial),
+        Task::Try(trial) => rehearse(trial),
         Task::Print(backend, ours) => {
             ours::replace(*backend, ours)?;
             Ok(Tried {
                 wanted: ours::read_plain(*backend)?,
-                load: String::new(),
-                kept: 0,
+                ..Tried::default()
             })
         }
     }
@@ -44,6 +43,20 @@ pub struct Trial {
     pub text: String,
     /// What is in force.
     pub before: Ours,
+    /// How what it counted and learned can be kept; a file is loaded as it stands.
+    pub keep: Option<Keep>,
+    /// What must not be cut, if that is to be tried.
+    #[cfg(target_os = "linux")]
+    pub lifelines: Option<super::Lifelines>,
+}
+
+/// How a policy comes in the place of another without forgetting what was counted and learned.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Keep {
+    /// For nftables, a file that fills the table around its counters and sets.
+    pub text: Option<String>,
+    /// Sets with addresses of names that the policy is no longer about.
+    pub outgrown: Vec<String>,
 }
 
 /// What came of it.
@@ -55,18 +68,59 @@ pub struct Tried {
     pub load: String,
     /// How many sets keep the addresses that they have learned.
     pub kept: usize,
+    /// Rules that stay go on counting.
+    pub counts_on: bool,
+    /// Sets of ipset that are emptied.
+    pub outgrown: Vec<String>,
+    /// What it would cut of what this machine hangs on.
+    pub cut: Vec<String>,
+}
+
+impl Default for Tried {
+    fn default() -> Self {
+        Self {
+            wanted: Ours::Nftables(String::new()),
+            load: String::new(),
+            kept: 0,
+            counts_on: false,
+            outgrown: Vec::new(),
+            cut: Vec::new(),
+        }
+    }
+}
+
+/// Tries it; and where that is asked for, with those around who must be reached.
+#[cfg(target_os = "linux")]
+fn rehearse(trial: &Trial) -> Result<Tried, ApplyError> {
+    let Some(lifelines) = &trial.lifelines else {
+        return attempt(trial);
+    };
+    let rehearsal = super::rehearsal::Rehearsal::new(lifelines);
+    let tried = attempt(trial)?;
+    let cut = match rehearsal {
+        Ok(rehearsal) => rehearsal.cut(),
+        Err(error) => vec![format!("what it would cut could not be tried: {error}")],
+    };
+    Ok(Tried { cut, ..tried })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rehearse(trial: &Trial) -> Result<Tried, ApplyError> {
+    attempt(trial)
 }
 
 fn attempt(trial: &Trial) -> Result<Tried, ApplyError> {
     let rules = Rules::of(trial.text.clone()).ok_or(ApplyError::NoRules)?;
     match (&rules, trial.backend) {
         (Rules::Restore(_), _) => Err(ApplyError::OneFamily),
-        (Rules::Nft(text), Backend::Nftables) => nftables(text, &trial.before),
+        (Rules::Nft(text), Backend::Nftables) => nftables(text, &trial.before, trial.keep.as_ref()),
         (Rules::Nft(_), _) => Err(ApplyError::WrongFirewall("nftables: `--backend nftables`")),
         (Rules::Script(_), Backend::Nftables) => {
             Err(ApplyError::WrongFirewall("iptables: `--backend iptables`"))
         }
-        (Rules::Script(text), backend) => iptables(text, backend, &trial.before),
+        (Rules::Script(text), backend) => {
+            iptables(text, backend, &trial.before, trial.keep.as_ref())
+        }
     }
 }
 
@@ -86,7 +140,7 @@ fn load(text: &str, before: &Ours) -> Result<String, ApplyError> {
     }
 }
 
-fn nftables(text: &str, before: &Ours) -> Result<Tried, ApplyError> {
+fn nftables(text: &str, before: &Ours, keep: Option<&Keep>) -> Result<Tried, ApplyError> {
     gate::check(text)?;
     ours::replace(Backend::Nftables, before)?;
     let mut load = load(text, before)?;
@@ -96,7 +150,18 @@ fn nftables(text: &str, before: &Ours) -> Result<Tried, ApplyError> {
             "leaves no chain in the table inet imwarden that any packet goes through".to_owned(),
         ));
     }
-    let learned = learned(before, &wanted);
+    let outgrown = keep.map_or(&[][..], |keep| &keep.outgrown);
+    if let Some(around) = keep.and_then(|keep| keep.text.as_deref())
+        && let Some(tried) = keep::around(around, outgrown, before, &wanted)
+    {
+        return Ok(tried);
+    }
+    if keep.is_some() {
+        // What was tried may have left anything.
+        ours::replace(Backend::Nftables, before)?;
+        ours::load(&load)?;
+    }
+    let learned = learned(before, &wanted, outgrown);
     let mut kept = learned.len();
     if kept > 0 {
         let longer = format!("{load}\n{}", learned.concat());
@@ -114,12 +179,13 @@ fn nftables(text: &str, before: &Ours) -> Result<Tried, ApplyError> {
         wanted: Ours::Nftables(wanted),
         load,
         kept,
+        ..Tried::default()
     })
 }
 
 /// What a resolver put into sets that the new policy has too, and empty. Without it they would be open until everybody's
 /// cache of names has run out.
-fn learned(before: &Ours, wanted: &str) -> Vec<String> {
+fn learned(before: &Ours, wanted: &str, outgrown: &[String]) -> Vec<String> {
     let Ours::Nftables(before) = before else {
         return Vec::new();
     };
@@ -129,6 +195,7 @@ fn learned(before: &Ours, wanted: &str) -> Vec<String> {
         |block: &&Block<'_>| block.kind == "set" && block.is_timed() && block.elements().is_none();
     new.iter()
         .filter(empty)
+        .filter(|set| !outgrown.iter().any(|name| name == set.name))
         .filter_map(|set| {
             let same = old.iter().find(|old| {
                 old.kind == "set" && old.name == set.name && old.of_type() == set.of_type()
@@ -147,7 +214,12 @@ fn learned(before: &Ours, wanted: &str) -> Vec<String> {
 }
 
 /// Runs the script here, where it can do nothing to the firewall, and takes our chains out of what it left.
-fn iptables(text: &str, backend: Backend, before: &Ours) -> Result<Tried, ApplyError> {
+fn iptables(
+    text: &str,
+    backend: Backend,
+    before: &Ours,
+    keep: Option<&Keep>,
+) -> Result<Tried, ApplyError> {
     let [v4, v6] = backend.xtables();
     run("sh", &["-s"], &[("IPTABLES", v4), ("IP6TABLES", v6)], text)?;
     for program in [v4, v6] {
@@ -177,7 +249,8 @@ fn iptables(text: &str, backend: Backend, before: &Ours) -> Result<Tried, ApplyE
     ours::replace(backend, &wanted)?;
     Ok(Tried {
         wanted,
-        load: String::new(),
-        kept: 0,
+        counts_on: keep.is_some() && !before.is_none(),
+        outgrown: keep.map_or_else(Vec::new, |keep| keep.outgrown.clone()),
+        ..Tried::default()
     })
 }

@@ -113,6 +113,17 @@ impl Chains {
         text.join("\n")
     }
 
+    /// Rules that are also among these have counted as much as those.
+    pub fn count_on_from(&mut self, live: &Self) {
+        let bare = |line: &str| Rule::of(line).map(|rule| format!("{} {}", rule.chain, rule.words));
+        for line in &mut self.rules {
+            let same = live.rules.iter().find(|it| bare(it) == bare(line));
+            if let Some(same) = same {
+                line.clone_from(same);
+            }
+        }
+    }
+
     /// A file for `iptables-restore --noflush -c` that puts these in the place of others, in one transaction.
     ///
     /// Each jump becomes the first rule of its chain: behind somebody's ACCEPT it would do nothing.

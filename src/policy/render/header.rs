@@ -2,7 +2,9 @@
 
 use super::text::{Text, and, place};
 use crate::policy::hello;
-use crate::policy::{Action, Can, Hook, Plan, Profile, Target, capabilities, closes_nothing};
+use crate::policy::{
+    Action, Can, Hook, Plan, Profile, Target, User, Who, capabilities, closes_nothing,
+};
 use std::fmt::Write as _;
 
 /// How a file of one kind is checked, loaded and removed: `(verb, command)`.
@@ -102,8 +104,20 @@ fn own(text: &mut Text, plan: &Plan) {
             .until
             .map(|until| format!(" until {until}"))
             .unwrap_or_default();
-        let net = place(exception.net);
-        lines.push(format!("{net} is left alone{until}: {}", exception.why));
+        let again = match exception.who {
+            Who::Name { .. } => " When its addresses change, write this file again.",
+            Who::User(_) if !plan.hooks.contains(&Hook::Output) => {
+                " WITHOUT EFFECT: nothing that this machine opens is judged here (output)."
+            }
+            Who::User(_) if plan.hooks.contains(&Hook::Forward) => {
+                " What passes through this machine has no user here."
+            }
+            _ => "",
+        };
+        lines.push(format!(
+            "{} is left alone{until}: {}{again}",
+            exception.who, exception.why
+        ));
     }
     for rule in &plan.custom {
         let until = rule
@@ -167,6 +181,14 @@ fn conduct(plan: &Plan) -> String {
             scope,
             " Left alone, at either end: {}.",
             nets(&plan.exceptions)
+        );
+    }
+    if !plan.users.is_empty() {
+        let users: Vec<&str> = plan.users.iter().map(User::name).collect();
+        let _ = write!(
+            scope,
+            " What these users of this machine open is left alone: {}.",
+            users.join(", ")
         );
     }
     if !plan.interfaces.is_any() {

@@ -7,7 +7,7 @@ use super::iptables_rules::{
 };
 use super::text::{Text, reference};
 use super::{header, names, words};
-use crate::policy::{Action, Hook, Plan, Target};
+use crate::policy::{Action, Hook, Plan, Target, User};
 use crate::ruleset::Speaker;
 
 /// `-m comment` takes 255 characters.
@@ -57,7 +57,11 @@ pub(super) fn jumps(plan: &Plan, hook: Hook) -> Vec<String> {
         Hook::Output => "! -o lo ",
         Hook::Input => "! -i lo ",
     };
-    let to = "-m comment --comment \"imwarden\" -j IMWARDEN";
+    let users = match hook {
+        Hook::Output => others(plan),
+        Hook::Forward | Hook::Input => String::new(),
+    };
+    let to = format!("{users}-m comment --comment \"imwarden\" -j IMWARDEN");
     if plan.interfaces.is_any() {
         return vec![format!("{lo}{to}")];
     }
@@ -90,6 +94,17 @@ pub(super) fn jumps(plan: &Plan, hook: Hook) -> Vec<String> {
         }
     }
     all
+}
+
+/// Whom a packet must not be from. What is left of a connection whose program is gone is nobody's: it is not judged where users
+/// are, else the last of what they sent would be lost.
+fn others(plan: &Plan) -> String {
+    if plan.users.is_empty() {
+        return String::new();
+    }
+    let user = |user: &User| format!("-m owner ! --uid-owner {} ", user.name());
+    let users: String = plan.users.iter().map(user).collect();
+    format!("-m owner --socket-exists {users}")
 }
 
 /// All chains of ours, the entry first.

@@ -158,6 +158,27 @@ pub(super) fn rule_names(plan: &Plan, target: Target) -> RuleNames {
     }
 }
 
+/// Sets of this plan in which are addresses of names that only `old`, a file of ours, was about.
+pub fn outgrown_sets(plan: &Plan, target: Target, old: &str) -> Vec<String> {
+    let old = super::contents_of(old).unwrap_or_default();
+    let names = rule_names(plan, target).names;
+    let mut all = Vec::new();
+    for (group, name) in plan.names.iter().zip(names) {
+        let gone = old.iter().any(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            matches!(words.as_slice(), ["set", host, id, ..]
+                if *id == group.id && !group.names.iter().any(|it| it.name == *host))
+        });
+        if gone {
+            all.extend([true, false].map(|v4| match target {
+                Target::Nftables | Target::NftablesKeep => nftables::set_name(&name, v4),
+                _ => ipset::name(&name, v4),
+            }));
+        }
+    }
+    all
+}
+
 /// Writes a plan for one target; at its end, what `--diff` reads.
 pub fn render(plan: &Plan, target: Target) -> String {
     let mut text = body(plan, target);

@@ -6,7 +6,7 @@ use super::nftables::{MAX_COMMENT, set_name};
 use super::text::{place, reference};
 use crate::model::Transport;
 use crate::policy::signature::WINDOW;
-use crate::policy::{Hook, Interface, NameGroup, Opening, Owner, Place, Plan};
+use crate::policy::{Hook, Interface, NameGroup, Opening, Owner, Place, Plan, User};
 use crate::ruleset::{PortRange, Speaker};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -109,6 +109,16 @@ pub(super) fn scope(chain: &mut Object, plan: &Plan) {
             ),
         });
     }
+}
+
+/// Whom a packet must not be from. What is left of a connection whose program is gone is nobody's: it is not judged where users
+/// are, else the last of what they sent would be lost.
+pub(super) fn others(plan: &Plan) -> String {
+    let user = |user: &User| match user.is_number() {
+        true => format!("meta skuid != {} ", user.name()),
+        false => format!("meta skuid != \"{}\" ", user.name()),
+    };
+    plan.users.iter().map(user).collect()
 }
 
 /// From here on the client is the one at this end, and must be meant.

@@ -4,7 +4,7 @@
 //! does not undo a drop in another, so this table can close ports but never open what others close.
 
 use super::names::{self, MARKED};
-use super::nft_rules::{Family, clients, content, custom, named, payload, scope, ways};
+use super::nft_rules::{Family, clients, content, custom, named, others, payload, scope, ways};
 use super::nft_table::{self, Kind, Object};
 use super::text::{Text, reference};
 use super::{RuleNames, header, words};
@@ -376,6 +376,12 @@ fn base_chain(plan: &Plan, hook: Hook, wanted: bool) -> Object {
         Hook::Input => chain.line("iifname \"lo\" accept comment \"imwarden: loopback\""),
     }
     ways(&mut chain, plan, hook);
-    chain.line("jump judge comment \"imwarden: judge what is opened\"");
+    let users = match hook {
+        Hook::Output => others(plan),
+        Hook::Forward | Hook::Input => String::new(),
+    };
+    chain.line(format!(
+        "{users}jump judge comment \"imwarden: judge what is opened\""
+    ));
     chain
 }

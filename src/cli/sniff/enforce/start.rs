@@ -2,11 +2,12 @@
 
 use super::wire::{Answer, Request};
 use crate::cli::apply::BackendArg;
+use crate::cli::policy::{ask_for_addresses, today};
 use crate::cli::{CliError, quoted};
 use crate::model::Confidence;
 use crate::policy::apply::ApplyError;
 use crate::policy::live::usual_backend;
-use crate::policy::{Mark, PolicyFile};
+use crate::policy::{Mark, PolicyFile, Who};
 use crate::ruleset::RuleSet;
 use ipnet::IpNet;
 use std::ffi::OsString;
@@ -173,14 +174,18 @@ impl EnforceArgs {
             return Ok(Vec::new());
         };
         let file = PolicyFile::load(path, rules).map_err(crate::cli::policy::PolicyError::from)?;
-        let today = jiff::Timestamp::now()
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .date();
-        let lasting = file
-            .exceptions
-            .into_iter()
-            .filter(|it| it.until.is_none_or(|until| until >= today));
-        Ok(lasting.map(|it| it.net).collect())
+        let today = today();
+        let mut lasting = file.exceptions;
+        lasting.retain(|it| it.until.is_none_or(|until| until >= today));
+        ask_for_addresses(&mut lasting, today)?;
+        // Packets do not say whose they are.
+        if let Some(user) = lasting.iter().find(|it| matches!(it.who, Who::User(_))) {
+            return Err(CliError::Enforce(format!(
+                "the exception for {}: --enforce sees packets, and not which user they are of; use --allow with addresses",
+                user.who
+            )));
+        }
+        Ok(lasting.iter().flat_map(|it| it.who.nets()).collect())
     }
 }
 
