@@ -17,6 +17,12 @@ impl Timestamp {
         self.0
     }
 
+    /// So many nanoseconds later.
+    #[must_use]
+    pub const fn after(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// Seconds from `earlier` to here; 0 when the capture's clock went backwards.
     pub fn seconds_since(self, earlier: Self) -> u64 {
         self.nanos_since(earlier) / 1_000_000_000
