@@ -59,6 +59,16 @@ impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
 }
 
 impl<V, const CLASSES: usize> Table<V, CLASSES> {
+    /// A table that will not have to move its entries before there are so many: a move needs twice the room while it lasts. The room is only
+    /// set aside, and becomes memory as entries come; where that much cannot be set aside, the table grows as any other.
+    pub fn with_room(entries: usize) -> Self {
+        let mut table = Self::default();
+        if table.entries.try_reserve_exact(entries).is_err() {
+            table.entries = Vec::new();
+        }
+        table
+    }
+
     /// What one entry costs, index included.
     pub const ENTRY_BYTES: usize = size_of::<Option<Entry<V>>>() + 2 * size_of::<Slot>();
 

@@ -179,10 +179,11 @@ impl<H: FlowHandler> Tracker<H> {
     /// A tracker that holds at most `memory` bytes of flows, waiting segments and the handler's state, and numbers
     /// flows from `first_id` on.
     pub fn new(handler: H, memory: usize, timeouts: Timeouts, first_id: u64) -> Self {
+        // Slots are never given back, so a flood of flows must leave room for bytes.
+        let max_slots = (memory / 4 * 3 / Self::FLOW_BYTES).max(1);
         Self {
-            table: Table::default(),
-            // Slots are never given back, so a flood of flows must leave room for bytes.
-            max_slots: (memory / 4 * 3 / Self::FLOW_BYTES).max(1),
+            table: Table::with_room(max_slots),
+            max_slots,
             reserve: RESERVE.min(memory / 16),
             budget: Budget::new(memory),
             timeouts,
