@@ -10,6 +10,7 @@ and left out. What is missed of the targets makes the exit code 1.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -49,20 +50,45 @@ def analyze(capture, form="ndjson"):
     return [IMWARDEN, "analyze", "--jobs", "1", "--format", form, capture]
 
 
+def example(name):
+    return os.path.join(TARGET, "release", "examples", name)
+
+
+def makers():
+    """Tells one state of what makes the loads from another."""
+    digest = hashlib.sha256()
+    for name in ("make-load", "make-samples/scenario"):
+        for folder, folders, files in os.walk(os.path.join(HERE, "examples", name)):
+            folders.sort()
+            for file in sorted(files):
+                with open(os.path.join(folder, file), "rb") as source:
+                    digest.update(file.encode() + b"\0" + source.read())
+    return digest.hexdigest()
+
+
 class Loads:
-    """Captures that `make-load` writes once."""
+    """Captures that `make-load` writes once; again, when what it would write is another."""
 
     def __init__(self, folder):
         self.folder = folder
+        self.makers = makers()
         os.makedirs(folder, exist_ok=True)
+
+    def is_made(self, path):
+        try:
+            with open(path + ".by") as by:
+                return by.read() == self.makers
+        except FileNotFoundError:
+            return False
 
     def make(self, kind, count):
         path = os.path.join(self.folder, f"{kind}-{count}.pcap")
-        if not os.path.exists(path + ".tsv"):
-            tool = os.path.join(TARGET, "release", "examples", "make-load")
-            made = subprocess.run([tool, kind, path + ".part", str(count)], check=True, capture_output=True, text=True)
+        if not self.is_made(path):
+            made = subprocess.run([example("make-load"), kind, path + ".part", str(count)], check=True, capture_output=True, text=True)
             os.rename(path + ".part", path)
             os.rename(path + ".part.tsv", path + ".tsv")
+            with open(path + ".by", "w") as by:
+                by.write(self.makers)
             print(f"  made {made.stdout.strip().replace('.part', '')}", flush=True)
         # Into the page cache.
         measure(["cat", path])
@@ -107,13 +133,19 @@ def race(loads, kind, packets, title, tools):
         "imwarden": analyze(capture),
         # What it writes unless told otherwise.
         "imwarden, a table": analyze(capture, "table"),
+        # The least that one can do; see its head.
+        "plain loop": [example("plain-loop"), capture],
         "cat F": ["cat", capture],
         "tcpdump -r F -w /dev/null": ["tcpdump", "-r", capture, "-w", "/dev/null"],
         "ndpiReader": ["ndpiReader", "-q", "-i", capture],
         "tshark": ["tshark", "-r", capture],
     }
-    wanted = {name: command for name, command in commands.items() if name.startswith("imwarden") or name in ("cat F", *tools)}
+    wanted = {name: command for name, command in commands.items() if name.startswith("imwarden") or name in ("plain loop", "cat F", *tools)}
     ratio = table(fastest(wanted, 9), packets)
+    for name, least in tools.items():
+        # So that it shows what a ratio asks for on this machine.
+        if (than := ratio(name)) is not None and (loop := ratio("plain loop")):
+            print(f"    {least} times as fast as {name} is {than / least / loop:.2f} times the plain loop here; imwarden takes {1 / loop:.2f}")
     for name, least in tools.items():
         if (than := ratio(name)) is not None:
             target(f"{than:.1f} times as fast as {name} (at least {least})", than >= least)
@@ -294,7 +326,7 @@ def main():
     parser.add_argument("--loads", default=os.path.join(TARGET, "bench"), help="where the loads are kept")
     options = parser.parse_args()
     parts = [PARTS.get(name) or parser.error(f"no part {name}") for name in options.only.split(",")]
-    build = ["cargo", "build", "--release", "--locked", "--bin", "imwarden", "--example", "make-load"]
+    build = ["cargo", "build", "--release", "--locked", "--bin", "imwarden", "--example", "make-load", "--example", "plain-loop"]
     subprocess.run(build, cwd=HERE, check=True)
     loads = Loads(options.loads)
     for part in parts:

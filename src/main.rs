@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+/// Findings are allocated by the thread that reads and freed by the one that writes, which costs glibc's allocator a sixth of all the
+/// work. (musl's programs keep their own: they are built without a C compiler for musl.)
+#[cfg(not(target_env = "musl"))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     imwarden::cli::main()
 }

@@ -4,7 +4,7 @@ use crate::capture::{CaptureError, Frame, FrameSource, Frames};
 use crate::classify::engine::Engine;
 use crate::flow::{Timeouts, Tracker, TrackerStats};
 use crate::model::{Detection, Finding, Occurrence, Summary, Timestamp};
-use crate::packet::{Decoded, Defragmenter, FragmentStats, FrameMeta, decode};
+use crate::packet::{Decoded, Defragmenter, FragmentStats, FrameMeta, Plain, decode};
 use crate::ruleset::RuleSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,14 +164,25 @@ impl<'r> Road<'r> {
             summary.saw(frame.timestamp);
             let meta = frame_meta(summary.packets, &frame);
             defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
-            match &decode(meta, frame.data) {
-                Decoded::Packet(packet) => tracker.packet(packet),
-                Decoded::Fragment(fragment) => {
-                    defragmenter.push(fragment, &mut |packet| tracker.packet(packet));
+            if let Some(plain) = Plain::read(meta.link, frame.data) {
+                let headline = plain.headline(&meta);
+                if let Some(place) = tracker.pass(&headline) {
+                    tracker.take(&plain.packet(&meta), &headline, place);
                 }
-                Decoded::Ignored(reason) => *summary.ignored.entry(reason.name()).or_default() += 1,
+            } else {
+                match &decode(meta, frame.data) {
+                    Decoded::Packet(packet) => tracker.packet(packet),
+                    Decoded::Fragment(fragment) => {
+                        defragmenter.push(fragment, &mut |packet| tracker.packet(packet));
+                    }
+                    Decoded::Ignored(reason) => {
+                        *summary.ignored.entry(reason.name()).or_default() += 1;
+                    }
+                }
             }
-            hand_out(tracker.handler_mut(), summary, sink);
+            if tracker.handler().has_news() {
+                hand_out(tracker.handler_mut(), summary, sink);
+            }
         }
     }
 

@@ -30,6 +30,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             out.put("rules", &text[..text.len().min(1500)])?;
         }
     }
+    let test = std::fs::read_to_string(root.join("tests/policy_file.rs"))?;
+    for text in test.split("r#\"").skip(1).filter_map(|rest| rest.split("\"#").next()) {
+        out.put("policy", text.as_bytes())?;
+    }
     for entry in std::fs::read_dir(root.join("sample-pcaps"))? {
         let path = entry?.path();
         if path
@@ -416,6 +420,9 @@ fn places(
         "yahoo-webcam" => ("yahoo_peer", 1),
         "tls" => ("tls", 0),
         "dns" => ("dns", 0),
+        "quic" => ("quic", 0),
+        "xmpp" => ("xmpp", 0),
+        "irc" => ("irc", 0),
         proto if proto.contains("http") => ("http", 0),
         _ if transport == Transport::Udp && port == 53 => ("dns", 0),
         _ if transport == Transport::Tcp && port == 443 => ("tls", 0),

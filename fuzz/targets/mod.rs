@@ -6,6 +6,7 @@ pub mod defragmenter;
 pub mod engine;
 pub mod frames;
 pub mod parsers;
+pub mod policy;
 pub mod reassembler;
 pub mod rules;
 pub mod script;
@@ -16,7 +17,7 @@ pub mod tracker;
 pub type Target = fn(&[u8]);
 
 /// Name and function of every target. The corpus of one lies in `fuzz/corpus/NAME`.
-pub const ALL: [(&str, Target); 24] = [
+pub const ALL: [(&str, Target); 28] = [
     ("pcap", captures::pcap),
     ("pcapng", captures::pcapng),
     ("compressed", captures::compressed),
@@ -37,8 +38,12 @@ pub const ALL: [(&str, Target); 24] = [
     ("socks", parsers::socks),
     ("tls", parsers::tls),
     ("dns", parsers::dns),
+    ("quic", parsers::quic),
+    ("xmpp", parsers::xmpp),
+    ("irc", parsers::irc),
     ("stream", stream::stream),
     ("rules", rules::rules),
+    ("policy", policy::policy),
     ("frames", frames::frames),
     ("engine", engine::engine),
 ];

@@ -161,6 +161,24 @@ pub fn tls(data: &[u8]) {
     run(&[parser("tls", &[(None, "tls", "")])], data);
 }
 
+/// QUIC's Initial packets, with the hellos in them.
+pub fn quic(data: &[u8]) {
+    run(&[parser("quic", &[(None, "quic", "")])], data);
+}
+
+/// XMPP, between clients and servers and between servers.
+pub fn xmpp(data: &[u8]) {
+    let roles = ["client", "server"];
+    let formats = roles.map(|role| (Some(Service::named("xmpp")), "xmpp", role));
+    run(&[parser("xmpp", &formats)], data);
+}
+
+/// IRC.
+pub fn irc(data: &[u8]) {
+    let format = (Some(Service::named("irc")), "irc", "session");
+    run(&[parser("irc", &[format])], data);
+}
+
 /// DNS, and the protocols that are known to be none of ours.
 pub fn dns(data: &[u8]) {
     let parsers = [

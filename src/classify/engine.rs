@@ -208,6 +208,12 @@ impl<'r> Engine<'r> {
         self.occurrences.pop_front()
     }
 
+    /// Whether there is a finding, a detection or something that somebody did to be taken.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        !(self.occurrences.is_empty() && self.detections.is_empty() && self.outbox.is_empty())
+    }
+
     /// No more flows will come: what still waits for others is handed out.
     pub fn finish(&mut self) {
         self.outbox.finish();

@@ -166,7 +166,7 @@ impl Learned {
         let Resolved { name, asker, .. } = *answer;
         let (from_flow, packet) = (answer.from_flow, answer.packet);
         let lifetime = u64::from(answer.lifetime).max(LEAST_LIFETIME) + SLACK;
-        let until = now.after(lifetime.min(NAME_SECONDS));
+        let until = now.after_seconds(lifetime.min(NAME_SECONDS));
         if self.askers.get(&asker, now).is_none() {
             self.askers.insert(asker, now, 0, now);
         }

@@ -106,6 +106,11 @@ impl Outbox {
         self.ready.pop_front()
     }
 
+    /// Whether no finding can go out.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
     /// Names a flow that goes on, if it is AIM or ICQ and others tell which by now.
     pub fn settle(&self, finding: &mut Finding) {
         self.settler.settle(finding);

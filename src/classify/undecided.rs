@@ -358,7 +358,7 @@ pub enum Answer {
     Nobody,
 }
 
-/// Asks every detector. What begins first holds the rest inside it, as HTTP holds what it carries; of two claims that
+/// Asks every detector that it may concern. What begins first holds the rest inside it, as HTTP holds what it carries; of two claims that
 /// begin at the same place, a proof beats a signature; else the registry's order decides. A claim waits for detectors
 /// that are still in doubt about an earlier place, so that nothing depends on how the bytes were cut.
 pub fn ask(
@@ -368,14 +368,10 @@ pub fn ask(
 ) -> Answer {
     let mut first: Option<(&dyn Detector, Claim, Confidence)> = None;
     let mut wait: Option<(usize, usize)> = None;
-    let detectors = registry::FAMILIES.iter().copied().flatten().copied();
-    let detectors = detectors.filter(|detector| detector.transport() == transport);
+    let detectors = registry::concerned(transport, input);
     // What the program knows by itself comes before what a rule file says.
     let last = signatures.and_then(|signatures| signatures.detector(transport));
-    for detector in detectors
-        .map(|detector| detector as &dyn Detector)
-        .chain(last)
-    {
+    for detector in detectors.map(|it| it as &dyn Detector).chain(last) {
         let (claim, confidence) = match detector.probe(input) {
             Probe::Certain(claim) if claim.offset == 0 => {
                 return Answer::Claimed(Claimed::by(detector, claim, Confidence::Confirmed));

@@ -17,4 +17,4 @@ pub use budget::Budget;
 pub use chosen::Chosen;
 pub use reassembly::{Chunk, Reassembler};
 pub use timeouts::Timeouts;
-pub use tracker::{FlowHandler, FlowInfo, Interest, Tracker, TrackerStats};
+pub use tracker::{FlowHandler, FlowInfo, Interest, Place, Tracker, TrackerStats};

@@ -59,6 +59,16 @@ impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
 }
 
 impl<V, const CLASSES: usize> Table<V, CLASSES> {
+    /// A table that will not have to move its entries before there are so many: a move needs twice the room while it lasts. The room is only
+    /// set aside, and becomes memory as entries come; where that much cannot be set aside, the table grows as any other.
+    pub fn with_room(entries: usize) -> Self {
+        let mut table = Self::default();
+        if table.entries.try_reserve_exact(entries).is_err() {
+            table.entries = Vec::new();
+        }
+        table
+    }
+
     /// What one entry costs, index included.
     pub const ENTRY_BYTES: usize = size_of::<Option<Entry<V>>>() + 2 * size_of::<Slot>();
 
@@ -137,12 +147,23 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         slot
     }
 
-    /// The flow was used: it becomes one of the last of its class.
+    /// Looks at a flow; if `look` says that it was used, it becomes one of the last of its class. What `look` said.
     #[inline]
-    pub fn used(&mut self, slot: Slot, now: Timestamp) {
-        if let Some(entry) = self.entry(slot) {
-            self.touch(slot, entry.class, now);
+    pub fn use_if(
+        &mut self,
+        slot: Slot,
+        now: Timestamp,
+        look: impl FnOnce(&mut V) -> bool,
+    ) -> bool {
+        let Some(entry) = self.entry_mut(slot) else {
+            return false;
+        };
+        let used = look(&mut entry.value);
+        if used && now.nanos_since(entry.listed) >= LIST_NANOS {
+            let class = entry.class;
+            self.relist(slot, class, now);
         }
+        used
     }
 
     /// The flow was used: it becomes one of the last of (perhaps another) class.
@@ -155,6 +176,7 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         }
     }
 
+    #[cold]
     fn relist(&mut self, slot: Slot, class: u8, now: Timestamp) {
         self.unlink(slot);
         if let Some(entry) = self.entry_mut(slot) {

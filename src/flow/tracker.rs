@@ -5,15 +5,15 @@ use super::reassembly::Chunk;
 use super::table::{Slot, Table};
 use super::{Budget, Reassembler, Timeouts};
 use crate::model::{
-    Counts, Direction, FiveTuple, FlowKey, LayerPath, Mac, Packet, TcpFlags, TcpHeader, Timestamp,
-    Transport, TransportHeader,
+    Counts, Direction, FiveTuple, FlowKey, Headline, LayerPath, Mac, Packet, TcpFlags, TcpHeader,
+    Timestamp, Transport, TransportHeader,
 };
 
 /// A SYN that was captured behind the first bytes of its connection comes at most so far behind.
 const LATE_SYN_BYTES: u32 = 64 * 1024;
 const LATE_SYN_PACKETS: u64 = 16;
 /// Time between two looks for flows that were idle for too long.
-const SWEEP_NANOS: u64 = 1_000_000_000;
+const SWEEP_NANOS: i64 = 1_000_000_000;
 /// Memory kept free for what the next packets bring, at most.
 const RESERVE: usize = 512 * 1024;
 
@@ -150,6 +150,13 @@ struct Flow<S> {
     tcp: Tcp,
 }
 
+/// Where a flow is in the table, if it is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    hash: u64,
+    slot: Option<Slot>,
+}
+
 /// The flow table with everything around it.
 pub struct Tracker<H: FlowHandler> {
     table: Table<Flow<H::State>, { CLASSES.len() }>,
@@ -160,7 +167,8 @@ pub struct Tracker<H: FlowHandler> {
     handler: H,
     next_id: u64,
     now: Timestamp,
-    swept: Timestamp,
+    /// When the next look for idle flows is due.
+    sweep_at: Timestamp,
     stats: TrackerStats,
 }
 
@@ -171,17 +179,18 @@ impl<H: FlowHandler> Tracker<H> {
     /// A tracker that holds at most `memory` bytes of flows, waiting segments and the handler's state, and numbers
     /// flows from `first_id` on.
     pub fn new(handler: H, memory: usize, timeouts: Timeouts, first_id: u64) -> Self {
+        // Slots are never given back, so a flood of flows must leave room for bytes.
+        let max_slots = (memory / 4 * 3 / Self::FLOW_BYTES).max(1);
         Self {
-            table: Table::default(),
-            // Slots are never given back, so a flood of flows must leave room for bytes.
-            max_slots: (memory / 4 * 3 / Self::FLOW_BYTES).max(1),
+            table: Table::with_room(max_slots),
+            max_slots,
             reserve: RESERVE.min(memory / 16),
             budget: Budget::new(memory),
             timeouts,
             handler,
             next_id: first_id,
             now: Timestamp::default(),
-            swept: Timestamp::default(),
+            sweep_at: Timestamp::default(),
             stats: TrackerStats::default(),
         }
     }
@@ -211,10 +220,11 @@ impl<H: FlowHandler> Tracker<H> {
         self.table.len()
     }
 
-    /// Time goes on without packets.
+    /// Time goes on, with packets or without.
+    #[inline]
     pub fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
-        if self.now.nanos_since(self.swept) >= SWEEP_NANOS {
+        if self.now >= self.sweep_at {
             self.sweep();
         }
     }
@@ -229,18 +239,37 @@ impl<H: FlowHandler> Tracker<H> {
 
     /// Takes one packet.
     pub fn packet(&mut self, packet: &Packet<'_>) {
-        self.now = self.now.max(packet.timestamp);
-        if self.now.nanos_since(self.swept) >= SWEEP_NANOS {
-            self.sweep();
+        let headline = packet.headline();
+        if let Some(place) = self.pass(&headline) {
+            self.take(packet, &headline, place);
         }
-        self.make_room();
-        let (key, sent_by_low) = FlowKey::of_packet(packet.transport(), packet.src, packet.dst);
-        let hash = self.table.hash(&key);
-        let mut slot = self.table.find(hash, &key);
-        if let Some(known) = slot
-            && self.passes_by(known, packet, sent_by_low)
-        {
-            return;
+    }
+
+    /// Most packets are of a flow that nobody listens to any more, and change nothing about it. They are counted, and nobody has to
+    /// look at the rest of them. Any other packet is to be taken next ([`Self::take`]) with what comes back.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
+    pub fn pass(&mut self, headline: &Headline) -> Option<Place> {
+        self.tick(headline.timestamp);
+        let hash = self.table.hash(&headline.key);
+        let slot = self.table.find(hash, &headline.key);
+        let count = |flow: &mut Flow<_>| {
+            let passes = flow.quiet && !headline.opens_or_ends;
+            if passes {
+                flow.count(headline);
+            }
+            passes
+        };
+        let passed = slot.is_some_and(|slot| self.table.use_if(slot, self.now, count));
+        (!passed).then_some(Place { hash, slot })
+    }
+
+    /// Takes the packet of a headline that was not passed by.
+    pub fn take(&mut self, packet: &Packet<'_>, headline: &Headline, place: Place) {
+        let Place { hash, mut slot } = place;
+        let (key, sent_by_low) = (headline.key, headline.sent_by_low);
+        if self.make_room() {
+            slot = self.table.find(hash, &key);
         }
         if let (Some(known), TransportHeader::Tcp(tcp)) = (slot, packet.header)
             && tcp.flags.syn
@@ -260,7 +289,7 @@ impl<H: FlowHandler> Tracker<H> {
         let Some(flow) = table.get_mut(slot) else {
             return;
         };
-        flow.count(packet, sent_by_low);
+        flow.count(headline);
         let direction = if sent_by_low == flow.client_is_low {
             Direction::ToServer
         } else {
@@ -291,20 +320,6 @@ impl<H: FlowHandler> Tracker<H> {
         flow.quiet = flow.is_quiet(handler);
         let class = flow.class(handler);
         table.touch(slot, class as u8, self.now);
-    }
-
-    /// Most packets: of a flow that nobody listens to any more, and nothing about it changes. They are counted.
-    #[inline]
-    fn passes_by(&mut self, slot: Slot, packet: &Packet<'_>, sent_by_low: bool) -> bool {
-        let Some(flow) = self.table.get_mut(slot) else {
-            return false;
-        };
-        let passes = flow.quiet && !packet.header.opens_or_ends();
-        if passes {
-            flow.count(packet, sent_by_low);
-            self.table.used(slot, self.now);
-        }
-        passes
     }
 
     /// Closes every flow and gives the handler back.
@@ -338,7 +353,7 @@ impl<H: FlowHandler> Tracker<H> {
     /// Ends flows that were idle for too long.
     #[cold]
     fn sweep(&mut self) {
-        self.swept = self.now;
+        self.sweep_at = self.now.after(SWEEP_NANOS);
         for class in CLASSES {
             while let Some((slot, last_used)) = self.table.oldest(class as u8)
                 && self.now.seconds_since(last_used) > class.timeout(&self.timeouts)
@@ -368,10 +383,12 @@ impl<H: FlowHandler> Tracker<H> {
     }
 
     /// Makes room for the bytes of the next packet: undecided flows let go of what they keep; messengers only
-    /// when they alone hold more than there may be.
-    fn make_room(&mut self) {
+    /// when they alone hold more than there may be. Whether any flow had to go.
+    fn make_room(&mut self) -> bool {
+        let before = self.stats.evictions;
         while self.budget.room() < self.reserve && self.evict(&HOLDERS) {}
         while self.budget.is_over() && self.evict(&TIERS) {}
+        self.stats.evictions != before
     }
 
     /// A SYN with another sequence number on a flow that was used: the ports were used again.
@@ -483,14 +500,14 @@ impl<H: FlowHandler> Tracker<H> {
 
 impl<S> Flow<S> {
     #[inline]
-    fn count(&mut self, packet: &Packet<'_>, sent_by_low: bool) {
-        let side = usize::from(sent_by_low != self.client_is_low);
+    fn count(&mut self, headline: &Headline) {
+        let side = usize::from(headline.sent_by_low != self.client_is_low);
         let info = &mut self.info;
-        info.packet = packet.number;
-        info.last_seen = info.last_seen.max(packet.timestamp);
+        info.packet = headline.number;
+        info.last_seen = info.last_seen.max(headline.timestamp);
         let counts = &mut info.sides[side];
         counts.packets += 1;
-        counts.bytes += u64::from(packet.wire_len);
+        counts.bytes += u64::from(headline.wire_len);
     }
 
     /// Whether nobody listens, and the first payload (since a reset) was seen.

@@ -72,21 +72,32 @@ impl FlowKey {
         Self::of_packet(transport, a, b).0
     }
 
+    /// As [`Self::of_packet`], over IPv4.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
+    pub fn between(
+        transport: Transport,
+        (from, from_port): (Ipv4Addr, u16),
+        (to, to_port): (Ipv4Addr, u16),
+    ) -> (Self, bool) {
+        // As below, but as one number each: which one is lower changes from packet to packet, and a branch that
+        // depends on it is mostly guessed wrong.
+        let number = |ip: Ipv4Addr, port: u16| u64::from(ip.to_bits()) << 16 | u64::from(port);
+        let (src, dst) = (number(from, from_port), number(to, to_port));
+        let (low, high) = (src.min(dst), src.max(dst));
+        let key = Self {
+            low: [0, low >> 16],
+            high: [0, high >> 16],
+            ports: (low as u32) << 16 | high as u32 & 0xffff,
+            kind: 0x40 | transport as u8,
+        };
+        (key, src <= dst)
+    }
+
     /// The key, and whether the sender is the lower of the two endpoints: within a flow that tells the direction.
     pub fn of_packet(transport: Transport, src: Endpoint, dst: Endpoint) -> (Self, bool) {
         if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.ip, dst.ip) {
-            // As below, but as one number each: which one is lower changes from packet to packet, and a branch that
-            // depends on it is mostly guessed wrong.
-            let number = |ip: Ipv4Addr, port: u16| u64::from(ip.to_bits()) << 16 | u64::from(port);
-            let (src, dst) = (number(from, src.port), number(to, dst.port));
-            let (low, high) = (src.min(dst), src.max(dst));
-            let key = Self {
-                low: [0, low >> 16],
-                high: [0, high >> 16],
-                ports: (low as u32) << 16 | high as u32 & 0xffff,
-                kind: 0x40 | transport as u8,
-            };
-            return (key, src <= dst);
+            return Self::between(transport, (from, src.port), (to, dst.port));
         }
         let (src, dst) = ((numbers(src.ip), src.port), (numbers(dst.ip), dst.port));
         let src_is_low = src <= dst;

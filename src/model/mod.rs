@@ -22,7 +22,9 @@ pub use exposure::{Exposure, Risk, Severity, Sighting, id as risk};
 pub use finding::{Counts, Finding};
 pub use flow::{Direction, Endpoint, FiveTuple, FlowKey, Transport};
 pub use link::LinkType;
-pub use packet::{Layer, LayerPath, MAX_LAYERS, Mac, Packet, TcpFlags, TcpHeader, TransportHeader};
+pub use packet::{
+    Headline, Layer, LayerPath, MAX_LAYERS, Mac, Packet, TcpFlags, TcpHeader, TransportHeader,
+};
 pub use service::{Format, Service, feature};
 pub use session::{SessionId, SessionKey};
 pub use summary::{Listening, Summary};

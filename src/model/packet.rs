@@ -1,6 +1,6 @@
 //! What one frame said, once its headers are read.
 
-use super::{Endpoint, Timestamp, Transport};
+use super::{Endpoint, FlowKey, Timestamp, Transport};
 use std::fmt;
 
 /// How many layers a [`LayerPath`] remembers; decoding stops at the same depth.
@@ -120,6 +120,12 @@ impl TcpFlags {
             ack: byte & 0x10 != 0,
         }
     }
+
+    /// Whether a segment with them opens, ends or resets a connection.
+    #[inline]
+    pub const fn opens_or_ends(self) -> bool {
+        self.syn | self.fin | self.rst
+    }
 }
 
 /// The TCP fields that reassembly needs.
@@ -147,7 +153,7 @@ impl TransportHeader {
     #[inline]
     pub const fn opens_or_ends(self) -> bool {
         match self {
-            Self::Tcp(TcpHeader { flags, .. }) => flags.syn | flags.fin | flags.rst,
+            Self::Tcp(TcpHeader { flags, .. }) => flags.opens_or_ends(),
             Self::Udp => false,
         }
     }
@@ -199,7 +205,38 @@ pub struct Packet<'a> {
     pub card: Option<Mac>,
 }
 
+/// What of a packet says which flow it is of, and what is counted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headline {
+    /// The flow.
+    pub key: FlowKey,
+    /// The sender is the lower endpoint of the key.
+    pub sent_by_low: bool,
+    /// See [`TransportHeader::opens_or_ends`].
+    pub opens_or_ends: bool,
+    /// See [`Packet::number`].
+    pub number: u64,
+    /// When it was captured.
+    pub timestamp: Timestamp,
+    /// See [`Packet::wire_len`].
+    pub wire_len: u32,
+}
+
 impl Packet<'_> {
+    /// Its flow, and what is counted.
+    #[inline]
+    pub fn headline(&self) -> Headline {
+        let (key, sent_by_low) = FlowKey::of_packet(self.transport(), self.src, self.dst);
+        Headline {
+            key,
+            sent_by_low,
+            opens_or_ends: self.header.opens_or_ends(),
+            number: self.number,
+            timestamp: self.timestamp,
+            wire_len: self.wire_len,
+        }
+    }
+
     /// TCP or UDP.
     pub const fn transport(&self) -> Transport {
         match self.header {

@@ -19,9 +19,15 @@ impl Timestamp {
 
     /// So many seconds later; the last time there is, if that is behind it.
     #[must_use]
-    pub fn after(self, seconds: u64) -> Self {
-        let nanos = i64::try_from(seconds).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(nanos.saturating_mul(1_000_000_000)))
+    pub fn after_seconds(self, seconds: u64) -> Self {
+        let nanos = seconds.saturating_mul(1_000_000_000);
+        self.after(i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+
+    /// So many nanoseconds later; the last time there is, if that is behind it.
+    #[must_use]
+    pub const fn after(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 
     /// Seconds from `earlier` to here; 0 when the capture's clock went backwards.

@@ -19,6 +19,7 @@ mod tunnel;
 mod vlan;
 
 pub use fragment::{Defragmenter, Fragment, FragmentStats};
+pub use plain::Plain;
 pub use reason::Reason;
 
 use crate::model::{LayerPath, LinkType, Mac, Packet, Timestamp};
@@ -76,10 +77,10 @@ enum Next<'a> {
 /// Reads the headers of one frame, as a capture holds it.
 #[inline]
 pub fn decode(meta: FrameMeta, frame: &[u8]) -> Decoded<'_> {
-    if let Some(packet) = plain::read(meta, frame) {
-        return Decoded::Packet(packet);
+    match Plain::read(meta.link, frame) {
+        Some(plain) => Decoded::Packet(plain.packet(&meta)),
+        None => from_the_link_up(meta, frame),
     }
-    from_the_link_up(meta, frame)
 }
 
 /// [`decode`], the general way.

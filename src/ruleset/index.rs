@@ -106,7 +106,7 @@ impl Index {
             if let Some(place) = self.suffix.get(rest) {
                 return Some(place);
             }
-            rest = rest.split_once('.')?.1;
+            rest = rest.get(memchr::memchr(b'.', rest.as_bytes())? + 1..)?;
         }
     }
 

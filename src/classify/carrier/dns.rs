@@ -135,7 +135,46 @@ fn is_same(one: &Name<'_>, other: &Name<'_>) -> bool {
 }
 
 fn plain(name: &Name<'_>) -> String {
-    name.to_string().trim_end_matches('.').to_ascii_lowercase()
+    let length = name.as_bytes().map(|label| label.len() + 1).sum();
+    let mut text = String::with_capacity(length);
+    for label in name.as_bytes() {
+        let is_plain = !label.iter().any(|byte| matches!(byte, b'.' | b'\\'));
+        match str::from_utf8(label) {
+            // As nearly all are: nothing to be escaped.
+            Ok(label) if is_plain => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(label);
+            }
+            _ => return name.to_string().trim_end_matches('.').to_ascii_lowercase(),
+        }
+    }
+    text.make_ascii_lowercase();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+    use simple_dns::{Label, Name};
+
+    #[test]
+    fn names_are_written_as_the_library_writes_them() {
+        let names: [&[&[u8]]; 6] = [
+            &[b"Login", b"OSCAR", b"aol", b"com"],
+            &[],
+            &[b"com"],
+            &[b"My Printer. Floor 2", b"local"],
+            &[b"a\\b", b"local"],
+            &[b"\xff\xfe", "b\u{fc}ro".as_bytes(), b"example"],
+        ];
+        for labels in names {
+            let labels: Vec<_> = labels.iter().map(|it| Label::new_unchecked(*it)).collect();
+            let name = Name::new_with_labels(&labels);
+            assert_eq!(plain(&name), name.to_string().to_ascii_lowercase());
+        }
+    }
 }
 
 #[cfg(test)]
