@@ -141,7 +141,7 @@ type Metric<'a> = (&'a str, &'a str, &'a str, u64);
 
 fn text(summary: &Summary, enforced: &Enforced) -> String {
     let listening = summary.listening.unwrap_or_default();
-    let counted: [Metric<'_>; 12] = [
+    let counted: [Metric<'_>; 13] = [
         ("packets_total", "counter", "Packets seen.", summary.packets),
         (
             "bytes_total",
@@ -178,6 +178,12 @@ fn text(summary: &Summary, enforced: &Enforced) -> String {
             "counter",
             "Packets that did not fit into imwarden's buffer in the kernel.",
             listening.drops_ring,
+        ),
+        (
+            "kernel_drops_total",
+            "counter",
+            "Packets that did not fit into the kernel's queue behind the drivers, of all interfaces.",
+            listening.drops_kernel.unwrap_or(0),
         ),
         (
             "interface_drops_total",
