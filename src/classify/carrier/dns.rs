@@ -155,36 +155,13 @@ fn plain(name: &Name<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::plain;
-    use simple_dns::{Label, Name};
-
-    #[test]
-    fn names_are_written_as_the_library_writes_them() {
-        let names: [&[&[u8]]; 6] = [
-            &[b"Login", b"OSCAR", b"aol", b"com"],
-            &[],
-            &[b"com"],
-            &[b"My Printer. Floor 2", b"local"],
-            &[b"a\\b", b"local"],
-            &[b"\xff\xfe", "b\u{fc}ro".as_bytes(), b"example"],
-        ];
-        for labels in names {
-            let labels: Vec<_> = labels.iter().map(|it| Label::new_unchecked(*it)).collect();
-            let name = Name::new_with_labels(&labels);
-            assert_eq!(plain(&name), name.to_string().to_ascii_lowercase());
-        }
-    }
-}
-
-#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Answers, Event, Events};
+    use super::{Answers, Event, Events, plain};
     use crate::classify::Dissector;
     use crate::model::Direction;
     use simple_dns::rdata::{A, CNAME, RData};
-    use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
+    use simple_dns::{CLASS, Label, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 
     /// What is told of an answer to `asked` with these records: an owner, a time to live, an address or another name.
     fn told(asked: &str, records: &[(&str, u32, &str)]) -> Option<(Vec<String>, usize, u32)> {
@@ -275,5 +252,22 @@ mod tests {
             .collect();
         long.push(("n39.example", 60, "192.0.2.1"));
         assert_eq!(told("n0.example", &long), None);
+    }
+
+    #[test]
+    fn names_are_written_as_the_library_writes_them() {
+        let names: [&[&[u8]]; 6] = [
+            &[b"Login", b"OSCAR", b"aol", b"com"],
+            &[],
+            &[b"com"],
+            &[b"My Printer. Floor 2", b"local"],
+            &[b"a\\b", b"local"],
+            &[b"\xff\xfe", "b\u{fc}ro".as_bytes(), b"example"],
+        ];
+        for labels in names {
+            let labels: Vec<_> = labels.iter().map(|it| Label::new_unchecked(*it)).collect();
+            let name = Name::new_with_labels(&labels);
+            assert_eq!(plain(&name), name.to_string().to_ascii_lowercase());
+        }
     }
 }
