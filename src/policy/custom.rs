@@ -49,9 +49,10 @@ impl fmt::Display for Place {
             }
             Self::Net(net) => f.pad(&net.to_string()),
             Self::Name { .. } => f.pad(&self.host().unwrap_or_default()),
-            Self::Hello { .. } => {
-                f.pad(&format!("a TLS hello for {}", self.host().unwrap_or_default()))
-            }
+            Self::Hello { .. } => f.pad(&format!(
+                "a TLS hello for {}",
+                self.host().unwrap_or_default()
+            )),
             Self::Anywhere => f.pad("anywhere"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{PlanArgs, PolicyError};
 use crate::model::{Endpoint, Transport};
-use crate::policy::{Attempt, Capability, Plan, Surroundings, Target, capabilities};
+use crate::policy::{Attempt, Can, Capability, Plan, Surroundings, Target, capabilities};
 use clap::Args;
 use std::io::Write;
 use std::mem;
@@ -48,10 +48,7 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     for flow in &args.flow {
         let attempt = attempt(flow).ok_or_else(|| PolicyError::NoFlow(flow.clone()))?;
         let decides = |target| plan.decide_in(&attempt, target, &around);
-        let (nftables, iptables) = (
-            decides(Target::Nftables),
-            decides(Target::IptablesScript),
-        );
+        let (nftables, iptables) = (decides(Target::Nftables), decides(Target::IptablesScript));
         if mem::discriminant(&nftables) == mem::discriminant(&iptables) {
             writeln!(out, "{flow}: {nftables}")?;
         } else {
@@ -182,6 +179,14 @@ fn what(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
             writeln!(out, "  {} ({}){note}", group.id, host.source)?;
         }
     }
+    if !plan.sni.is_empty() {
+        for name in &plan.spared {
+            writeln!(
+                out,
+                "Left alone: a TLS hello for {name}, which serves others as well"
+            )?;
+        }
+    }
     Ok(())
 }
 
@@ -191,9 +196,24 @@ fn limits(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
         (Target::Nftables, "nftables"),
         (Target::IptablesScript, "iptables"),
     ] {
-        let lacking = capabilities(plan, target);
-        for words in lacking.iter().filter_map(Capability::words) {
-            writeln!(out, "With {name}: {words}")?;
+        // What is lacking for the same reason stands together.
+        let mut lacking: Vec<(Can, Vec<String>)> = Vec::new();
+        for Capability { what, can, .. } in capabilities(plan, target) {
+            match lacking.iter_mut().find(|(it, _)| *it == can) {
+                Some((_, all)) => all.push(what),
+                None => lacking.push((can, vec![what])),
+            }
+        }
+        for (can, all) in lacking {
+            let what = all.join("; ");
+            let together = Capability {
+                what,
+                can,
+                closes: true,
+            };
+            if let Some(words) = together.words() {
+                writeln!(out, "With {name}: {words}")?;
+            }
         }
     }
     for left in &plan.left_out {

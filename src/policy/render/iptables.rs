@@ -1,12 +1,12 @@
 //! iptables and ip6tables: chains of our own, filled by `iptables-restore --noflush`.
 
+use super::iptables_hellos::{self, HELLOS};
 use super::iptables_rules::{
     answers, clients, content, custom, matches, named, refusal, scope, seen_endpoints,
     seen_openings,
 };
 use super::text::{Text, reference};
-use super::iptables_hellos::{self, HELLOS};
-use super::{header, names, words};
+use super::{header, ipset, names, words};
 use crate::policy::{Action, Hook, Plan, Target};
 use crate::ruleset::Speaker;
 
@@ -153,7 +153,7 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
         ("watch", &watch),
         ("remove", remove),
     ];
-    let commands = if plan.names.is_empty() {
+    let commands = if ipset::Sets::of(plan).names.is_empty() {
         commands.get(1..).unwrap_or_default()
     } else {
         &commands

@@ -5,9 +5,9 @@
 
 use super::iptables::{Family, MAX_COMMENT, goto, own, target};
 use super::iptables_rules::span;
+use super::text::Text;
 use super::text::fitting;
 use super::{RuleNames, u32, xt_string};
-use super::text::Text;
 use crate::policy::{HostDeny, NameGroup, Plan, hello};
 
 /// Where hellos are looked at.
@@ -35,7 +35,10 @@ pub(super) fn chains(plan: &Plan) -> Vec<String> {
 /// From the chain of what clients say.
 pub(super) fn lead(text: &mut Text, family: Family, chain: &str) {
     text.line(goto(
-        &format!("-A {chain} -p tcp {}", u32::matches(&hello::opening(), family)),
+        &format!(
+            "-A {chain} -p tcp {}",
+            u32::matches(&hello::opening(), family)
+        ),
         "imwarden: by the name in a TLS hello",
         HELLOS,
     ));
@@ -54,6 +57,15 @@ pub(super) fn rules(text: &mut Text, plan: &Plan, all: &RuleNames, family: Famil
         };
         fitting(&words, MAX_COMMENT)
     };
+    for (host, bytes) in hello::spared(plan) {
+        let found = xt_string::in_extensions(&bytes, family);
+        let words = format!("imwarden: {host} serves others too");
+        text.line(own(
+            &format!("-A {HELLOS} {found}"),
+            &fitting(&words, MAX_COMMENT),
+            "RETURN",
+        ));
+    }
     for (group, host, name) in names(plan, all) {
         if let Some(bytes) = hello::whole(host) {
             let found = xt_string::in_extensions(&bytes, family);
@@ -75,18 +87,23 @@ pub(super) fn rules(text: &mut Text, plan: &Plan, all: &RuleNames, family: Famil
             &comment(group, host),
             &chain,
         ));
-        ends.push((chain, name, comment(group, host), followed));
+        ends.push((chain, name, followed));
     }
-    for (chain, name, comment, followed) in ends {
+    // Many, and so without a word each: what is loaded at once must fit into one message to the kernel.
+    for (chain, name, followed) in ends {
         for bytes in followed {
             let found = xt_string::in_extensions(&bytes, family);
-            text.line(goto(&format!("-A {chain} {found}"), &comment, name));
+            text.line(format!("-A {chain} {found} -g {name}"));
         }
     }
     for (group, name) in plan.sni.iter().zip(&all.sni) {
         if plan.marks() {
             let mark = format!("CONNMARK --set-xmark {}", plan.mark);
-            text.line(own(&format!("-A {name}"), "imwarden: the rest of it, too", &mark));
+            text.line(own(
+                &format!("-A {name}"),
+                "imwarden: the rest of it, too",
+                &mark,
+            ));
         }
         let words = format!("{}, by names in TLS hellos", group.id);
         text.line(own(&format!("-A {name}"), &words, target(plan)));

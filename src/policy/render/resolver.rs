@@ -3,7 +3,8 @@
 use super::text::{Text, and};
 use crate::model::Transport;
 use crate::policy::{
-    Action, Capability, HostDeny, NameGroup, Place, Plan, Target, capabilities, hello,
+    Action, Capability, HostDeny, NameGroup, Place, Plan, Target, capabilities, closes_nothing,
+    hello,
 };
 
 /// The head: what it does, how to handle it, and what it cannot say.
@@ -34,7 +35,8 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
     ] {
         text.paragraph(&item, &rest, limit);
     }
-    if hosts_of(plan).is_empty() {
+    let tunnels = target == Target::Squid && plan.action != Action::Log;
+    if hosts_of(plan).is_empty() && !(tunnels && !closes_nothing(plan, target)) {
         let why = match plan.action {
             Action::Log => "this policy only looks",
             _ => "no host name was asked for",
@@ -232,7 +234,10 @@ pub(super) fn squid(plan: &Plan) -> String {
 
 /// Names in hellos that are not refused as hosts already.
 fn tunnels(plan: &Plan) -> impl Iterator<Item = (&NameGroup, &HostDeny)> {
-    let all = plan.sni.iter().flat_map(|group| group.names.iter().map(move |host| (group, host)));
+    let all = plan
+        .sni
+        .iter()
+        .flat_map(|group| group.names.iter().map(move |host| (group, host)));
     all.filter(|(group, host)| {
         group.ports.is_some() || !hosts_of(plan).iter().any(|it| it.name == host.name)
     })
@@ -250,7 +255,9 @@ fn squid_tunnels(text: &mut Text, plan: &Plan) {
             text.line(format!("acl imwarden_to_port_{number} port {range}"));
             and = format!(" imwarden_to_port_{number}");
         }
-        text.line(format!("http_access deny imwarden_connect imwarden_to_{number}{and}"));
+        text.line(format!(
+            "http_access deny imwarden_connect imwarden_to_{number}{and}"
+        ));
     }
 }
 

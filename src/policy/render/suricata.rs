@@ -163,7 +163,9 @@ fn named(host: &HostDeny) -> String {
 /// Names in hellos that are not refused as hosts already.
 fn hellos(rules: &mut Rules, plan: &Plan) {
     for group in &plan.sni {
-        let ports = group.ports.map(|(_, range)| range.to_string().replace('-', ":"));
+        let ports = group
+            .ports
+            .map(|(_, range)| range.to_string().replace('-', ":"));
         for host in &group.names {
             let told = plan.hosts.iter().any(|it| it.name == host.name);
             if told && ports.is_none() {
