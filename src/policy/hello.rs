@@ -284,6 +284,13 @@ fn covers(wide: &HostDeny, host: &HostDeny) -> bool {
     wide.name == host.name || takes_in(&wide.name, &host.name)
 }
 
+impl Plan {
+    /// Names in hellos that are let pass, below others that are refused.
+    pub fn lets_pass(&self) -> Vec<&str> {
+        spared(self).into_iter().map(|(name, _)| name).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -179,13 +179,11 @@ fn what(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
             writeln!(out, "  {} ({}){note}", group.id, host.source)?;
         }
     }
-    if !plan.sni.is_empty() {
-        for name in &plan.spared {
-            writeln!(
-                out,
-                "Left alone: a TLS hello for {name}, which serves others as well"
-            )?;
-        }
+    for name in plan.lets_pass() {
+        writeln!(
+            out,
+            "Left alone: a TLS hello for {name}, which serves others as well"
+        )?;
     }
     Ok(())
 }
