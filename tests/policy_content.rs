@@ -7,167 +7,21 @@
 #[path = "policy_support/again.rs"]
 mod again;
 mod policy_support;
+#[path = "policy_support/talk.rs"]
+mod talk;
 
-use again::again;
-use imwarden::model::{
-    Direction, Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp, Transport,
-    TransportHeader,
-};
-use imwarden::policy::prove::{Backend, Firewall, Lab, Refusal, Rules, packet};
+use imwarden::model::{Direction, Endpoint, Transport};
+use imwarden::policy::prove::{Backend, Firewall, Lab, Refusal, Rules};
 use imwarden::policy::{
-    Action, Attempt, CustomRule, Decision, Hook, Interfaces, Mark, Matching, Place, Plan, Profile,
-    Request, Surroundings, Target, render,
+    Action, CustomRule, Decision, Interfaces, Mark, Matching, Place, Profile, Request,
+    Surroundings, Target, render,
 };
-use imwarden::ruleset::{PortRange, RuleSet, Speaker};
+use imwarden::ruleset::{PortRange, Speaker};
 use policy_support::{can_run, path};
 use std::process::{Command, Stdio};
+use talk::{Conversation, Loaded, forward, opens, plan};
 
 const INSIDE: &str = "IMWARDEN_CONTENT";
-
-fn target(backend: Backend) -> Target {
-    match backend {
-        Backend::Nftables => Target::Nftables,
-        _ => Target::IptablesScript,
-    }
-}
-
-fn plan(request: &Request) -> Plan {
-    Plan::new(&RuleSet::builtin().unwrap(), request).unwrap()
-}
-
-fn forward() -> Request {
-    Request {
-        hooks: vec![Hook::Forward],
-        ..Request::default()
-    }
-}
-
-/// Rules in force, taken out when this goes.
-struct Loaded<'a> {
-    lab: &'a mut Lab,
-    plan: &'a Plan,
-    target: Target,
-    firewall: Firewall,
-    next: u16,
-}
-
-impl<'a> Loaded<'a> {
-    fn new(lab: &'a mut Lab, backend: Backend, plan: &'a Plan) -> Self {
-        let text = render(plan, target(backend));
-        Self {
-            firewall: Firewall::load(backend, &Rules::of(text).unwrap()).unwrap(),
-            lab,
-            plan,
-            target: target(backend),
-            next: 20_000,
-        }
-    }
-
-    /// A connection that is open: both sides have said that they want it. None comes twice.
-    fn open(&mut self, six: bool, port: u16) -> Conversation {
-        self.next += 1;
-        let (client, server) = if six {
-            ("2001:db8:1::10", "2001:db8:2::9")
-        } else {
-            ("192.0.2.10", "198.51.100.9")
-        };
-        let mut it = Conversation {
-            client: Endpoint::new(client.parse().unwrap(), self.next),
-            server: Endpoint::new(server.parse().unwrap(), port),
-            sent: [1_000, 7_000],
-        };
-        assert!(self.say(&mut it, Direction::ToServer, Some(true), b""));
-        assert!(self.say(&mut it, Direction::ToClient, Some(true), b""));
-        assert!(self.say(&mut it, Direction::ToServer, None, b""));
-        it
-    }
-
-    /// Whether a segment comes through. `syn`: it opens the connection.
-    fn say(
-        &mut self,
-        it: &mut Conversation,
-        direction: Direction,
-        syn: Option<bool>,
-        said: &[u8],
-    ) -> bool {
-        let bytes = it.segment(direction, syn.is_some(), false, said);
-        self.lab.refusal().unwrap();
-        self.lab.passes(direction, &bytes).unwrap()
-    }
-
-    /// What the plan says of it.
-    fn decides(&self, it: &Conversation, payload: &[u8], greeting: &[u8]) -> Decision {
-        let attempt = Attempt {
-            transport: Transport::Tcp,
-            client: it.client,
-            server: it.server,
-            payload: payload.to_vec(),
-            extended: false,
-        };
-        let around = Surroundings {
-            greeting: greeting.to_vec(),
-            ..Surroundings::default()
-        };
-        self.plan.decide_in(&attempt, self.target, &around)
-    }
-
-    /// Nothing of it comes through any more, either way, but for resets; and the client is told.
-    fn is_over(&mut self, it: &mut Conversation, what: &str) {
-        assert!(
-            !self.say(it, Direction::ToServer, None, b"more"),
-            "{what}: the client goes on"
-        );
-        assert_eq!(self.lab.refusal().unwrap(), Refusal::Reset, "{what}");
-        assert!(
-            !self.say(it, Direction::ToClient, None, b"more"),
-            "{what}: the server goes on"
-        );
-        let reset = it.segment(Direction::ToServer, false, true, b"");
-        assert!(
-            self.lab.passes(Direction::ToServer, &reset).unwrap(),
-            "{what}: no reset"
-        );
-    }
-}
-
-struct Conversation {
-    client: Endpoint,
-    server: Endpoint,
-    /// The next number of each side.
-    sent: [u32; 2],
-}
-
-impl Conversation {
-    fn segment(&mut self, direction: Direction, syn: bool, rst: bool, said: &[u8]) -> Vec<u8> {
-        let (side, src, dst) = match direction {
-            Direction::ToServer => (0, self.client, self.server),
-            Direction::ToClient => (1, self.server, self.client),
-        };
-        let first = syn && side == 0;
-        let flags = TcpFlags {
-            syn,
-            rst,
-            ack: !first,
-            ..TcpFlags::default()
-        };
-        let seq = self.sent[side];
-        let ack = if first { 0 } else { self.sent[1 - side] };
-        self.sent[side] += u32::try_from(said.len()).unwrap() + u32::from(syn);
-        packet(&Packet {
-            number: 1,
-            timestamp: Timestamp::default(),
-            src,
-            dst,
-            header: TransportHeader::Tcp(TcpHeader { seq, ack, flags }),
-            payload: said,
-            cut: 0,
-            wire_len: 0,
-            path: LayerPath::default(),
-            card: None,
-        })
-        .unwrap()
-    }
-}
 
 /// Bytes that a pattern is about, with something else where it leaves that open, and something behind.
 fn example(pieces: &[(u16, Vec<u8>)], fill: u8) -> Vec<u8> {
@@ -353,56 +207,6 @@ fn marks(lab: &mut Lab, backend: Backend) {
         );
     }
     load("delete table inet others\n");
-}
-
-/// Whether a new connection is let in, and whether the plan says so.
-fn opens(it: &mut Loaded<'_>, to: &str, transport: Transport, around: &Surroundings) -> bool {
-    it.next += 1;
-    let server: std::net::SocketAddr = to.parse().unwrap();
-    let client = if server.is_ipv4() {
-        "192.0.2.10"
-    } else {
-        "2001:db8:1::10"
-    };
-    let (client, server) = (
-        Endpoint::new(client.parse().unwrap(), it.next),
-        Endpoint::new(server.ip(), server.port()),
-    );
-    let header = match transport {
-        Transport::Udp => TransportHeader::Udp,
-        Transport::Tcp => TransportHeader::Tcp(TcpHeader {
-            seq: 1,
-            ack: 0,
-            flags: TcpFlags {
-                syn: true,
-                ..TcpFlags::default()
-            },
-        }),
-    };
-    let bytes = packet(&Packet {
-        number: 1,
-        timestamp: Timestamp::default(),
-        src: client,
-        dst: server,
-        header,
-        payload: b"",
-        cut: 0,
-        wire_len: 0,
-        path: LayerPath::default(),
-        card: None,
-    })
-    .unwrap();
-    let through = it.lab.passes(Direction::ToServer, &bytes).unwrap();
-    let attempt = Attempt {
-        transport,
-        client,
-        server,
-        payload: Vec::new(),
-        extended: false,
-    };
-    let decision = it.plan.decide_in(&attempt, it.target, around);
-    assert_eq!(through, decision.passes(), "{to} {transport:?}: {decision}");
-    through
 }
 
 /// Rules of one's own: a network, a host and a port, a port.
@@ -638,16 +442,11 @@ fn looks(lab: &mut Lab, backend: Backend) {
 #[test]
 #[ignore = "the inside of the tests below; they start it themselves"]
 fn inside_the_network() {
-    let Ok(role) = std::env::var(INSIDE) else {
+    let Some((backend, part)) = again::role(INSIDE) else {
         return;
     };
-    let (name, part) = role.split_once(' ').unwrap();
-    let backend = Backend::ALL
-        .into_iter()
-        .find(|it| it.name() == name)
-        .unwrap();
     let mut lab = Lab::new().unwrap();
-    match part {
+    match part.as_str() {
         "signatures" => signatures(&mut lab, backend),
         "marks" => marks(&mut lab, backend),
         "own" => own_rules(&mut lab, backend),
@@ -659,23 +458,7 @@ fn inside_the_network() {
 }
 
 fn judge(part: &str, programs: &[&str]) {
-    let common = [
-        "ip",
-        "nft",
-        "iptables",
-        "ip6tables",
-        "iptables-legacy",
-        "ip6tables-legacy",
-        "ipset",
-    ];
-    if !can_run(part, &[&common[..], programs].concat()) {
-        return;
-    }
-    for backend in Backend::ALL {
-        let locks = tempfile::tempdir().unwrap();
-        let role = format!("{} {part}", backend.name());
-        again("-Urn", "inside_the_network", INSIDE, &role, locks.path());
-    }
+    again::on_each_firewall("inside_the_network", INSIDE, part, programs);
 }
 
 #[test]

@@ -2,6 +2,10 @@
 //! out and said, what would cut somebody off is refused, and what changes is told rule by rule.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "policy_support/hello.rs"]
+#[allow(dead_code, reason = "the firewalls' part of it")]
+mod hello;
+
 use assert_cmd::Command;
 use std::path::PathBuf;
 
@@ -703,4 +707,129 @@ fn observed_captures_are_beside_the_file() {
         rules.iter().all(|line| !line.contains(" aim ")),
         "{rules:?}"
     );
+}
+
+const BY_NAME: &str = "profile = \"none\"\nmatch = [\"sni\"]\n\
+    [[rule]]\nid = \"chat\"\nsni = \"*.Chat.example.com\"\nreason = \"not here\"\n\
+    [[rule]]\nid = \"talk\"\nsni = \"talk.example.net\"\nport = 8443\nreason = \"nor here\"\n\
+    [[rule]]\nid = \"edge\"\nto = \"edge.chat.example.com\"\nreason = \"taken in by the first\"\n\
+    [[rule]]\nid = \"old\"\nto = \"old.example.org\"\nreason = \"a name, known by hellos here\"\n";
+
+#[test]
+fn names_in_hellos_are_asked_for_in_the_file() {
+    let site = Site::new();
+    let told = site.rules(BY_NAME, &["--format", "iptables"]);
+    for line in [
+        "-m string --algo kmp --icase --from 92 --hex-string \"|000000150013000010|chat.example.com\"",
+        "-p tcp -m tcp --dport 8443 -m string --algo kmp --icase --from 92 --hex-string \"|000000150013000010|talk.example.net\"",
+        "--hex-string \".chat.example.com|00|\" -g IMW-SNI-CHAT",
+        "-g IMW-SNI-OLD",
+        "#   - talk, talk.example.net: weaker, ",
+        "(nor here)",
+        "# imwarden-rule: sni *.chat.example.com chat\n",
+        "# imwarden-rule: sni talk.example.net talk tcp 8443\n",
+        "edge (a hello for edge.chat.example.com) never decides: chat (a hello for *.chat.example.com) comes before it",
+        "QUIC (HTTP/3) encrypts its hello",
+    ] {
+        let flat = told.out.replace("\n#     ", " ");
+        assert!(
+            told.out.contains(line) || flat.contains(line),
+            "{line}\n{}",
+            told.out
+        );
+    }
+    // Who cannot search says so, and `--strict` refuses it there as it does where it is nearly so.
+    let told = site.rules(BY_NAME, &["--format", "nftables"]);
+    assert!(
+        told.out.contains("THIS FILE CLOSES NOTHING")
+            && told.out.contains("not here, nftables compares")
+    );
+    assert!(
+        told.err.contains("this format can say nothing"),
+        "{}",
+        told.err
+    );
+    for (format, code) in [("nftables", 2), ("iptables", 2), ("suricata", 0)] {
+        let file = BY_NAME.split("[[rule]]\nid = \"edge\"").next().unwrap();
+        site.write("strict.toml", file);
+        let told = site.run(&["--plan", "strict.toml", "--format", format, "--strict"]);
+        assert_eq!(told.code, code, "{format}: {}", told.err);
+    }
+    // Which rule decides about a hello.
+    let hello = |name: &str| -> String {
+        let bytes = hello::Hello::to(name);
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let asks = |name: &str, port: u16| {
+        let flow = format!("tcp:10.0.0.5->192.0.2.9:{port}:{}", hello(name));
+        let told = site.run(&["explain", "--plan", "policy.toml", "--flow", &flow]);
+        assert_eq!(told.code, 0, "{}", told.err);
+        told.out.replace(&flow, "FLOW")
+    };
+    let refused = "FLOW, with nftables: passes: no rule is against it\n\
+        FLOW, with iptables: opened, and refused at this request, by IMW-SNI-CHAT: its TLS hello asks for *.chat.example.com (site)\n";
+    assert_eq!(asks("a.chat.example.com", 443), refused);
+    assert!(asks("talk.example.net", 8443).contains("by IMW-SNI-TALK"));
+    for (name, port) in [("talk.example.net", 443), ("notchat.example.com", 443)] {
+        assert_eq!(asks(name, port), "FLOW: passes: no rule is against it\n");
+    }
+    let told = site.run(&["explain", "--plan", "policy.toml"]);
+    for line in [
+        "TCP, any port, when a TLS hello asks for *.chat.example.com\n  chat (site): not here\n",
+        "TCP 8443, when a TLS hello asks for talk.example.net\n",
+        "With nftables: TLS to talk.example.net on TCP 8443 (talk); ",
+        "Cannot stop: A server's name that is not in a TLS hello in clear",
+    ] {
+        assert!(told.out.contains(line), "{line}\n{}", told.out);
+    }
+    // What changes is told by name.
+    site.write(
+        "new.toml",
+        &BY_NAME.replace("talk.example.net", "talks.example.net"),
+    );
+    let told = site.run(&["--plan", "new.toml", "--diff", "policy.toml"]);
+    assert_eq!(
+        told.out,
+        "- sni talk.example.net talk tcp 8443\n+ sni talks.example.net talk tcp 8443\n"
+    );
+}
+
+#[test]
+fn a_name_in_hellos_is_written_rightly_or_not_at_all() {
+    let site = Site::new();
+    for (rule, message) in [
+        (
+            "sni = \"chat.example.com\"\nto = \"192.0.2.9\"",
+            "a rule has `to` or `sni`",
+        ),
+        (
+            "sni = \"chat.example.com\"\ntransport = \"udp\"\nport = 443",
+            "a TLS hello goes over TCP",
+        ),
+        ("sni = \"192.0.2.9\"", "`192.0.2.9` is no host name"),
+        ("sni = \"com\"", "`com` is no host name"),
+        ("sni = \"*.chat_*.example.com\"", "is no host name"),
+    ] {
+        site.write(
+            "policy.toml",
+            &format!("[[rule]]\nid = \"mine\"\n{rule}\nreason = \"because\"\n"),
+        );
+        let told = site.run(&["--plan", "policy.toml"]);
+        assert_eq!((told.code, told.out.as_str()), (2, ""), "{rule}");
+        assert!(told.err.contains(message), "{rule}: {}", told.err);
+    }
+    // A name that serves others too is nobody's to refuse, or below which such a one is.
+    for shared in ["login.yahoo.com", "*.yahoo.com"] {
+        site.write(
+            "policy.toml",
+            &format!("match = [\"sni\"]\n[[rule]]\nid = \"mine\"\nsni = \"{shared}\"\nreason = \"because\"\n"),
+        );
+        let told = site.run(&["--plan", "policy.toml", "--format", "iptables"]);
+        assert_eq!((told.code, told.out.as_str()), (2, ""), "{shared}");
+        assert!(
+            told.err.contains("serves others as well"),
+            "{shared}: {}",
+            told.err
+        );
+    }
 }

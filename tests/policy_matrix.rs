@@ -7,6 +7,8 @@
 //! the client met, what arrived at the server and what the rules have counted must agree with what the scenario says.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "policy_support/again.rs"]
+mod again;
 #[path = "policy_support/agent.rs"]
 #[allow(dead_code, reason = "the scan's part of it")]
 mod agent;
@@ -17,6 +19,7 @@ mod attempts;
 mod lab;
 mod policy_support;
 
+use again::again;
 use attempts::Attempt;
 use imwarden::model::{Endpoint, Service, Transport};
 use imwarden::policy::{
@@ -24,11 +27,10 @@ use imwarden::policy::{
 };
 use imwarden::ruleset::{Feature, PortRule, RuleSet};
 use lab::{Backend, Lab, Place};
-use policy_support::{can_run, path, say};
+use policy_support::{can_run, say};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const ROLE: &str = "IMWARDEN_LAB_ROLE";
@@ -683,20 +685,14 @@ fn matrix(name: &str, backend: Backend, programs: &[&str]) {
     if !can_run(name, programs) {
         return;
     }
-    let output = Command::new("unshare")
-        .args(["-Urn", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "inside_the_lab", "--nocapture"])
-        .env("PATH", path())
-        .env(ROLE, "gateway")
-        .env(BACKEND, backend.name())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}\n{words}");
-    assert!(told.contains("1 passed"), "the scenario did run: {told}");
+    let locks = tempfile::tempdir().unwrap();
+    let words = again(
+        "-Urn",
+        "inside_the_lab",
+        BACKEND,
+        backend.name(),
+        locks.path(),
+    );
     for line in words.lines().filter(|line| line.contains("matrix")) {
         say(line);
     }
@@ -705,10 +701,10 @@ fn matrix(name: &str, backend: Backend, programs: &[&str]) {
 #[test]
 #[ignore = "the inside of the matrix; it starts it itself"]
 fn inside_the_lab() {
-    match std::env::var(ROLE).as_deref() {
-        Ok("gateway") => scenario(Backend::from_name(&std::env::var(BACKEND).unwrap())),
-        Ok("agent") => agent::run(),
-        _ => {}
+    if std::env::var(ROLE).as_deref() == Ok("agent") {
+        agent::run();
+    } else if let Ok(backend) = std::env::var(BACKEND) {
+        scenario(Backend::from_name(&backend));
     }
 }
 
@@ -726,7 +722,7 @@ fn what_is_named_is_refused_and_nothing_else_by_iptables_nft() {
     matrix(
         "what_is_named_is_refused_and_nothing_else_by_iptables_nft",
         Backend::IptablesNft,
-        &["ip", "iptables-nft", "ip6tables-nft"],
+        &["ip", "ipset", "iptables-nft", "ip6tables-nft"],
     );
 }
 
@@ -735,6 +731,6 @@ fn what_is_named_is_refused_and_nothing_else_by_iptables_legacy() {
     matrix(
         "what_is_named_is_refused_and_nothing_else_by_iptables_legacy",
         Backend::IptablesLegacy,
-        &["ip", "iptables-legacy", "ip6tables-legacy"],
+        &["ip", "ipset", "iptables-legacy", "ip6tables-legacy"],
     );
 }

@@ -5,6 +5,8 @@
 //! The test starts itself again inside the namespaces, so it needs nothing but `unshare`, `ip` and the firewall.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "policy_support/again.rs"]
+mod again;
 #[path = "policy_support/agent.rs"]
 mod agent;
 #[path = "policy_support/attempts.rs"]
@@ -15,9 +17,9 @@ mod attempts;
 mod lab;
 mod policy_support;
 
+use again::again;
 use lab::{Backend, Lab, Place};
-use policy_support::{can_run, installed, path, skip};
-use std::process::{Command, Stdio};
+use policy_support::{can_run, installed, skip};
 
 const ROLE: &str = "IMWARDEN_LAB_ROLE";
 const BACKEND: &str = "IMWARDEN_LAB_BACKEND";
@@ -77,33 +79,23 @@ fn scan(name: &str, backend: Backend, programs: &[&str]) {
     if !can_run(name, programs) {
         return;
     }
-    let output = Command::new("unshare")
-        .args(["-Urn", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "inside_the_lab", "--nocapture"])
-        .env("PATH", path())
-        .env(ROLE, "gateway")
-        .env(BACKEND, backend.name())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+    let locks = tempfile::tempdir().unwrap();
+    again(
+        "-Urn",
+        "inside_the_lab",
+        BACKEND,
+        backend.name(),
+        locks.path(),
     );
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("1 passed"), "the scenario did run: {told}");
 }
 
 #[test]
 #[ignore = "the inside of the scans; they start it themselves"]
 fn inside_the_lab() {
-    match std::env::var(ROLE).as_deref() {
-        Ok("gateway") => scenario(Backend::from_name(&std::env::var(BACKEND).unwrap())),
-        Ok("agent") => agent::run(),
-        _ => {}
+    if std::env::var(ROLE).as_deref() == Ok("agent") {
+        agent::run();
+    } else if let Ok(backend) = std::env::var(BACKEND) {
+        scenario(Backend::from_name(&backend));
     }
 }
 

@@ -233,3 +233,136 @@ fn strict_refuses_what_a_format_cannot_say_and_nothing_is_left_out_in_silence() 
     ]);
     assert_eq!(code, 0, "{words}");
 }
+
+/// Names in hellos, of one's own: at any port, and at one.
+const BY_NAME: &str = "profile = \"none\"\nmatch = [\"sni\"]\n\
+    [[rule]]\nid = \"chat\"\nsni = \"*.chat.example.com\"\nreason = \"not here\"\n\
+    [[rule]]\nid = \"talk\"\nsni = \"talk.example.net\"\nport = \"8443-8444\"\nreason = \"nor here\"\n";
+
+/// `HTTP/1.1 403`, or what else a proxy says to whoever asks it for a tunnel.
+#[test]
+fn squid_refuses_tunnels_to_names_in_hellos_and_no_others() {
+    if !support::can_run(
+        "squid_refuses_tunnels_to_names_in_hellos_and_no_others",
+        &["squid", "curl"],
+    ) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    std::fs::write(folder.path().join("policy.toml"), BY_NAME).unwrap();
+    let own = write(
+        folder.path(),
+        "squid",
+        &["--plan", &format!("{at}/policy.toml")],
+    );
+    // Whatever is allowed goes to a place where nobody is: squid then says 503, not 403.
+    let conf = format!(
+        "include {}\nhttp_access allow all\nhttp_port 127.0.0.1:3128\npid_filename {at}/pid\ncache_log {at}/log\naccess_log none\n\
+         coredump_dir {at}\nhosts_file {at}/hosts\nnetdb_filename none\npinger_enable off\nforward_timeout 2 seconds\n",
+        own.display()
+    );
+    std::fs::write(folder.path().join("squid.conf"), conf).unwrap();
+    let names = [
+        ("chat.example.com:443", "403"),
+        ("a.b.chat.example.com:5222", "403"),
+        ("talk.example.net:8443", "403"),
+        ("talk.example.net:8444", "403"),
+        ("talk.example.net:443", "503"),
+        ("notchat.example.com:443", "503"),
+        ("chat.example.com.example.net:443", "503"),
+        ("www.example.com:443", "503"),
+    ];
+    let hosts: Vec<String> = names
+        .iter()
+        .map(|(name, _)| format!("127.0.0.1 {}\n", name.split(':').next().unwrap()))
+        .collect();
+    std::fs::write(folder.path().join("hosts"), hosts.concat()).unwrap();
+    let asked: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+    let told = shell(&format!(
+        "ip link set lo up
+        # It does not run as root.
+        unshare -U --map-user=1000 --map-group=1000 -- squid -n imwardenhello -N -f {at}/squid.conf >{at}/out 2>&1 & squid=$!
+        for try in $(seq 100); do
+            curl -s -o {at}/none http://127.0.0.1:3128/ && break
+            sleep 0.2
+        done
+        for name in {}; do
+            echo $name $(curl -s -o {at}/none -w '%{{http_connect}}' --proxy http://127.0.0.1:3128 https://$name/)
+        done
+        kill $squid",
+        asked.join(" ")
+    ));
+    for (name, status) in names {
+        assert!(
+            told.contains(&format!("{name} {status}\n")),
+            "{name} {status}:\n{told}"
+        );
+    }
+}
+
+/// One rule of Suricata: `action proto source ports -> destination ports (option; option:value; ...)`.
+#[test]
+fn suricatas_rules_have_the_form_that_its_manual_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("policy.toml");
+    std::fs::write(&plan, BY_NAME).unwrap();
+    let own = write(
+        folder.path(),
+        "suricata",
+        &["--plan", &plan.display().to_string()],
+    );
+    let mut all: Vec<String> = vec![std::fs::read_to_string(own).unwrap()];
+    assert!(all[0].contains("-> any 8443:8444 (msg:\"imwarden talk talk.example.net (site)\"; tls.sni; content:\"talk.example.net\"; nocase; bsize:16; "));
+    assert!(
+        all[0].contains("tls.sni; dotprefix; content:\".chat.example.com\"; nocase; endswith; ")
+    );
+    all.extend(texts(Target::Suricata).into_iter().map(|(text, _)| text));
+    let mut bodies = 0;
+    for text in all {
+        let mut ids = std::collections::BTreeSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (head, rest) = line.split_once(" (").unwrap_or_else(|| panic!("{line}"));
+            let words: Vec<&str> = head.split(' ').collect();
+            let [action, proto, _, _, "->", _, ports] = words[..] else {
+                panic!("{line}");
+            };
+            assert!(["reject", "drop", "alert"].contains(&action), "{line}");
+            assert!(
+                ["tcp", "udp", "dns", "tls", "http"].contains(&proto),
+                "{line}"
+            );
+            assert!(
+                ports
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || "any:[]!,".contains(c)),
+                "{line}"
+            );
+            let options: Vec<&str> = rest.strip_suffix(";)").unwrap().split("; ").collect();
+            let mut buffer = "";
+            for option in &options {
+                let (name, value) = option.split_once(':').unwrap_or((option, ""));
+                match name {
+                    "msg" | "content" => assert!(
+                        value.starts_with('"') && value.ends_with('"') && value.len() > 2,
+                        "{line}"
+                    ),
+                    "sid" => assert!(ids.insert(value.parse::<u32>().unwrap()), "{line}"),
+                    "bsize" | "offset" | "depth" | "rev" => _ = value.parse::<u32>().unwrap(),
+                    "dns.query" | "tls.sni" | "http.host" | "http.request_body" => {
+                        buffer = name;
+                        assert!(name.starts_with(proto) && value.is_empty(), "{line}");
+                    }
+                    "dotprefix" | "nocase" | "endswith" => {
+                        assert!(value.is_empty() && !buffer.is_empty(), "{line}")
+                    }
+                    "flow" | "stream_size" | "classtype" => assert!(!value.is_empty(), "{line}"),
+                    other => panic!("{other}: {line}"),
+                }
+            }
+            bodies += u32::from(buffer == "http.request_body");
+            assert!(options.iter().any(|it| it.starts_with("sid:")), "{line}");
+        }
+    }
+    assert!(bodies > 0, "what is posted is looked at");
+}

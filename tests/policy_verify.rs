@@ -139,7 +139,8 @@ feed() { mkdir -p conf; echo "nftset=/login.example.com/4#inet#imwarden#$1,6#ine
 rest() { for pid in $resolvers; do kill $pid; wait $pid 2>/dev/null; done; }
 "#;
 
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
+    "ipset",
     "nft",
     "ip",
     "iptables-nft",
@@ -237,6 +238,13 @@ fn nothing_is_raised_on_sound_machines() {
 
 #[test]
 fn every_seeded_fault_is_found_by_its_name() {
+    let office = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-pcaps/office.pcap");
+    let endpoints = format!(
+        "apply --observed {} --backend iptables-nft; sound; ipset flush imw-seen-aim-session4; faults
+         \"$imwarden\" undo >/dev/null; apply --observed {0} --backend iptables-legacy; sound
+         ipset del imw-seen-aim-session4 205.188.9.17,tcp:5190; faults",
+        office.display()
+    );
     let cases = [
         ("never loaded", "faults", "1 not-loaded"),
         ("flushed by somebody", "apply; nft flush ruleset; faults; \"$imwarden\" verify | grep -c 'flush ruleset'", "1 not-loaded\n1"),
@@ -249,6 +257,11 @@ fn every_seeded_fault_is_found_by_its_name() {
             "a chain that leads nowhere",
             "apply; nft flush chain inet imwarden forward; nft flush chain inet imwarden output; faults",
             "1 changed not-loaded",
+        ),
+        (
+            "endpoints that were seen are gone, all of them or one",
+            &endpoints,
+            "1 changed empty-set\n1 changed",
         ),
         (
             "wrong hook: prerouting",

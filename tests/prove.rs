@@ -10,7 +10,8 @@ use imwarden::capture::{self, Writer};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
+    "ipset",
     "nft",
     "ip",
     "iptables-nft",
@@ -279,4 +280,41 @@ fn a_file_that_the_firewall_refuses_is_an_error_with_its_words() {
     let (code, words) = run(&path);
     assert_eq!(code, Some(2));
     assert!(words.contains("no rule file"), "{words}");
+}
+
+#[test]
+fn names_in_hellos_are_proven_where_bytes_are_searched() {
+    let name = "names_in_hellos_are_proven_where_bytes_are_searched";
+    if !support::can_run(name, &PROGRAMS) {
+        return;
+    }
+    // Messengers of today that a capture shows by the names in their hellos.
+    let all = "signal,slack,teams,skype,viber,line,wechat,kakaotalk,threema,matrix,fbmessenger,instagram,snapchat,zoom,googlechat,\
+        session,wire,qq,irc";
+    // A user of a namespace's own cannot send iptables over nftables so many names at once.
+    let some = "signal,slack,teams,zoom";
+    for (backend, services, expected) in [
+        ("iptables-legacy", all, 23),
+        ("iptables-nft", some, 6),
+        // It cannot search, and nothing is called proven by it.
+        ("nftables", all, 0),
+    ] {
+        let asked = ["--service", services, "--profile", "full", "--match", "sni"];
+        let how = ["--confidence", "probable", "--backend", backend];
+        let (code, certificates) = prove(&sample("today-tls"), &[&asked[..], &how].concat());
+        let it = &certificates[0];
+        let (flows, blocked) = (
+            number(it, "/messengers/flows"),
+            number(it, "/messengers/blocked"),
+        );
+        let others = (number(it, "/others/flows"), number(it, "/others/passed"));
+        assert_eq!(others.0, others.1, "{backend}: nobody else is touched");
+        assert_eq!((flows, blocked), (23, expected), "{backend}: {it:#}");
+        assert_eq!(code, i32::from(blocked < flows), "{backend}");
+        support::say(&format!(
+            "names in hellos, {backend}: messenger flows blocked {blocked} of {flows}, other flows touched {} of {}",
+            others.0 - others.1,
+            others.0
+        ));
+    }
 }

@@ -14,9 +14,15 @@ pub struct Namespace {
 const OF_USERS: &str = "--uid-owner";
 
 impl Namespace {
-    /// Without root where the kernel allows that, else with it.
+    /// Without root where the kernel allows that. Who is root stays root there: a user of a namespace's own may send the kernel
+    /// no more than 200 KiB at once, and many names in hellos make longer files for iptables.
     pub fn find() -> Result<Self, CliError> {
-        for flags in ["-Urn", "-n"] {
+        let ways = if rustix::process::geteuid().is_root() {
+            ["-n", "-Urn"]
+        } else {
+            ["-Urn", "-n"]
+        };
+        for flags in ways {
             let tried = Command::new("unshare")
                 .args([flags, "--", "true"])
                 .stdin(Stdio::null())

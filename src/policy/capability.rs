@@ -106,6 +106,7 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
         let what = format!("{} {}", seen.transport.name(), seen.server);
         let can = match &seen.opening {
             _ if !speaks(target, seen.server.ip) => other_family(target),
+            None if target == Target::Ipset => Can::Exact,
             None => endpoint(target),
             Some(_) => opening(target, seen.server.ip),
         };
@@ -134,7 +135,7 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
     }
     for group in &plan.sni {
         for host in &group.names {
-            say(hello::what(group, host), asked_for(target, host));
+            say(hello::what(group, host), asked_for(plan, target, host));
         }
     }
     for host in &plan.hosts {
@@ -270,7 +271,7 @@ macro_rules! search {
 }
 
 /// A name in a TLS hello.
-fn asked_for(target: Target, host: &HostDeny) -> Can {
+fn asked_for(plan: &Plan, target: Target, host: &HostDeny) -> Can {
     let (_, below) = hello::parts(host);
     match target {
         Target::Nftables | Target::NftablesKeep => Can::Impossible(
@@ -288,6 +289,9 @@ fn asked_for(target: Target, host: &HostDeny) -> Can {
         )),
         Target::Ip6tables | Target::IptablesScript => {
             Can::Weaker(search!("; so does one behind IPv6 extension headers"))
+        }
+        Target::Suricata if plan.spared.iter().any(|it| hello::takes_in(&host.name, it)) => {
+            Can::Weaker(SHARED)
         }
         Target::Suricata => Can::Exact,
         Target::Squid => Can::Weaker(
@@ -323,7 +327,12 @@ fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
     if plan.action == Action::Log && target.kind() == Kind::Resolver {
         return Can::Impossible("this policy only looks, and a resolver cannot");
     }
+    let shared = plan.spared.iter().any(|it| hello::takes_in(&host.name, it));
     match (target, below) {
+        (
+            Target::Rpz | Target::Squid | Target::Suricata | Target::Unbound | Target::Dnsmasq,
+            true,
+        ) if shared => Can::Weaker(SHARED),
         (Target::Rpz | Target::Squid | Target::Suricata, _)
         | (Target::Unbound | Target::Dnsmasq, true)
         | (Target::Hosts, false) => Can::Exact,
@@ -364,6 +373,8 @@ fn user_can(plan: &Plan, kind: Kind) -> Vec<(&'static str, Can)> {
     };
     plan.hooks.iter().map(at).collect()
 }
+/// Names below one that are not a messenger's alone.
+const SHARED: &str = "hosts below it that serve others are refused as well";
 
 /// What becomes of those who were not meant.
 const EVERYBODY: &str = "whoever comes here is refused";

@@ -227,7 +227,7 @@ impl Plan {
         if !searches(attempt, target) || !hello::opening().is_in(&attempt.payload) {
             return None;
         }
-        let (at, host) = hello::asked(&self.sni, &attempt.payload, attempt.server.port)?;
+        let (at, host) = hello::asked(self, &attempt.payload, attempt.server.port)?;
         let why = format!("its TLS hello asks for {} ({})", host.name, host.source);
         Some(Reason::new(names.sni.get(at)?, why))
     }
@@ -329,10 +329,9 @@ fn is_blind(attempt: &Attempt, target: Target) -> bool {
         && matches!(target, Target::Ip6tables | Target::IptablesScript)
 }
 
-/// Only iptables finds bytes wherever they are.
+/// Whether bytes are found in this connection wherever they are.
 fn searches(attempt: &Attempt, target: Target) -> bool {
-    let iptables = [Target::Iptables, Target::Ip6tables, Target::IptablesScript];
-    iptables.contains(&target) && !is_blind(attempt, target)
+    target.searches() && !is_blind(attempt, target)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a policy says, a line a rule: at the end of every file, so that two of them can be held against each other.
 
-use super::{Action, Place, Plan, Who};
+use super::{Action, Place, Plan, Who, hello};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
@@ -40,6 +40,9 @@ pub fn contents(plan: &Plan) -> Vec<String> {
             let ports = ports.unwrap_or_default();
             all.insert(format!("sni {} {}{ports}", host.name, group.id));
         }
+    }
+    for (name, _) in hello::spared(plan) {
+        all.insert(format!("sni-except {name}"));
     }
     for group in &plan.seen {
         for seen in &group.seen {

@@ -5,7 +5,7 @@
 
 use super::{CustomRule, HostDeny, NameGroup, Opening, Place, Plan, Request, Shadowed};
 use crate::model::{Service, Transport};
-use crate::ruleset::{PortRange, Source};
+use crate::ruleset::{HostUse, PortRange, RuleSet, Source};
 
 /// What no rule about names in hellos sees.
 pub(super) const LIMIT: &str = "A server's name that is not in a TLS hello in clear: QUIC (HTTP/3) encrypts its hello, and ECH \
@@ -59,9 +59,13 @@ pub(super) fn fits(host: &HostDeny) -> bool {
     whole(host).is_some()
 }
 
-/// The extension with this name and no other: type, lengths, kind, length, name.
+/// The extension with this name and no other.
 pub(super) fn whole(host: &HostDeny) -> Option<Vec<u8>> {
-    let (name, _) = parts(host);
+    extension(parts(host).0)
+}
+
+/// Type, lengths, kind, length, name.
+pub(super) fn extension(name: &str) -> Option<Vec<u8>> {
     let length = |more: usize| u16::try_from(name.len() + more).ok().map(u16::to_be_bytes);
     let mut bytes = vec![0, 0];
     bytes.extend(length(5)?);
@@ -70,6 +74,42 @@ pub(super) fn whole(host: &HostDeny) -> Option<Vec<u8>> {
     bytes.extend(length(0)?);
     bytes.extend(name.as_bytes());
     (bytes.len() <= LONGEST).then_some(bytes)
+}
+
+/// Hosts that serve others too, below names that are a messenger's otherwise.
+pub(super) fn shared_below(hosts: &[HostDeny], rules: &RuleSet) -> Vec<String> {
+    let known = rules.messengers().iter().flat_map(|it| &it.hosts);
+    let shared = known.filter(|it| it.usage == HostUse::Shared);
+    let mut all: Vec<String> = shared
+        .map(ToString::to_string)
+        .filter(|name| hosts.iter().any(|host| takes_in(&host.name, name)))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Whether a name, with `*.` before it, takes in another one.
+pub(super) fn takes_in(wide: &str, name: &str) -> bool {
+    let Some(own) = wide.strip_prefix("*.") else {
+        return false;
+    };
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    let rest = name.strip_suffix(own);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Names in hellos that are let pass: they serve others too, and no rule of one's own is about them.
+pub(super) fn spared(plan: &Plan) -> Vec<(&str, Vec<u8>)> {
+    let by = |name: &str, custom: bool| {
+        let groups = plan.sni.iter().filter(|group| group.custom == custom);
+        let mut hosts = groups.flat_map(|group| &group.names);
+        hosts.any(|host| host.name == name || takes_in(&host.name, name))
+    };
+    let all = plan.spared.iter().map(String::as_str);
+    all.filter(|name| by(name, false) && !by(name, true))
+        .filter_map(|name| Some((name, extension(name)?)))
+        .collect()
 }
 
 /// What every name below it ends with, and the same with each of what may follow; `None` if none is meant.
@@ -108,12 +148,15 @@ pub(super) fn what(group: &NameGroup, host: &HostDeny) -> String {
     format!("TLS to {}{ports} ({})", host.name, group.id)
 }
 
-/// Which of these groups' names a hello asks for, at this port: in the order in which the rules stand.
-pub(super) fn asked<'a>(
-    groups: &'a [NameGroup],
-    said: &[u8],
-    port: u16,
-) -> Option<(usize, &'a HostDeny)> {
+/// Which of the plan's names a hello asks for, at this port: in the order in which the rules stand.
+pub(super) fn asked<'a>(plan: &'a Plan, said: &[u8], port: u16) -> Option<(usize, &'a HostDeny)> {
+    if spared(plan).iter().any(|(_, bytes)| is_in(bytes, said)) {
+        return None;
+    }
+    asked_of(&plan.sni, said, port)
+}
+
+fn asked_of<'a>(groups: &'a [NameGroup], said: &[u8], port: u16) -> Option<(usize, &'a HostDeny)> {
     let here = || {
         let takes = move |group: &NameGroup| {
             let ports = group.ports.as_ref();
@@ -211,15 +254,41 @@ pub(super) fn settle(plan: &mut Plan) -> Vec<Shadowed> {
     shadowed
 }
 
+/// Takes out names below which whole domains serve others: what is below one has no end of its own that could be let pass.
+/// Says so.
+pub(super) fn keep_shared(plan: &mut Plan) {
+    let Plan {
+        sni, spared, notes, ..
+    } = plan;
+    let unsure = |name: &&String| name.starts_with("*.") || extension(name).is_none();
+    for group in sni.iter_mut().filter(|group| !group.custom) {
+        let id = group.id.clone();
+        group.names.retain(|host| {
+            let other = spared
+                .iter()
+                .filter(unsure)
+                .find(|it| takes_in(&host.name, it));
+            if let Some(other) = other {
+                notes.push(format!(
+                    "{id}: TLS hellos for {} are let pass, because {other} serves others as well",
+                    host.name
+                ));
+            }
+            other.is_none()
+        });
+    }
+}
+
 /// Whether all that `host` means is meant by `wide`.
 fn covers(wide: &HostDeny, host: &HostDeny) -> bool {
-    let ((own, below), (name, _)) = (parts(wide), parts(host));
-    wide.name == host.name
-        || below
-            && (own == name
-                || name
-                    .strip_suffix(own)
-                    .is_some_and(|rest| rest.ends_with('.')))
+    wide.name == host.name || takes_in(&wide.name, &host.name)
+}
+
+impl Plan {
+    /// Names in hellos that are let pass, below others that are refused.
+    pub fn lets_pass(&self) -> Vec<&str> {
+        spared(self).into_iter().map(|(name, _)| name).collect()
+    }
 }
 
 #[cfg(test)]
@@ -256,7 +325,7 @@ mod tests {
     #[test]
     fn a_name_is_found_whole_and_by_its_labels() {
         let is = |rule: &str, name: &str, next: &[u8]| {
-            asked(&group(rule), &hello(name, next), 443).is_some()
+            asked_of(&group(rule), &hello(name, next), 443).is_some()
         };
         assert!(is("chat.example.com", "chat.example.com", b""));
         assert!(is("chat.example.com", "Chat.EXAMPLE.com", b"\x77"));
@@ -295,7 +364,7 @@ mod tests {
         let mut early = hello("www.example.net", &[0]);
         let bytes = whole(&host("a.example")).unwrap_or_default();
         early.splice(11..11 + bytes.len(), bytes);
-        assert!(asked(&group("a.example"), &early, 443).is_none());
+        assert!(asked_of(&group("a.example"), &early, 443).is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::safety::{self, Judgement};
 use super::signature::{self, SignatureGroup};
 use super::{
     Action, CustomRule, Exception, Hook, Interfaces, Mark, Place, PlanError, Profile, Request,
-    User, Who, scope,
+    Target, User, Who, scope,
 };
 use crate::model::{Service, Transport};
 use crate::ruleset::{Feature, HostRule, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
@@ -126,6 +126,8 @@ pub struct Plan {
     pub signatures: Vec<SignatureGroup>,
     /// Names that TLS clients ask for (SNI).
     pub sni: Vec<NameGroup>,
+    /// Hosts that serve others too, below names of the messengers.
+    pub spared: Vec<String>,
     /// What a connection that opened so is marked with.
     pub mark: Mark,
     /// The NFLOG group that refusals are told to.
@@ -240,6 +242,7 @@ impl Plan {
             .partition(|exception| over(exception.until));
         rules_of_ones_own.sort_by(|a, b| a.width().cmp(&b.width()));
         let mut hosts = hosts(request, &selected);
+        let spared = hello::shared_below(&hosts, rules);
         let sni = hello::groups(request, &rules_of_ones_own, names_of(&hosts));
         let mut names = if request.matching.names {
             names_of(&hosts)
@@ -291,6 +294,7 @@ impl Plan {
             names,
             signatures,
             sni,
+            spared,
             mark: request.mark,
             log: request.log,
             groups: group(disjoint(&facts)),
@@ -315,6 +319,7 @@ impl Plan {
             notes: Vec::new(),
         };
         plan.keep_safe(rules, request, &rules_of_ones_own)?;
+        hello::keep_shared(&mut plan);
         let shadowed = hello::settle(&mut plan);
         if !plan.sni.is_empty() {
             plan.limits.push(hello::LIMIT.to_owned());
@@ -338,6 +343,11 @@ impl Plan {
     /// Whether connections are marked, so that the rest of them can be refused.
     pub fn marks(&self) -> bool {
         (!self.signatures.is_empty() || !self.sni.is_empty()) && self.action != Action::Log
+    }
+
+    /// The same, by this target: names in hellos are nothing to one that does not search.
+    pub(super) fn marks_in(&self, target: Target) -> bool {
+        self.marks() && (target.searches() || !self.signatures.is_empty())
     }
 
     /// Whether what somebody says is looked at, by a firewall that finds names in hellos.

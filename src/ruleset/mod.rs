@@ -38,6 +38,7 @@
 //! feature = "session"
 //! from = "client"                  # who says it first: client or server
 //! pattern = "'HELLO ' ?? 00 01"    # text, bytes in hex, any byte: what a connection opens with
+//! in_http = true                   # a client's only: so does the body of an HTTP request that carries it; false, if left out
 //! source = "site"
 //! note = "..."                     # optional
 //!

@@ -581,3 +581,19 @@ fn a_label_is_a_label() {
     }
     assert_eq!(host(&rules, "a.x.ec"), Some("chat"));
 }
+
+#[test]
+fn what_http_carries_is_said_by_a_client() {
+    let file = |from: &str| {
+        format!(
+            "{HEAD}{PORT}\n[[signature]]\nid = \"chat/hello\"\nfeature = \"session\"\nfrom = \"{from}\"\n\
+             pattern = \"'HELLO '\"\nin_http = true\nsource = \"site\"\n"
+        )
+    };
+    let rules = load(&[("chat.toml", &file("client"))]).unwrap();
+    assert!(rules.messenger("chat").unwrap().signatures[0].in_http);
+    assert_eq!(
+        mistakes(&[("chat.toml", &file("server"))]),
+        ["chat.toml:17:11: a server asks nothing"]
+    );
+}

@@ -1,6 +1,7 @@
 //! Connections that may or may not be anybody's business, the same ones every time: first a sweep over everything that a
 //! policy names and what is beside it, then chance.
 
+use crate::hellos;
 use crate::wrap::{CHAINS, Header, Wire};
 use imwarden::model::{Endpoint, Service, Transport};
 use imwarden::policy::{Attempt, Opening, Plan, Sighting, Sightings, feature_of};
@@ -165,6 +166,11 @@ fn sweep(plan: &Plan) -> Vec<Draft> {
         }
     }
     for six in [false, true] {
+        for (port, hello) in hellos::all() {
+            add(Transport::Tcp, six, None, (there(six, 77), port), &hello);
+        }
+    }
+    for six in [false, true] {
         let excepted = there(six, EXCEPTED_SERVER);
         // Whoever is left alone, and whoever is not meant, at either end.
         let meant = there(six, MEANT_SERVER);
@@ -222,7 +228,10 @@ fn chance(dice: &mut Dice, ports: &[u16], number: u16) -> Draft {
         1 if six => (there(six, 30), 443),
         _ => (here(six, number), from),
     };
-    let mut payload = dice.of(&requests()).0.clone();
+    let mut payload = match dice.below(3) {
+        0 => dice.of(&hellos::all()).1.clone(),
+        _ => dice.of(&requests()).0.clone(),
+    };
     match dice.below(5) {
         // One byte is another.
         0 => {

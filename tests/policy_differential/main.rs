@@ -7,6 +7,9 @@
 
 mod attempts;
 mod compare;
+#[path = "../policy_support/hello.rs"]
+mod hello;
+mod hellos;
 mod hooks;
 mod mutation;
 #[path = "../policy_support/mod.rs"]
@@ -29,7 +32,8 @@ const INSIDE: &str = "IMWARDEN_DIFFERENTIAL";
 const FLOWS: usize = 10_000;
 
 /// What the tests need: every firewall of this kernel.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
+    "ipset",
     "nft",
     "ip",
     "iptables-nft",
@@ -46,6 +50,7 @@ fn policy(variant: &str) -> Plan {
     let all = Request {
         profile: Profile::Full,
         hooks: vec![Hook::Forward],
+        rules: hellos::rules(),
         ..Request::default()
     };
     let request = match variant {

@@ -4,12 +4,14 @@
 
 use crate::compare::compare;
 use crate::policy_support::{can_run, path, say};
-use crate::{INSIDE, PROGRAMS, backend, hooks, inside, lab, policy, written};
+use crate::{INSIDE, PROGRAMS, backend, hellos, hooks, inside, lab, policy, written};
 use imwarden::policy::Action;
 use imwarden::policy::prove::{Backend, Firewall, Rules};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Connections by chance, behind the sweep, that a file with something missing is compared on.
 const CHANCES: usize = 200;
@@ -20,6 +22,13 @@ const EQUIVALENT: [(&str, &str); 1] = [(
     "nft puts the condition before a TCP reset by itself",
 )];
 
+/// The end of a name is asked for before its many forms are: without that they would be asked for always.
+fn only_saves_time(line: &str, left: &str) -> bool {
+    line.contains(" -j IMW-BELOW-")
+        && !left.contains("-m string")
+        && left.contains(" -j IMW-BELOW-")
+}
+
 /// What is different from what the plan says, if anything is.
 fn noticed(text: &str, backend: Backend, variant: &str) -> Result<(), String> {
     let plan = policy(variant);
@@ -29,6 +38,9 @@ fn noticed(text: &str, backend: Backend, variant: &str) -> Result<(), String> {
     let load = || Firewall::load(backend, &rules).map_err(|error| error.to_string());
     let firewall = load()?;
     let once = listing(backend);
+    if once.contains("imw-fresh") {
+        return Err("a set is left behind".to_owned());
+    }
     compare(&mut lab, &firewall, &plan, target, CHANCES)?;
     if plan.action == Action::Log {
         says_so_in_the_log(backend)?;
@@ -36,12 +48,31 @@ fn noticed(text: &str, backend: Backend, variant: &str) -> Result<(), String> {
     if variant == "everywhere" {
         hooks::check(&mut lab)?;
     }
+    if backend != Backend::Nftables {
+        if plan.action != Action::Log {
+            hellos::check(&mut lab)?;
+        }
+        left_behind();
+    }
     load()?;
     if listing(backend) == once {
         Ok(())
     } else {
         Err("loaded again, it is not the same".to_owned())
     }
+}
+
+/// A load that went wrong has left sets behind that are not in force yet.
+fn left_behind() {
+    let script = "for family in 4,inet,198.51.100.77 6,inet6,2001:db8:2::4d; do
+        IFS=,
+        set -- $family
+        unset IFS
+        ipset create imw-fresh$1 hash:ip,port family $2 maxelem 1048576 comment
+        ipset add imw-fresh$1 $3,tcp:443
+    done";
+    let run = Command::new("sh").args(["-euc", script]).status().unwrap();
+    assert!(run.success(), "{script}");
 }
 
 /// A log is muted in a network of its own, so this is asked of the listing.
@@ -67,9 +98,11 @@ fn says_so_in_the_log(backend: Backend) -> Result<(), String> {
 fn listing(backend: Backend) -> String {
     let script = match backend {
         Backend::Nftables => "nft -s list ruleset",
-        Backend::IptablesNft => "iptables-nft -S; ip6tables-nft -S",
+        Backend::IptablesNft => {
+            "iptables-nft -S; ip6tables-nft -S; ipset save | sed 's/ initval .*//' | sort"
+        }
         Backend::IptablesLegacy => {
-            "export XTABLES_LOCKFILE=/dev/null; iptables-legacy -S; ip6tables-legacy -S"
+            "export XTABLES_LOCKFILE=/dev/null; iptables-legacy -S; ip6tables-legacy -S; ipset save | sed 's/ initval .*//' | sort"
         }
     };
     let run = Command::new("sh").args(["-c", script]).output().unwrap();
@@ -147,7 +180,11 @@ fn mutants(at: usize, line: &str) -> Vec<Mutant> {
         .iter()
         .any(|(start, _)| line.trim().starts_with(start))
     {
-        add("conditions", without_a_condition(line));
+        let left = without_a_condition(line).into_iter();
+        add(
+            "conditions",
+            left.filter(|left| !only_saves_time(line, left)).collect(),
+        );
     }
     all
 }
@@ -213,7 +250,7 @@ fn shorter_ranges(line: &str) -> Vec<String> {
 }
 
 /// Each condition of a rule, by the words that it begins with; the next word is its value.
-const CONDITIONS: [&[&str]; 20] = [
+const CONDITIONS: [&[&str]; 26] = [
     &["ip", "saddr"],
     &["ip", "daddr"],
     &["ip6", "saddr"],
@@ -234,6 +271,12 @@ const CONDITIONS: [&[&str]; 20] = [
     &["-m", "udp", "--sport"],
     &["-m", "conntrack", "--ctdir"],
     &["-m", "u32", "--u32"],
+    &["-m", "set", "--match-set"],
+    &["-m", "connmark", "--mark"],
+    &["-m", "connbytes", "--connbytes"],
+    &["-m", "string"],
+    &["--from"],
+    &["--icase"],
 ];
 
 fn without_a_condition(line: &str) -> Vec<String> {
@@ -250,6 +293,16 @@ fn without_a_condition(line: &str) -> Vec<String> {
             None if here[0].starts_with("@ih,") => 1,
             None => continue,
         };
+        // What has no value, two of them, or options of its own before it.
+        if here[0] == "--icase" {
+            length -= 1;
+        } else if here.starts_with(&["-m", "set"]) {
+            length += 1;
+        } else if here.starts_with(&["-m", "connbytes"]) {
+            length += 4;
+        } else if here.starts_with(&["-m", "string"]) {
+            length = here.iter().position(|word| word.starts_with('"')).unwrap();
+        }
         length += usize::from(here.get(length) == Some(&"!="));
         // A key of several parts is one look-up, which is a line's whole sense.
         if here.contains(&"vmap") && here.get(length) != Some(&"{") {
@@ -282,16 +335,39 @@ fn judged(text: &str) -> Vec<(usize, &str)> {
     let mut inside = !script;
     let mut all = Vec::new();
     for (at, line) in text.lines().enumerate() {
-        if line == "END-OF-RULES" {
+        if ["END-OF-RULES", "END-OF-SETS"].contains(&line) {
             inside = false;
         }
         let word = line.trim();
         if inside && !word.is_empty() && !word.starts_with('#') {
             all.push((at, line));
         }
-        inside |= line.ends_with("<<'END-OF-RULES'");
+        inside |= line.ends_with("<<'END-OF-RULES'") || line.ends_with("<<'END-OF-SETS'");
     }
     all
+}
+
+/// Those of which something is so, in their order; two at a time are asked.
+pub fn those<T: Sync>(all: &[T], is: impl Fn(&T) -> bool + Sync) -> Vec<&T> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    match all.get(at) {
+                        Some(it) if is(it) => found.lock().unwrap().push(at),
+                        Some(_) => {}
+                        None => break,
+                    }
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap();
+    found.sort_unstable();
+    found.into_iter().map(|at| &all[at]).collect()
 }
 
 /// Every line of a backend's files, those of further policies as far as they are new.
@@ -310,21 +386,25 @@ fn nothing_can_go(name: &str, backend: Backend) {
         let lines: Vec<&str> = text.lines().collect();
         let here = judged(&text);
         let fresh = here.iter().filter(|(_, line)| !known.contains(*line));
-        for mutant in fresh.flat_map(|(at, line)| mutants(*at, line)) {
+        let mutants: Vec<Mutant> = fresh.flat_map(|(at, line)| mutants(*at, line)).collect();
+        for mutant in &mutants {
+            tried[kinds.iter().position(|kind| *kind == mutant.kind).unwrap()] += 1;
+        }
+        let missed = |mutant: &Mutant| {
             let mut changed: Vec<&str> = lines.clone();
             match &mutant.line {
                 Some(line) => changed[mutant.at] = line,
                 None => _ = changed.remove(mutant.at),
             }
-            tried[kinds.iter().position(|kind| *kind == mutant.kind).unwrap()] += 1;
-            if run(&format!("{}\n", changed.join("\n")), backend, variant).is_none() {
-                let left = mutant.line.as_deref().unwrap_or("nothing").trim();
-                survivors.push(format!(
-                    "{variant}, line {}: {}\n    becomes {left}",
-                    mutant.at + 1,
-                    lines[mutant.at].trim()
-                ));
-            }
+            run(&format!("{}\n", changed.join("\n")), backend, variant).is_none()
+        };
+        for mutant in those(&mutants, missed) {
+            let left = mutant.line.as_deref().unwrap_or("nothing").trim();
+            survivors.push(format!(
+                "{variant}, line {}: {}\n    becomes {left}",
+                mutant.at + 1,
+                lines[mutant.at].trim()
+            ));
         }
         known.extend(here.iter().map(|(_, line)| (*line).to_owned()));
     }

@@ -1,13 +1,15 @@
 //! The shell around the iptables rules: each line of it is needed, too. What it has to do is written down as a script of its own,
 //! which stops at the first thing that is not so.
 
+use crate::mutation::those;
 use crate::policy_support::{can_run, in_private_network, say};
 use crate::{PROGRAMS, RuleSet};
-use imwarden::policy::{Action, FeatureChoice, Hook, Plan, Request, Target, render};
+use imwarden::model::{Endpoint, Service, Transport};
+use imwarden::policy::{
+    Action, FeatureChoice, Hook, Plan, Request, Sighting, Sightings, Target, feature_of, render,
+};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Everything that the file promises in its head, beside rules of somebody else, behind an earlier policy that was more, and
 /// with a firewall that refuses to take half of it. `FRESH` is how many jumps each direction is to have.
@@ -24,6 +26,8 @@ done
 rules >before
 
 sh new check && same before
+# What was seen is not in force by that.
+[ "$(ipset save | grep -c '^add imw-')" = 0 ]
 # Without a word about programs it takes the usual ones.
 env -u IPTABLES -u IP6TABLES sh new check
 
@@ -48,7 +52,9 @@ sh new
 # One is enough.
 [ "$(jumps FORWARD) $(jumps OUTPUT) $(jumps INPUT)" = "$FRESH" ]
 [ "$(rules | grep -c '^-N OTHERS$')" = 2 ]
-[ "$(rules | grep -c '^-N IMW')" = 6 ]
+[ "$(rules | grep -c '^-N IMW')" = 8 ]
+ipset test imw-seen-msn-files4 198.51.100.30,tcp:8080
+ipset test imw-seen-msn-files6 2001:db8:2::30,tcp:8080
 [ "$(rules | grep -c -- '--dport 6891')" = 2 ]
 rules >once
 sh new load && same once
@@ -61,6 +67,7 @@ sh new load
 sh new load && same once
 
 sh new remove && same before
+[ -z "$(ipset list -n)" ]
 sh old
 sh new remove && same before
 sh new
@@ -78,8 +85,30 @@ fn script(feature: &str, hooks: &[Hook]) -> String {
         action: Action::Reject,
         ..Request::default()
     };
-    let plan = Plan::new(&RuleSet::builtin().unwrap(), &request).unwrap();
+    let plan = Plan::observing(&RuleSet::builtin().unwrap(), &request, &seen()).unwrap();
     render(&plan, Target::IptablesScript)
+}
+
+/// Files between users of MSN.
+fn seen() -> Sightings {
+    let end = |ip: &str, port| Endpoint::new(ip.parse().unwrap(), port);
+    let flow = |server| Sighting {
+        service: Service::MSN,
+        feature: feature_of("msnftp"),
+        transport: Transport::Tcp,
+        client: end("10.0.0.200", 50_000),
+        server,
+        proxied: false,
+        opening: None,
+        place: "made up, flow 1".into(),
+    };
+    Sightings {
+        flows: vec![
+            flow(end("198.51.100.30", 8080)),
+            flow(end("2001:db8:2::30", 8080)),
+        ],
+        ..Sightings::default()
+    }
 }
 
 /// Whether a script keeps its promises.
@@ -144,22 +173,10 @@ fn no_line_of_the_script_can_go_without_being_missed() {
             }
         }
     }
-    let survivors = Mutex::new(Vec::new());
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some((line, text, fresh)) =
-                    mutants.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    if keeps(text, fresh) {
-                        survivors.lock().unwrap().push(line);
-                    }
-                }
-            });
-        }
-    });
-    let survivors = survivors.into_inner().unwrap();
+    let survivors: Vec<&String> = those(&mutants, |(_, text, fresh)| keeps(text, fresh))
+        .into_iter()
+        .map(|(line, _, _)| line)
+        .collect();
     say(&format!(
         "mutations, script: noticed {} of {} lines",
         mutants.len() - survivors.len(),

@@ -16,7 +16,7 @@ use super::policy::PlanArgs;
 use super::{CliError, DONE, output};
 use crate::policy::apply::{self, ApplyError, Candidate, Folder, Keep, State, Task, Trial};
 use crate::policy::prove::{Backend, Rules};
-use crate::policy::{Plan, Target, outgrown_sets, render};
+use crate::policy::{Plan, Target, closes_nothing, outgrown_sets, render};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -341,9 +341,11 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
         .plan
         .planned_by_force(&args.plan.ruleset()?, args.force)?;
     super::policy::check(&plan.collateral(&sightings), args.force)?;
-    if plan.is_empty() {
+    let backend = args.backend.unwrap_or(BackendArg::Nftables).backend()?;
+    let target = Chosen::target(backend);
+    if closes_nothing(&plan, target) {
         return Err(CliError::Findings(
-            "this policy closes nothing, and so is not applied: `imwarden policy` with the same arguments says why"
+            "this policy closes nothing here, and so is not applied: `imwarden policy` with the same arguments says why"
                 .to_owned(),
         ));
     }
@@ -352,12 +354,11 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
             "no rule for {idle}: `imwarden policy` with the same arguments says why"
         ));
     }
-    let backend = args.backend.unwrap_or(BackendArg::Nftables).backend()?;
     let names: Vec<&str> = plan.messengers.iter().map(|(_, name)| &**name).collect();
     let hooks: Vec<&str> = plan.hooks.iter().map(|hook| hook.name()).collect();
     Ok(Chosen {
         what: format!("against {} ({})", names.join(", "), hooks.join(", ")),
-        text: render(&plan, Chosen::target(backend)),
+        text: render(&plan, target),
         backend,
         plan: Some(plan),
     })

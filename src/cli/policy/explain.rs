@@ -2,7 +2,7 @@
 
 use super::{PlanArgs, PolicyError};
 use crate::model::{Endpoint, Transport};
-use crate::policy::{Attempt, Capability, Plan, Surroundings, Target, capabilities};
+use crate::policy::{Attempt, Can, Capability, Plan, Surroundings, Target, capabilities};
 use clap::Args;
 use std::io::Write;
 use std::mem;
@@ -184,6 +184,12 @@ fn what(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
             writeln!(out, "  {} ({}){note}", group.id, host.source)?;
         }
     }
+    for name in plan.lets_pass() {
+        writeln!(
+            out,
+            "Left alone: a TLS hello for {name}, which serves others as well"
+        )?;
+    }
     Ok(())
 }
 
@@ -193,9 +199,24 @@ fn limits(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
         (Target::Nftables, "nftables"),
         (Target::IptablesScript, "iptables"),
     ] {
-        let lacking = capabilities(plan, target);
-        for words in lacking.iter().filter_map(Capability::words) {
-            writeln!(out, "With {name}: {words}")?;
+        // What is lacking for the same reason stands together.
+        let mut lacking: Vec<(Can, Vec<String>)> = Vec::new();
+        for Capability { what, can, .. } in capabilities(plan, target) {
+            match lacking.iter_mut().find(|(it, _)| *it == can) {
+                Some((_, all)) => all.push(what),
+                None => lacking.push((can, vec![what])),
+            }
+        }
+        for (can, all) in lacking {
+            let what = all.join("; ");
+            let together = Capability {
+                what,
+                can,
+                closes: true,
+            };
+            if let Some(words) = together.words() {
+                writeln!(out, "With {name}: {words}")?;
+            }
         }
     }
     for left in &plan.left_out {

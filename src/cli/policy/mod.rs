@@ -36,6 +36,7 @@ Examples:
   imwarden policy --format nftables --direction output,input             a workstation by itself
   imwarden policy --observed office.pcap > seen.nft                      where messengers were seen, whatever the port
   imwarden policy --match port,signature                                 on other ports too, by what is said first
+  imwarden policy --service signal --profile full --match sni --format iptables-script     by the names in TLS hellos
   imwarden policy --plan policy.toml --diff im.nft                       what a policy file changes
 
 Ports 22, 53, 80 and 443, and other ports that everybody shares, are never closed: the file names what it

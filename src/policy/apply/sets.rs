@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// How their names begin.
 const OURS: &str = "imw-";
+/// Where new elements of a set wait, before it changes places with it.
+const FRESH: &str = "imw-fresh";
 /// Rules that are gone let go of their sets a moment later.
 const TRIES: u32 = 20;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -51,15 +53,60 @@ impl Sets {
         all
     }
 
-    /// Makes them, where they are not there yet. What is in one that is there stays.
+    /// Makes them, where they are not there yet. What a resolver has put into one that is there stays; in the others is what
+    /// is in these, from one moment to the next.
     pub fn make(&self) -> Result<(), ApplyError> {
         if self.0.is_empty() {
             return Ok(());
         }
-        let mut text = self.0.join("\n");
-        text.push('\n');
-        run("ipset", &["restore", "-exist"], &[], &text)?;
+        run("ipset", &["restore", "-exist"], &[], &self.restore())?;
         Ok(())
+    }
+
+    fn restore(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        // The set that is being made, and where its elements wait.
+        let mut fresh: Option<(&str, String)> = None;
+        let swap = |lines: &mut Vec<String>, fresh: Option<(&str, String)>| {
+            if let Some((set, new)) = fresh {
+                lines.push(format!("swap {new} {set}"));
+                lines.push(format!("destroy {new}"));
+            }
+        };
+        for line in &self.0 {
+            let mut words = line.splitn(3, ' ');
+            let (verb, set, rest) = (words.next(), words.next(), words.next());
+            let (Some(verb), Some(set), Some(rest)) = (verb, set, rest) else {
+                continue;
+            };
+            if verb == "create" {
+                swap(&mut lines, fresh.take());
+                lines.push(line.clone());
+                if !is_learned(line) {
+                    let new = format!("{FRESH}{}", set.chars().last().unwrap_or_default());
+                    lines.push(format!("create {new} {rest}"));
+                    lines.push(format!("flush {new}"));
+                    fresh = Some((set, new));
+                }
+            } else if let Some((_, new)) = &fresh {
+                lines.push(format!("{verb} {new} {rest}"));
+            } else {
+                lines.push(line.clone());
+            }
+        }
+        swap(&mut lines, fresh);
+        lines.push(String::new());
+        lines.join("\n")
+    }
+
+    /// The ports of the endpoints that are in a set.
+    pub fn ports(&self, set: &str) -> Vec<u16> {
+        let start = format!("add {set} ");
+        let element = |line: &String| {
+            let (element, _) = line.strip_prefix(&start)?.split_once(' ')?;
+            element.rsplit_once(':')?.1.parse().ok()
+        };
+        self.0.iter().filter_map(element).collect()
     }
 
     /// Destroys those that are not among the wanted. No rule may look into them any more.
@@ -81,10 +128,17 @@ impl Sets {
         Ok(())
     }
 
-    /// As text that can be compared: without what is in them.
+    /// As text that can be compared: without what a resolver has put into them.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        for line in self.0.iter().filter(|line| line.starts_with("create ")) {
+        let mut elements: Vec<&String> = Vec::new();
+        let mut learned = true;
+        for line in &self.0 {
+            if !line.starts_with("create ") {
+                elements.extend((!learned).then_some(line));
+                continue;
+            }
+            learned = is_learned(line);
             // What a kernel adds by itself differs with its version and from set to set.
             let words: Vec<&str> = line.split(' ').collect();
             let kept = words.iter().position(|word| *word == "hashsize");
@@ -94,6 +148,12 @@ impl Sets {
                     .unwrap_or_default()
                     .join(" "),
             );
+            text.push('\n');
+        }
+        // A kernel has them in any order.
+        elements.sort_unstable();
+        for line in elements {
+            text.push_str(line);
             text.push('\n');
         }
         text
@@ -111,6 +171,11 @@ pub(super) fn empty(names: &[String]) -> Result<(), ApplyError> {
     Ok(())
 }
 
+/// Whether what is in it comes from a resolver, and goes by itself.
+fn is_learned(create: &str) -> bool {
+    create.contains(" timeout ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::Sets;
@@ -123,5 +188,32 @@ mod tests {
         );
         assert_eq!(sets.sizes(), [("imw-a4", 1)]);
         assert_eq!(sets.text(), "create imw-a4 hash:ip family inet\n");
+    }
+
+    #[test]
+    fn what_was_seen_is_compared_and_changes_places_with_what_is_there() {
+        let sets = Sets::of(
+            "create imw-seen6 hash:ip,port family inet6 hashsize 1024 maxelem 9 comment bucketsize 12 initval 0x61\n\
+             add imw-seen6 2001:db8::2,tcp:443 comment \"seen in 1 flow, b.pcap, flow 2\"\n\
+             add imw-seen6 2001:db8::1,udp:53 comment \"seen in 1 flow, a.pcap, flow 1\"\n\
+             create imw-a4 hash:ip family inet hashsize 64 timeout 60\nadd imw-a4 192.0.2.1 timeout 59\n",
+        );
+        assert_eq!(
+            sets.text(),
+            "create imw-seen6 hash:ip,port family inet6\ncreate imw-a4 hash:ip family inet\n\
+             add imw-seen6 2001:db8::1,udp:53 comment \"seen in 1 flow, a.pcap, flow 1\"\n\
+             add imw-seen6 2001:db8::2,tcp:443 comment \"seen in 1 flow, b.pcap, flow 2\"\n"
+        );
+        assert_eq!(sets.ports("imw-seen6"), [443, 53]);
+        assert_eq!(
+            sets.restore(),
+            "create imw-seen6 hash:ip,port family inet6 hashsize 1024 maxelem 9 comment bucketsize 12 initval 0x61\n\
+             create imw-fresh6 hash:ip,port family inet6 hashsize 1024 maxelem 9 comment bucketsize 12 initval 0x61\n\
+             flush imw-fresh6\n\
+             add imw-fresh6 2001:db8::2,tcp:443 comment \"seen in 1 flow, b.pcap, flow 2\"\n\
+             add imw-fresh6 2001:db8::1,udp:53 comment \"seen in 1 flow, a.pcap, flow 1\"\n\
+             swap imw-fresh6 imw-seen6\ndestroy imw-fresh6\n\
+             create imw-a4 hash:ip family inet hashsize 64 timeout 60\nadd imw-a4 192.0.2.1 timeout 59\n"
+        );
     }
 }

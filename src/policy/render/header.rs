@@ -12,9 +12,9 @@ pub(super) type Commands<'a> = &'a [(&'a str, &'a str)];
 
 /// Writes all of it, as `#` comments.
 pub(super) fn write(text: &mut Text, plan: &Plan, target: Target, commands: Commands<'_>) {
-    about(text, plan, commands);
+    about(text, plan, target.searches(), commands);
     text.line("#");
-    text.paragraph("# ", "# ", &conduct(plan));
+    text.paragraph("# ", "# ", &conduct(plan, target));
     own(text, plan);
     warnings(text, plan, target);
     limits(text, plan);
@@ -26,14 +26,14 @@ pub(super) fn write(text: &mut Text, plan: &Plan, target: Target, commands: Comm
 
 /// Without what only a packet filter of our own writing does.
 pub(super) fn plain(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
-    about(text, plan, commands);
+    about(text, plan, false, commands);
     own(text, plan);
     limits(text, plan);
     left_out(text, plan);
     unseen(text, plan);
 }
 
-fn about(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
+fn about(text: &mut Text, plan: &Plan, searches: bool, commands: Commands<'_>) {
     let names: Vec<_> = plan
         .messengers
         .iter()
@@ -59,7 +59,7 @@ fn about(text: &mut Text, plan: &Plan, commands: Commands<'_>) {
     if !plan.signatures.is_empty() {
         what.push("what opens as a messenger does, on any port,".to_owned());
     }
-    if !plan.sni.is_empty() {
+    if searches && !plan.sni.is_empty() {
         what.push("TLS to servers that are asked for by name (SNI), on any port,".to_owned());
     }
     if !plan.names.is_empty() {
@@ -144,7 +144,7 @@ fn own(text: &mut Text, plan: &Plan) {
     }
 }
 
-fn conduct(plan: &Plan) -> String {
+fn conduct(plan: &Plan, target: Target) -> String {
     let places: Vec<_> = plan
         .hooks
         .iter()
@@ -204,7 +204,7 @@ fn conduct(plan: &Plan) -> String {
             " Five a second at most are told to NFLOG group {group}."
         );
     }
-    if plan.marks() {
+    if plan.marks_in(target) {
         let _ = write!(
             scope,
             " A connection that opens as a messenger's does, on any port, is marked {} and ends there.",
@@ -220,7 +220,7 @@ fn conduct(plan: &Plan) -> String {
 }
 
 fn warnings(text: &mut Text, plan: &Plan, target: Target) {
-    if plan.is_empty() || closes_nothing(plan, target) && target != Target::Ipset {
+    if plan.is_empty() || target != Target::Ipset && closes_nothing(plan, target) {
         text.line("#");
         text.line("# THIS FILE CLOSES NOTHING. The lines below say why.");
     }

@@ -6,7 +6,7 @@ use super::iptables_rules::{
     seen_openings,
 };
 use super::text::{Text, reference};
-use super::{header, names, words};
+use super::{header, ipset, names, words};
 use crate::policy::{Action, Hook, Plan, Target, User};
 use crate::ruleset::Speaker;
 
@@ -168,7 +168,7 @@ pub(super) fn file(plan: &Plan, family: Family) -> String {
         ("watch", &watch),
         ("remove", remove),
     ];
-    let commands = if plan.names.is_empty() {
+    let commands = if ipset::Sets::of(plan).names.is_empty() {
         commands.get(1..).unwrap_or_default()
     } else {
         &commands

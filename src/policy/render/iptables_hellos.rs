@@ -57,6 +57,15 @@ pub(super) fn rules(text: &mut Text, plan: &Plan, all: &RuleNames, family: Famil
         };
         fitting(&words, MAX_COMMENT)
     };
+    for (host, bytes) in hello::spared(plan) {
+        let found = xt_string::in_extensions(&bytes, family);
+        let words = format!("imwarden: {host} serves others too");
+        text.line(own(
+            &format!("-A {HELLOS} {found}"),
+            &fitting(&words, MAX_COMMENT),
+            "RETURN",
+        ));
+    }
     for (group, host, name) in names(plan, all) {
         if let Some(bytes) = hello::whole(host) {
             let found = xt_string::in_extensions(&bytes, family);
@@ -78,12 +87,13 @@ pub(super) fn rules(text: &mut Text, plan: &Plan, all: &RuleNames, family: Famil
             &comment(group, host),
             &chain,
         ));
-        ends.push((chain, name, comment(group, host), followed));
+        ends.push((chain, name, followed));
     }
-    for (chain, name, comment, followed) in ends {
+    // Many, and so without a word each: what is loaded at once must fit into one message to the kernel.
+    for (chain, name, followed) in ends {
         for bytes in followed {
             let found = xt_string::in_extensions(&bytes, family);
-            text.line(goto(&format!("-A {chain} {found}"), &comment, name));
+            text.line(format!("-A {chain} {found} -g {name}"));
         }
     }
     for (group, name) in plan.sni.iter().zip(&all.sni) {

@@ -5,9 +5,10 @@ use super::text::{Text, place, reference};
 use super::{RuleNames, ipset, iptables_hellos, u32, xt_string};
 use crate::model::Transport;
 use crate::policy::signature::{WINDOW, request};
-use crate::policy::{Action, Group, Owner, Place, Plan, Ports, Seen};
+use crate::policy::{Action, Group, Owner, Place, Plan, Ports};
 use crate::ruleset::{PortRange, Speaker};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 
 /// `-m multiport` takes 15 ports; a range counts as two.
 const MAX_MULTIPORT: usize = 15;
@@ -157,6 +158,8 @@ pub(super) fn content(
             "imwarden: no beginning any more",
             "RETURN",
         ));
+        // What differs at the beginning only may be alike behind a head.
+        let mut requests = BTreeSet::new();
         for (at, signature) in plan.said_by(speaker) {
             let owners: Vec<&Owner> = signature.owners.iter().collect();
             let Some(name) = names.signatures.get(at) else {
@@ -167,7 +170,9 @@ pub(super) fn content(
                 text.line(goto(&format!("-A {chain} -p tcp {found}"), &comment, name));
             };
             rule(u32::matches(&signature.opening, family));
-            if let Some(all) = signature.in_request() {
+            if let Some(all) = signature.in_request()
+                && requests.insert(all.clone())
+            {
                 let mut found = vec![u32::matches(&request(), family)];
                 found.extend(all.iter().map(|bytes| xt_string::matches(bytes)));
                 rule(found.join(" "));
@@ -231,22 +236,8 @@ pub(super) fn refusal(text: &mut Text, plan: &Plan, family: Family) {
     }
 }
 
-/// Endpoints of this family, with the name of their chain.
-pub(super) fn seen_in<'a>(
-    plan: &'a Plan,
-    names: &'a RuleNames,
-    family: Family,
-) -> impl Iterator<Item = (&'a Seen, &'a String)> {
-    plan.seen
-        .iter()
-        .zip(&names.seen)
-        .flat_map(move |(group, name)| {
-            let here = move |seen: &&Seen| seen.server.ip.is_ipv4() == (family == Family::V4);
-            group.seen.iter().filter(here).map(move |seen| (seen, name))
-        })
-}
-
-/// Endpoints that are closed as a whole, both ways: a session that is open ends whoever speaks next.
+/// Endpoints that are closed as a whole, both ways: a session that is open ends whoever speaks next. Which they are, and where
+/// each was seen, stands in the sets.
 pub(super) fn seen_endpoints(
     text: &mut Text,
     plan: &Plan,
@@ -260,19 +251,14 @@ pub(super) fn seen_endpoints(
             group.service, group.feature
         );
         text.line(own(&format!("-A {name}"), &words, target(plan)));
-    }
-    for (seen, name) in seen_in(plan, names, family) {
-        if seen.opening.is_some() {
+        let v4 = family == Family::V4;
+        if ipset::endpoints(group, v4).next().is_none() {
             continue;
         }
-        let (ip, port) = (seen.server.ip, seen.server.port);
-        let word = seen.transport.name().to_lowercase();
-        for (host, side) in [("-d", "--dport"), ("-s", "--sport")] {
-            text.line(goto(
-                &format!("-A {judge} {host} {ip} -p {word} -m {word} {side} {port}"),
-                &seen.words(),
-                name,
-            ));
+        let set = ipset::name(name, v4);
+        for end in ["dst,dst", "src,src"] {
+            let rule = format!("-A {judge} -m set --match-set {set} {end}");
+            text.line(goto(&rule, &words, name));
         }
     }
 }
@@ -285,7 +271,10 @@ pub(super) fn seen_openings(
     family: Family,
     judge: &str,
 ) {
-    for (seen, name) in seen_in(plan, names, family) {
+    let groups = plan.seen.iter().zip(&names.seen);
+    let all = groups.flat_map(|(group, name)| group.seen.iter().map(move |seen| (seen, name)));
+    let here = all.filter(|(seen, _)| seen.server.ip.is_ipv4() == (family == Family::V4));
+    for (seen, name) in here {
         let Some(opening) = &seen.opening else {
             continue;
         };

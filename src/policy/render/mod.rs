@@ -85,6 +85,14 @@ impl Target {
         self.described().1
     }
 
+    /// Whether it finds bytes wherever they are, and not only at fixed places.
+    pub(super) const fn searches(self) -> bool {
+        matches!(
+            self,
+            Self::Iptables | Self::Ip6tables | Self::IptablesScript
+        )
+    }
+
     const fn described(self) -> (&'static str, &'static str) {
         match self {
             Self::Nftables => ("nftables", "a file for `nft -f`, IPv4 and IPv6"),

@@ -58,11 +58,6 @@ pub(super) fn render(plan: &Plan, keep: bool) -> String {
     text.finish()
 }
 
-/// Names in hellos are nothing to this firewall, so that they mark no connection.
-fn marks(plan: &Plan) -> bool {
-    plan.marks() && !plan.signatures.is_empty()
-}
-
 fn objects(plan: &Plan, keep: bool) -> Vec<Object> {
     let names = names::nftables(plan);
     let mut all = counters(plan, &names);
@@ -112,7 +107,7 @@ fn counters(plan: &Plan, names: &RuleNames) -> Vec<Object> {
         .flatten()
         .map(|name| Object::counter(name.clone()))
         .collect();
-    if marks(plan) {
+    if plan.marks_in(Target::Nftables) {
         all.push(Object::counter(MARKED));
     }
     if let Some(first) = all.first_mut() {
@@ -282,9 +277,14 @@ fn feature_chains(all: &mut Vec<Object>, plan: &Plan, names: &RuleNames) {
     for (group, name) in plan.signatures.iter().zip(&names.signatures) {
         let owners = group.owners();
         let comment = reference(&owners, MAX_COMMENT);
-        chain(name, &comment, words::notes(&owners), marks(plan));
+        chain(
+            name,
+            &comment,
+            words::notes(&owners),
+            plan.marks_in(Target::Nftables),
+        );
     }
-    if marks(plan) {
+    if plan.marks_in(Target::Nftables) {
         chain(
             MARKED,
             "imwarden: of a connection that was recognised",
@@ -307,7 +307,7 @@ fn judge(plan: &Plan, names: &RuleNames, transports: &[&str], families: &[Family
     chain.comment.push(about);
     chain.line("tcp flags rst accept comment \"imwarden: resets pass\"");
     scope(&mut chain, plan);
-    if marks(plan) {
+    if plan.marks_in(Target::Nftables) {
         chain.line(format!(
             "ct mark and {:#010x} == {:#010x} goto f_{MARKED} comment \"imwarden: recognised before\"",
             plan.mark.mask(),

@@ -3,7 +3,8 @@
 use super::text::{Text, and};
 use crate::model::Transport;
 use crate::policy::{
-    Action, Capability, HostDeny, NameGroup, Place, Plan, Target, capabilities, hello,
+    Action, Capability, HostDeny, NameGroup, Place, Plan, Target, capabilities, closes_nothing,
+    hello,
 };
 
 /// The head: what it does, how to handle it, and what it cannot say.
@@ -34,7 +35,8 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
     ] {
         text.paragraph(&item, &rest, limit);
     }
-    if hosts_of(plan).is_empty() {
+    let tunnels = target == Target::Squid && plan.action != Action::Log;
+    if hosts_of(plan).is_empty() && !(tunnels && !closes_nothing(plan, target)) {
         let why = match plan.action {
             Action::Log => "this policy only looks",
             _ => "no host name was asked for",

@@ -1,7 +1,7 @@
 //! A POSIX shell script around both restore files, because only a script can ask whether a jump is there.
 
 use super::header;
-use super::ipset;
+use super::ipset::Sets;
 use super::iptables::{self, Family};
 use super::text::Text;
 use crate::policy::{Hook, Plan, Target};
@@ -39,34 +39,43 @@ pub(super) fn render(plan: &Plan) -> String {
         text.line("}");
         text.blank();
     }
-    sets(&mut text, plan);
+    let all = Sets::of(plan);
+    sets(&mut text, &all);
     jumps(&mut text, plan);
-    let rest = REST.trim_start_matches('\n').trim_end();
-    if ipset::lines(plan).is_empty() {
-        text.line(rest.replace("\tsets\n", "").replace("\tno_sets\n", ""));
-    } else {
-        text.line(rest);
+    let mut rest = REST.trim_start_matches('\n').trim_end().to_owned();
+    if all.names.is_empty() {
+        rest = rest.replace("\tsets\n", "").replace("\tno_sets\n", "");
     }
+    if all.fill.is_empty() {
+        rest = rest.replace("\tfill_sets\n", "");
+    }
+    text.line(rest);
     text.finish()
 }
 
 /// Sets must be there before a rule that names them can even be checked. Those that are there keep what they learned.
-fn sets(text: &mut Text, plan: &Plan) {
-    let lines = ipset::lines(plan);
-    if lines.is_empty() {
+fn sets(text: &mut Text, sets: &Sets) {
+    if sets.names.is_empty() {
         return;
     }
+    let restore = |text: &mut Text, name: &str, lines: &[String]| {
+        text.line(format!("{name}() {{"));
+        text.line("\t\"$IPSET\" restore -exist <<'END-OF-SETS'");
+        for line in lines {
+            text.line(line);
+        }
+        text.line("END-OF-SETS");
+        text.line("}");
+    };
     text.line("# Sets must be there before a rule that names them can even be checked. Those that are there stay as they are.");
     text.line("IPSET=${IPSET:-ipset}");
-    text.line("sets() {");
-    text.line("\t\"$IPSET\" restore -exist <<'END-OF-SETS'");
-    for line in lines {
-        text.line(line);
+    restore(text, "sets", &sets.make);
+    if !sets.fill.is_empty() {
+        text.line("# What was seen changes places with what was in them.");
+        restore(text, "fill_sets", &sets.fill);
     }
-    text.line("END-OF-SETS");
-    text.line("}");
     text.line("no_sets() {");
-    for set in ipset::all(plan) {
+    for set in &sets.names {
         text.line(format!("\t\"$IPSET\" destroy {set} 2>/dev/null || true"));
     }
     text.line("}");
@@ -174,6 +183,7 @@ check() {
 
 load() {
 	check
+	fill_sets
 	rules_v4 | "$IPTABLES-restore" -w --noflush
 	rules_v6 | "$IP6TABLES-restore" -w --noflush
 	for program in "$IPTABLES" "$IP6TABLES"; do

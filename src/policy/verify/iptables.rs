@@ -22,6 +22,8 @@ struct Filter<'a> {
     any_port: bool,
     /// Something is judged by what is said, which is after a connection was established.
     content: bool,
+    /// Sets for endpoints that rules look into, and that are empty or not there.
+    empty: BTreeSet<String>,
 }
 
 pub(super) fn judge(machine: &Machine, families: &Families, verdict: &mut Verdict) {
@@ -29,12 +31,20 @@ pub(super) fn judge(machine: &Machine, families: &Families, verdict: &mut Verdic
     let mut judged = Vec::new();
     let mut blind = Vec::new();
     for (program, save) in [(v4, &families.v4), (v6, &families.v6)] {
-        let filter = Filter::of(families.backend, program, save);
+        let filter = Filter::of(families.backend, program, save, &machine.ports);
         let hooks = filter.hooks();
         if hooks.is_empty() || !filter.refuses() {
             blind.push(program);
         } else {
             judged.extend(hooks);
+        }
+        for set in &filter.empty {
+            verdict.fault(
+                Kind::EmptySet,
+                Some(families.backend),
+                format!("rules of {program} look into the set {set}, and nothing is in it: they refuse nothing"),
+                LOAD_AGAIN,
+            );
         }
         filter.before_our_jumps(verdict);
         filter.shadows(verdict);
@@ -70,7 +80,12 @@ pub(super) fn judge(machine: &Machine, families: &Families, verdict: &mut Verdic
 }
 
 impl<'a> Filter<'a> {
-    fn of(backend: Backend, program: &'static str, save: &'a str) -> Self {
+    fn of(
+        backend: Backend,
+        program: &'static str,
+        save: &'a str,
+        sets: &[(String, Vec<u16>)],
+    ) -> Self {
         let rules: Vec<Rule<'a>> = save.lines().filter_map(Rule::of).collect();
         let mut filter = Self {
             backend,
@@ -79,6 +94,7 @@ impl<'a> Filter<'a> {
             ports: Vec::new(),
             any_port: false,
             content: false,
+            empty: BTreeSet::new(),
         };
         for rule in filter.rules.clone() {
             let refuses = rule.target().is_some_and(|target| {
@@ -87,11 +103,20 @@ impl<'a> Filter<'a> {
             if !is_our_chain(rule.chain) || !refuses {
                 continue;
             }
-            filter.content |= rule.words.contains("-m u32 ") || rule.words.contains("-m string ");
-            match destination_ports(rule.words) {
-                Some(ports) => filter.ports.extend(ports),
+            let content = rule.words.contains("-m u32 ") || rule.words.contains("-m string ");
+            filter.content |= content;
+            match (destination_ports(rule.words), seen_set(rule.words)) {
+                (Some(ports), _) => filter.ports.extend(ports),
+                (None, Some(name)) => {
+                    let set = sets.iter().find(|(set, _)| set == name);
+                    let ports = set.map_or(&[][..], |(_, ports)| ports);
+                    filter.ports.extend(ports.iter().map(|port| (*port, *port)));
+                    filter
+                        .empty
+                        .extend(ports.is_empty().then(|| name.to_owned()));
+                }
                 // In a feature's own chain nothing is chosen any more.
-                None => filter.any_port |= rule.words.contains("--match-set"),
+                (None, None) => filter.any_port |= content || rule.words.contains("--match-set"),
             }
         }
         filter
@@ -316,6 +341,14 @@ fn destination_ports(words: &str) -> Option<Vec<(u16, u16)>> {
         .collect()
 }
 
+/// `-m set --match-set imw-seen-aim-session4 dst,dst`: an address and a port.
+fn seen_set(words: &str) -> Option<&str> {
+    let (_, rest) = words.split_once("--match-set ")?;
+    let (name, rest) = rest.split_once(' ')?;
+    let ends = rest.split(' ').next()?;
+    ends.contains(',').then_some(name)
+}
+
 /// `-m conntrack --ctstate RELATED,ESTABLISHED`.
 fn is_only_established(words: &str) -> bool {
     let mut before = "";
@@ -391,7 +424,9 @@ mod tests {
                 "{before}\n-A FORWARD -j IMWARDEN\n{ours}\n-A IMWARDEN -p tcp -m tcp --dport 5190 -j IMW-AIM\n-A IMW-AIM -j DROP\n"
             );
             let mut verdict = Verdict::default();
-            Filter::of(Backend::IptablesNft, "iptables-nft", &save).before_our_jumps(&mut verdict);
+            let sets = [("imw-seen-aim4".to_owned(), vec![8443])];
+            let filter = Filter::of(Backend::IptablesNft, "iptables-nft", &save, &sets);
+            filter.before_our_jumps(&mut verdict);
             (verdict.faults.len(), verdict.remarks.len())
         };
         for (before, faults, remarks) in [
@@ -419,6 +454,17 @@ mod tests {
         ] {
             assert_eq!(verdict(before, ""), (faults, remarks), "{before}");
         }
+        // Endpoints that were seen are known by their ports; what is said may be said on any.
+        let seen = "-A IMWARDEN -m set --match-set imw-seen-aim4 dst,dst -g IMW-SEEN-AIM\n-A IMWARDEN -m set --match-set imw-seen-aim4 src,src -g IMW-SEEN-AIM";
+        let web = "-A FORWARD -p tcp -m tcp --dport 443 -j ACCEPT";
+        let other = "-A FORWARD -p tcp -m tcp --dport 8443 -j ACCEPT";
+        assert_eq!(verdict(web, seen), (0, 0));
+        assert_eq!(verdict(other, seen), (1, 0));
+        let name = "-A IMW-HELLOS -m string --hex-string \"|00|a\" --algo kmp -g IMW-SNI-A";
+        assert_eq!(verdict(web, name), (1, 0));
+        let save = seen.replace("imw-seen-aim4", "imw-seen-aim6");
+        let filter = Filter::of(Backend::IptablesNft, "iptables-nft", &save, &[]);
+        assert_eq!(Vec::from_iter(filter.empty), ["imw-seen-aim6"]);
         // What is judged by what is said comes after a connection was established.
         let established = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT";
         let content = "-A IMWARDEN -p tcp -m u32 --u32 \"0=1\" -j IMW-AIM";

@@ -41,6 +41,8 @@ pub struct Machine {
     pub xtables: Vec<Families>,
     /// Our sets of ipset, and how much is in each.
     pub sets: Vec<(String, usize)>,
+    /// The ports of the endpoints in each, where there are such.
+    pub ports: Vec<(String, Vec<u16>)>,
     /// Names of network interfaces.
     pub interfaces: Vec<String>,
     /// Whether it passes on packets of others.
@@ -91,6 +93,10 @@ impl Machine {
                         v4: apply::save(v4)?,
                         v6: apply::save(v6)?,
                     });
+                    let names = sets.sizes().into_iter();
+                    machine.ports = names
+                        .map(|(name, _)| (name.to_owned(), sets.ports(name)))
+                        .collect();
                     machine.sets = sets
                         .sizes()
                         .into_iter()
