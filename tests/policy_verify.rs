@@ -240,8 +240,9 @@ fn nothing_is_raised_on_sound_machines() {
 fn every_seeded_fault_is_found_by_its_name() {
     let office = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-pcaps/office.pcap");
     let endpoints = format!(
-        "apply --observed {} --backend iptables-nft; sound; ipset flush imw-seen-aim-session4; faults
-         \"$imwarden\" undo >/dev/null; apply --observed {0} --backend iptables-legacy; sound
+        "apply --observed {} --backend iptables-nft; sound; apply --observed {0} --service msn --backend iptables-nft; sound
+         apply --observed {0} --backend iptables-nft; sound; ipset flush imw-seen-aim-session4; faults
+         \"$imwarden\" undo --all >/dev/null; apply --observed {0} --backend iptables-legacy; sound
          ipset del imw-seen-aim-session4 205.188.9.17,tcp:5190; faults",
         office.display()
     );

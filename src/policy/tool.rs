@@ -28,6 +28,11 @@ impl ToolError {
     pub fn is_missing(&self) -> bool {
         self.what.contains("No such file or directory")
     }
+
+    /// Whether it spoke of a set that some rule looks into.
+    pub fn is_in_use(&self) -> bool {
+        self.what.contains("it is in use by a kernel component")
+    }
 }
 
 /// Runs a program, gives it this to read, and returns what it wrote.

@@ -158,6 +158,11 @@ pub fn replace(backend: Backend, wanted: &Ours) -> Result<(), ApplyError> {
                 restore(first, &before.in_place_of(v4))?;
                 return Err(error);
             }
+            // Sets of the policy before, which no rule looks into any more. One that somebody else's rule names stays.
+            match Sets::read()?.destroy_but(sets) {
+                Err(ApplyError::Tool(error)) if error.is_in_use() => {}
+                done => done?,
+            }
         }
     }
     Ok(())
