@@ -62,30 +62,31 @@ pub struct EnforcerArgs {
 
 /// So much a minute, and no more than that at once.
 struct Rate {
-    a_minute: f64,
-    left: f64,
+    /// The time that one takes.
+    each: Duration,
+    /// Time that is left: a minute at most.
+    left: Duration,
     at: Instant,
 }
 
 impl Rate {
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn new(a_minute: u32, now: Instant) -> Self {
-        let a_minute = f64::from(a_minute);
         Self {
-            a_minute,
-            left: a_minute,
+            each: Self::MINUTE / a_minute.max(1),
+            left: Self::MINUTE,
             at: now,
         }
     }
 
     fn take(&mut self, now: Instant) -> bool {
-        let gained = now.duration_since(self.at).as_secs_f64() / 60.0 * self.a_minute;
-        self.left = (self.left + gained).min(self.a_minute);
+        let gained = now.duration_since(self.at);
+        self.left = (self.left + gained).min(Self::MINUTE);
         self.at = now;
-        let is_left = self.left >= 1.0;
-        if is_left {
-            self.left -= 1.0;
-        }
-        is_left
+        let left = self.left.checked_sub(self.each);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
     }
 }
 
