@@ -2,7 +2,7 @@
 
 use super::store::{self, Flow, Store, User, UserKey};
 use super::text::{self, Looks, width};
-use crate::model::{EvidenceKind, Finding, Risk, Severity, Sighting, Timestamp};
+use crate::model::{Confidence, EvidenceKind, Finding, Risk, Severity, Sighting, Timestamp};
 use crate::report::{
     RiskRecord, clean, community_id, event_line, names, service_title, time, vendor,
 };
@@ -153,7 +153,7 @@ fn messenger(finding: &Finding) -> String {
             .flatten()
             .map(str::to_owned),
     );
-    let confidence = finding.confidence.map_or("-", |it| it.name());
+    let confidence = finding.confidence.map_or("-", Confidence::name);
     format!("{}, {confidence}", words.join(" "))
 }
 
