@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Pages that lie over each other.
+const MAX_PAGES: usize = 8;
 /// Letters of a filter.
 const MAX_FILTER: usize = 60;
 
@@ -187,12 +189,19 @@ impl App {
 
     fn push(&mut self, about: About, title: String, now: Instant) {
         let lines = self.lines_about(&about, now).unwrap_or_default();
-        self.pages.push(Open {
+        self.lay(Open {
             about,
             title,
             lines,
             scroll: 0,
         });
+    }
+
+    /// Lays a page over the others.
+    fn lay(&mut self, page: Open) {
+        if self.pages.len() < MAX_PAGES {
+            self.pages.push(page);
+        }
     }
 
     /// What a page says by now; `None` where that does not change.
@@ -271,7 +280,7 @@ impl App {
         match self.planner.propose(&self.findings(&flows)) {
             Ok(proposal) => {
                 let title = format!("Block {}", flows_of(flows.len()));
-                self.pages.push(Open {
+                self.lay(Open {
                     lines: block_lines(&proposal, self.blocker.is_some()),
                     about: About::Block {
                         flows,
@@ -281,7 +290,9 @@ impl App {
                     scroll: 0,
                 });
             }
-            Err(error) => self.status = Some(clean(&error).replace('\n', "; ")),
+            Err(error) => {
+                self.status = Some(clean(&error.replace('\n', "; ")).into_owned());
+            }
         }
     }
 
