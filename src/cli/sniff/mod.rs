@@ -39,6 +39,8 @@ use pieces::{Existing, Pieces, Rotation};
 use sandbox::Needs;
 pub use sandbox::has_landlock;
 use save::Saver;
+#[cfg(feature = "tui")]
+use screen::unfit;
 use signal_hook::consts::SIGINT;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -234,10 +236,9 @@ impl Args {
 }
 
 /// Why there can be no screen.
-fn unfit_for_screen() -> Option<&'static str> {
-    #[cfg(feature = "tui")]
-    return screen::unfit();
-    #[cfg(not(feature = "tui"))]
+#[cfg(not(feature = "tui"))]
+#[allow(clippy::unnecessary_wraps, reason = "built with it, there may be one")]
+const fn unfit() -> Option<&'static str> {
     Some(
         "this imwarden was built without the screen of --tui (cargo's feature `tui`); without --tui, lines are written as \
          things happen",
@@ -292,7 +293,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         return Err(CliError::WhichInterface(which_interface()));
     }
     if args.tui
-        && let Some(why) = unfit_for_screen()
+        && let Some(why) = unfit()
     {
         return Err(CliError::Usage(why));
     }

@@ -40,6 +40,11 @@ const PAGE_KEYS: &Keys = &[
     ("?", "help", 4),
     ("Esc", "back", 0),
 ];
+const READ_KEYS: &Keys = &[
+    ("Up/Down", "scroll", 1),
+    ("PgUp/PgDn", "page", 2),
+    ("Esc", "back", 0),
+];
 const FILTER_KEYS: &Keys = &[
     ("Enter", "keep", 0),
     ("Ctrl-U", "empty", 2),
@@ -143,7 +148,7 @@ pub fn draw(app: &mut App, buffer: &mut Buffer, now: Instant, clock: &str) {
         footer(&mut painter, bottom, FILTER_KEYS);
     } else if let Some(question) = app.question() {
         painter.line(said, question, REVERSED);
-        footer(&mut painter, bottom, PAGE_KEYS);
+        footer(&mut painter, bottom, READ_KEYS);
     } else {
         if let Some(status) = &app.status {
             let text = text::fit(
@@ -154,10 +159,10 @@ pub fn draw(app: &mut App, buffer: &mut Buffer, now: Instant, clock: &str) {
             );
             painter.put(0, said, text.trim_end(), BOLD);
         }
-        let keys = if app.page().is_some() {
-            PAGE_KEYS
-        } else {
-            TABLE_KEYS
+        let keys = match app.page() {
+            Some(page) if page.is_of_flows() => PAGE_KEYS,
+            Some(_) => READ_KEYS,
+            None => TABLE_KEYS,
         };
         footer(&mut painter, bottom, keys);
     }

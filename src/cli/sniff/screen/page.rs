@@ -2,7 +2,7 @@
 
 use super::store::{self, Flow, Store, User, UserKey};
 use super::text::{self, Looks, width};
-use crate::model::{EvidenceKind, Finding, Risk, Severity, Sighting, Timestamp};
+use crate::model::{Confidence, EvidenceKind, Finding, Risk, Severity, Sighting, Timestamp};
 use crate::report::{
     RiskRecord, clean, community_id, event_line, names, service_title, time, vendor,
 };
@@ -73,15 +73,6 @@ fn span(first: Timestamp, last: Timestamp) -> String {
     format!("{} to {} UTC", time(first, false), time(last, false))
 }
 
-fn joined<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
-    let words: Vec<&str> = words.into_iter().map(String::as_str).collect();
-    if words.is_empty() {
-        "-".to_owned()
-    } else {
-        clean(&words.join(", ")).into_owned()
-    }
-}
-
 /// Everything that is known of a flow, as the records have it.
 pub fn flow(flow: &Flow, risks: &[Risk], now: Instant) -> Vec<Line> {
     let finding = &flow.finding;
@@ -100,7 +91,7 @@ pub fn flow(flow: &Flow, risks: &[Risk], now: Instant) -> Vec<Line> {
     if let Some(client) = &finding.client {
         lines.push(field("program", clean(client)));
     }
-    lines.push(field("used for", joined(&finding.features)));
+    lines.push(field("used for", names(&finding.features)));
     lines.push(field(
         "seen",
         format!(
@@ -162,7 +153,7 @@ fn messenger(finding: &Finding) -> String {
             .flatten()
             .map(str::to_owned),
     );
-    let confidence = finding.confidence.map_or("-", |it| it.name());
+    let confidence = finding.confidence.map_or("-", Confidence::name);
     format!("{}, {confidence}", words.join(" "))
 }
 
@@ -280,16 +271,17 @@ pub fn user(
         ),
         field("account", names(&key.accounts)),
         field("talks to", names(&user.contacts)),
-        field("program", joined(&user.clients)),
-        field("used for", joined(&user.features)),
+        field("program", names(&user.clients)),
+        field("used for", names(&user.features)),
         field("seen", span(user.first_seen, user.last_seen)),
         field(
             "traffic",
             format!(
-                "{} packets, {} bytes in {} flows; {} bytes/s now",
+                "{} packets, {} bytes in {} flow{}; {} bytes/s now",
                 user.counts.packets,
                 user.counts.bytes,
                 user.flows,
+                if user.flows == 1 { "" } else { "s" },
                 flows.iter().map(|flow| flow.rate(now)).sum::<u64>()
             ),
         ),

@@ -109,7 +109,7 @@ static USERS: [Column; 9] = [
 
 static FLOWS: [Column; 11] = [
     number("ID", 0),
-    column("FROM", 0),
+    elastic("FROM", 0, 15),
     column("TO", 0),
     column("SERVICE", 0),
     elastic("ACCOUNT", 0, 12),

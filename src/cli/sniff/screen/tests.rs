@@ -515,7 +515,10 @@ fn keys_end_and_suspend_from_everywhere() {
     assert_eq!(app.key(Key::Char('q'), now), Doing::Quit);
     press(&mut app, "?");
     assert!(picture(&mut app, 80, 24).0[3].starts_with("Help"));
-    press(&mut app, "q");
+    // However often it is asked for, a few steps lead back.
+    press(&mut app, &"?".repeat(100));
+    press(&mut app, "qqqqqqqq");
+    assert!(app.page().is_none());
     press(&mut app, "/");
     for (key, doing) in [
         (Key::Ctrl('c'), Doing::Quit),
