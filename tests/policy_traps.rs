@@ -4,7 +4,7 @@
 //! |---|---|
 //! | T1 a refusal's own reset is refused | [`t1_a_refusal_gets_out`]; `policy_matrix` (all hooks on all machines), mutations (`resets pass`) |
 //! | T2 a client whose own port is a messenger's | `policy_matrix` (every closed port as a client's own), `policy_differential`, `policy_scan` |
-//! | T3 `conntrack -D` opens a session whose server speaks first | [`t3_forgetting_a_connection_is_no_way_to_end_it`]; `policy_bypass` (first rules of a machine) |
+//! | T3 `conntrack -D` opens a session whose server speaks first | [`t3_forgetting_a_connection_is_no_way_to_end_it`]; `policy_bypass` (first rules of a machine); `enforce` (`silent`: marked, and not opened again) |
 //! | T4 `nft -c` does not see loops | [`t4_a_check_does_not_see_a_loop_and_loading_does`]; `policy_kernel` loads for real |
 //! | T5 reserved words as names | [`t5_no_name_is_a_reserved_word`] |
 //! | T6 long log prefixes | [`t6_what_is_logged_begins_with_few_words`] |
@@ -16,17 +16,17 @@
 //! | T12 a private network's log is muted | nothing here reads a log: `policy_matrix` and `policy_differential` count (`Action::Log` too) |
 //! | T13 a dead path reads as "blocked" | `policy_matrix`, `policy_scan` (baseline), `policy::prove::Lab::new` (both ways, before any rule), `policy_bypass` |
 //! | T14 a policy that only looks, with a stray drop | [`t14_a_policy_that_only_looks_has_no_refusal_in_it`]; `policy_matrix`, `policy_differential` (`looks`) |
-//! | T15 rules that learn from packets block bystanders | [`t15_no_rule_learns_from_packets`]; live enforcement is to keep to it |
+//! | T15 rules that learn from packets block bystanders | [`t15_no_rule_learns_from_packets`]; `enforce` adds what was proven, and packets only lengthen what is in a set |
 //! | T16 iptables looks at fixed places behind IPv6 | `policy_differential` (extension headers), `policy_bypass` |
 //! | T17 checkers that say yes to nonsense | [`t17_a_checker_that_says_yes_has_said_nothing`]; `policy_targets` asks dnsmasq for names |
 //! | T18 squid's shared memory has one name | `policy_targets` (`squid -n`) |
-//! | T19 somebody's `flush ruleset` | [`t19_a_flush_takes_everything`]; finding out is for `status` and `verify` |
+//! | T19 somebody's `flush ruleset` | [`t19_a_flush_takes_everything`]; finding out is for `status` and `verify`; `enforce` (`flushed`: loaded again) |
 //! | T20 chains on one line | [`t20_chains_need_lines`] |
 //! | T21 DNAT changes what `forward` sees | [`t21_what_is_judged_is_where_a_connection_really_goes`] |
-//! | T22 time-outs of elements that nobody renews | no file has any ([`t9_no_set_merges_what_expires`]); for live enforcement |
+//! | T22 time-outs of elements that nobody renews | no file has any ([`t9_no_set_merges_what_expires`]); `enforce` (`refreshed`: for as long as somebody tries, and no longer) |
 //! | T23 a network becomes one address | [`t23_a_network_is_a_network`]; `policy_differential` (`some`) |
 //! | T24 dnsmasq without `CAP_NET_ADMIN` | [`t24_dnsmasq_needs_a_capability_to_fill_a_set`] |
-//! | T25 reading one counter reads every set | speed only; for live enforcement |
+//! | T25 reading one counter reads every set | speed only: live enforcement reads no set while it runs (names of tables only) and marks a connection without reading the others |
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod policy_support;

@@ -38,6 +38,7 @@ pub fn run(out: &mut dyn Write) -> Result<u8, CliError> {
         ("interface", interface(place)),
         ("sandbox", sandbox()),
         ("firewall", firewall()),
+        ("enforce", enforce()),
         ("namespaces", namespaces()),
     ];
     let mut ill = false;
@@ -203,6 +204,43 @@ fn firewall() -> Health {
             .to_owned(),
         vec!["sudo apt install nftables".to_owned()],
     )
+}
+
+/// What `sniff --enforce` would use.
+fn enforce() -> Health {
+    let lacking = |tools: &[&str]| -> Vec<String> {
+        let missing = tools.iter().filter(|tool| find_program(tool).is_none());
+        missing.map(|tool| (*tool).to_owned()).collect()
+    };
+    let iptables = lacking(&["iptables", "ip6tables", "ipset"]);
+    let (by, install) = if lacking(&["nft"]).is_empty() {
+        ("nft", None)
+    } else if iptables.is_empty() {
+        ("iptables and ipset", None)
+    } else if iptables.len() == 1 {
+        ("", Some("sudo apt install ipset"))
+    } else {
+        ("", Some("sudo apt install nftables"))
+    };
+    if let Some(command) = install {
+        return Health::Less(
+            "no nft, and not all of iptables, ip6tables and ipset: imwarden sniff --enforce cannot act".to_owned(),
+            vec![command.to_owned()],
+        );
+    }
+    if !Path::new("/proc/net/netfilter").exists() {
+        return Health::Less(
+            "this kernel has no netfilter here: imwarden sniff --enforce cannot act".to_owned(),
+            vec!["sudo modprobe nf_conntrack_netlink".to_owned()],
+        );
+    }
+    let admin = caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN).unwrap_or(false);
+    let also = if admin {
+        ""
+    } else {
+        "; it needs CAP_NET_ADMIN (see permission)"
+    };
+    Health::Well(format!("imwarden sniff --enforce by {by}{also}"))
 }
 
 /// `prove` builds its router in one.

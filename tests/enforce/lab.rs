@@ -12,6 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
+/// A sample, and the server in it whose connection is played.
+pub type Talk = (&'static str, &'static str);
+
 pub const ROLE: &str = "IMWARDEN_ENFORCE_ROLE";
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -185,10 +188,9 @@ fn work(words: &[String], stop: &Arc<AtomicBool>) {
                 let number = number.to_owned();
                 thread::spawn(move || {
                     let stopped = || stop.load(Ordering::Relaxed);
-                    say(
-                        &number,
-                        &talk(stream, &turns, false, silent, &stopped).line(),
-                    );
+                    let peer = stream.peer_addr().unwrap().port();
+                    let heard = talk(stream, &turns, false, silent, &stopped);
+                    say(&number, &format!("{peer} {}", heard.line()));
                 });
             }
         }
@@ -277,7 +279,7 @@ impl Drop for Lab {
 /// Runs a shell script on the router; what it printed.
 pub fn sh(script: &str) -> String {
     let output = Command::new("sh").args(["-c", script]).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Waits until that is so.
@@ -367,22 +369,21 @@ impl Lab {
     }
 
     /// A server for a sample's conversation.
-    pub fn host(&mut self, at: &str, sample: &str, server: &str) -> usize {
-        let number = self
-            .server
-            .tell(&format!("host {at} {sample} {server} talking"));
+    pub fn host(&mut self, at: &str, talk: Talk) -> usize {
+        let (sample, server) = talk;
+        let words = format!("host {at} {sample} {server} talking");
+        let number = self.server.tell(&words);
         assert_eq!(self.server.hear(number, 0), "listening");
         number
     }
 
     /// A client of it: the number of its conversation, and its port.
-    pub fn chat(&mut self, from: &str, at: &str, sample: &str, server: &str, how: &str) -> usize {
-        let number = self
-            .client
-            .tell(&format!("chat {from} {at} {sample} {server} {how}"));
+    pub fn chat(&mut self, from: &str, at: &str, talk: Talk, how: &str) -> (usize, u16) {
+        let (sample, server) = talk;
+        let words = format!("chat {from} {at} {sample} {server} {how}");
+        let number = self.client.tell(&words);
         let port = self.client.hear(number, 0);
-        assert!(port.parse::<u16>().is_ok(), "{port}");
-        number
+        (number, port.parse().unwrap_or_else(|_| panic!("{port}")))
     }
 
     /// How a conversation ended for the client.
@@ -390,9 +391,19 @@ impl Lab {
         Heard::of(&self.client.hear(chat, 1))
     }
 
-    /// How the first conversation of a server ended there.
-    pub fn ended_there(&self, host: usize) -> Heard {
-        Heard::of(&self.server.hear(host, 1))
+    /// How the conversation with this client's port ended for the server.
+    pub fn ended_there(&self, host: usize, port: u16) -> Heard {
+        let words = format!("{port} ");
+        let mut found = None;
+        until("the server's end", || {
+            let said = self.server.heard(host);
+            found = said
+                .iter()
+                .find_map(|line| line.strip_prefix(&words))
+                .map(Heard::of);
+            found.is_some()
+        });
+        found.unwrap()
     }
 
     pub fn connect(&mut self, at: &str) -> String {

@@ -14,7 +14,7 @@ use policy_support::can_run;
 use serde_json::Value;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use talk::{file_size, now};
+use talk::{Heard, file_size, now};
 
 const PROGRAMS: [&str; 9] = [
     "nft",
@@ -163,49 +163,43 @@ fn confirmed_at() -> u64 {
     time.as_microsecond() as u64
 }
 
+/// Whether the end of a server knows that its client was cut off.
+fn is_reset(heard: &Heard) -> bool {
+    matches!(heard.end.as_str(), "ConnectionReset" | "BrokenPipe")
+}
+
 /// A conversation and a download beside it: how the two went.
 fn cut_beside_a_download(firewall: &str, client: &str, server: &str) -> Lab {
     const CHUNKS: usize = 400;
     let mut lab = Lab::new();
     let (chat_at, file_at) = (format!("{server}:1863"), format!("{server}:8000"));
-    let host = lab.host(&chat_at, MSN.0, MSN.1);
+    let host = lab.host(&chat_at, MSN);
     let files = lab.server.tell(&format!("serve-file {file_at} {CHUNKS}"));
     assert_eq!(lab.server.hear(files, 0), "listening");
 
-    // What is seen later is no dead path.
-    let before = lab.chat("-", &chat_at, MSN.0, MSN.1, "talking");
+    // What is seen later is no dead path: one that nobody minds goes on, and is not recognised in its middle.
+    let (before, _) = lab.chat("-", &chat_at, MSN, "talking");
     sleep(Duration::from_millis(600));
-    assert!(
-        lab.client.heard(before).len() == 1,
-        "it goes on as long as nobody is against it"
-    );
+    assert_eq!(lab.client.heard(before).len(), 1, "it goes on");
     let was = ruleset();
-    // Connections that are there already count as well: this one is found in the middle.
     lab.enforce(&["--firewall", firewall]);
     let file = lab.client.tell(&format!("fetch-file {client} {file_at}"));
     assert_eq!(lab.client.hear(file, 0), "begun");
-    until_said("enforce: ");
-    let old = lab.ended(before);
-    assert_ne!(old.end, "went on");
-    until("the place is refused", || {
-        lab.connect(&chat_at) == "ConnectionRefused"
-    });
-
-    let (here, there) = (old, lab.ended_there(host));
-    let confirmed = confirmed_at();
-    let last = here.last.max(there.last);
-    let reaction = last.saturating_sub(confirmed);
+    let (chat, port) = lab.chat("-", &chat_at, MSN, "talking");
+    let (here, there) = (lab.ended(chat), lab.ended_there(host, port));
+    let reaction = here.last.max(there.last).saturating_sub(confirmed_at());
     println!(
         "MEASURED {firewall} {server}: {reaction} us from the packet that proved it to the last payload"
     );
     assert!(reaction < 1_000_000, "{firewall}: {reaction} us");
-    // Both ends know it is over, and nothing of it passes since.
+    // Both ends know that it is over.
     assert_eq!(here.end, "ConnectionReset", "{}", said());
-    assert!(
-        matches!(there.end.as_str(), "ConnectionReset" | "BrokenPipe"),
-        "{}",
-        there.end
-    );
+    assert!(is_reset(&there), "{there:?}");
+    until("the place is refused", || {
+        lab.connect(&chat_at) == "ConnectionRefused"
+    });
+    // So is what was there before, at its next word.
+    assert_eq!(lab.ended(before).end, "ConnectionReset");
 
     let fetched = lab.client.hear(file, 1);
     assert_eq!(fetched, format!("{} closed", file_size(CHUNKS)));
@@ -239,16 +233,12 @@ fn six(firewall: &str) {
 /// The client says nothing any more, so that only the server could open it again.
 fn silent(firewall: &str) {
     let mut lab = Lab::new();
-    let host = lab.host("198.51.100.10:5190", AIM.0, AIM.1);
+    let host = lab.host("198.51.100.10:5190", AIM);
     lab.enforce(&["--firewall", firewall]);
-    let chat = lab.chat("-", "198.51.100.10:5190", AIM.0, AIM.1, "silent");
+    let (chat, port) = lab.chat("-", "198.51.100.10:5190", AIM, "silent");
     until_said("cut TCP");
-    let there = lab.ended_there(host);
-    assert!(
-        matches!(there.end.as_str(), "ConnectionReset" | "BrokenPipe"),
-        "{}",
-        there.end
-    );
+    let there = lab.ended_there(host, port);
+    assert!(is_reset(&there), "{there:?}");
     let since = now();
     // The kernel still knows it, marked.
     let known = sh("conntrack -L -p tcp --dport 5190 2>/dev/null");
@@ -272,9 +262,9 @@ fn refused(firewall: &str) -> bool {
 fn refreshed(firewall: &str) {
     const AT: &str = "198.51.100.10:1863";
     let mut lab = Lab::new();
-    lab.host(AT, MSN.0, MSN.1);
+    lab.host(AT, MSN);
     lab.enforce(&["--firewall", firewall, "--enforce-timeout", "8s"]);
-    let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+    let (chat, _) = lab.chat("-", AT, MSN, "talking");
     lab.ended(chat);
     until("it is refused", || refused(firewall));
     let begun = Instant::now();
@@ -303,7 +293,7 @@ fn refreshed(firewall: &str) {
 fn dry() {
     const AT: &str = "198.51.100.10:1863";
     let mut lab = Lab::new();
-    lab.host(AT, MSN.0, MSN.1);
+    lab.host(AT, MSN);
     assert_eq!(
         sh(
             "nft 'table inet others { chain f { type filter hook forward priority 0; ct state established accept; }; }'"
@@ -313,7 +303,7 @@ fn dry() {
     let was = ruleset();
     lab.enforce(&["--dry-run"]);
     assert_eq!(ruleset(), was);
-    let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+    let (chat, _) = lab.chat("-", AT, MSN, "talking");
     until_said("would cut TCP");
     sleep(Duration::from_millis(500));
     assert_eq!(ruleset(), was);
@@ -362,13 +352,13 @@ fn spared() {
         ("2001:db8:1::10", "[2001:db8:2::10]:1863", "--allow"),
     ];
     for (_, at, _) in ends {
-        lab.host(at, MSN.0, MSN.1);
+        lab.host(at, MSN);
     }
     lab.enforce(&["--allow", "2001:db8:2::/64", "--plan", "policy.toml"]);
     let was = ruleset();
     let mut chats = Vec::new();
     for (from, at, why) in ends {
-        chats.push(lab.chat(from, at, MSN.0, MSN.1, "talking"));
+        chats.push(lab.chat(from, at, MSN, "talking").0);
         until("left alone", || {
             said().lines().any(|line| {
                 line.contains(&format!("enforce: ")) && line.contains(from) && line.contains(why)
@@ -388,7 +378,7 @@ fn spared() {
     );
     assert_eq!(ruleset(), was);
     // One that nobody protects.
-    let chat = lab.chat("192.0.2.10", "198.51.100.10:1863", MSN.0, MSN.1, "talking");
+    let (chat, _) = lab.chat("192.0.2.10", "198.51.100.10:1863", MSN, "talking");
     assert_eq!(lab.ended(chat).end, "ConnectionReset");
     assert_eq!(lab.end("TERM"), Some(0));
     assert!(
@@ -404,12 +394,12 @@ fn rate() {
         .map(|n| format!("198.51.100.10:{}", 3000 + n))
         .collect();
     for at in &places {
-        lab.host(at, MSN.0, MSN.1);
+        lab.host(at, MSN);
     }
     lab.enforce(&["--enforce-rate", "2", "--metrics", "unix:metrics.sock"]);
     let chats: Vec<usize> = places
         .iter()
-        .map(|at| lab.chat("-", at, MSN.0, MSN.1, "talking"))
+        .map(|at| lab.chat("-", at, MSN, "talking").0)
         .collect();
     until_said("--enforce-rate allows");
     until("two of them are cut", || {
@@ -458,9 +448,9 @@ fn rate() {
 fn ports_of_others() {
     const AT: &str = "198.51.100.10:443";
     let mut lab = Lab::new();
-    lab.host(AT, MSN.0, MSN.1);
+    lab.host(AT, MSN);
     lab.enforce(&[]);
-    let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+    let (chat, _) = lab.chat("-", AT, MSN, "talking");
     assert_eq!(lab.ended(chat).end, "ConnectionReset");
     until_said("198.51.100.10:443 stays open: the port is everybody's");
     assert!(!refused("nftables"));
@@ -472,10 +462,10 @@ fn ports_of_others() {
 fn killed() {
     const AT: &str = "198.51.100.10:1863";
     let mut lab = Lab::new();
-    lab.host(AT, MSN.0, MSN.1);
+    lab.host(AT, MSN);
     for firewall in ["nftables", "iptables"] {
         lab.enforce(&["--firewall", firewall]);
-        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        let (chat, _) = lab.chat("-", AT, MSN, "talking");
         lab.ended(chat);
         until("it is refused", || refused(firewall));
         assert_eq!(lab.end("KILL"), None);
@@ -486,7 +476,7 @@ fn killed() {
     // To be kept, and found again.
     for firewall in ["nftables", "iptables"] {
         lab.enforce(&["--firewall", firewall, "--keep"]);
-        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        let (chat, _) = lab.chat("-", AT, MSN, "talking");
         lab.ended(chat);
         until("it is refused", || refused(firewall));
         assert_eq!(lab.end("TERM"), Some(0));
@@ -511,7 +501,7 @@ fn killed() {
 fn flushed() {
     const AT: &str = "198.51.100.10:1863";
     let mut lab = Lab::new();
-    lab.host(AT, MSN.0, MSN.1);
+    lab.host(AT, MSN);
     for (firewall, flush) in [
         ("nftables", "nft flush ruleset"),
         ("iptables", "iptables -F FORWARD"),
@@ -521,7 +511,7 @@ fn flushed() {
         ),
     ] {
         lab.enforce(&["--firewall", firewall]);
-        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        let (chat, _) = lab.chat("-", AT, MSN, "talking");
         lab.ended(chat);
         until("it is refused", || refused(firewall));
         assert_eq!(sh(flush), "");
@@ -550,7 +540,7 @@ fn flushed() {
 /// The enforcer of this network: others may be at work on this machine.
 fn enforcer() -> String {
     let id = "for p in /proc/[0-9]*; do [ \"$(readlink $p/ns/net)\" = \"$(readlink /proc/self/ns/net)\" ] || continue
-        tr '\\0' ' ' < $p/cmdline | grep -q ' enforce-live ' && echo ${p#/proc/}; done 2>/dev/null";
+        tr '\\0' ' ' < $p/cmdline | grep -q ' [e]nforce-live ' && echo ${p#/proc/}; done 2>/dev/null";
     let id = sh(id).trim().to_owned();
     assert!(id.parse::<u32>().is_ok(), "{id}");
     id
@@ -601,14 +591,14 @@ fn policy() {
     const AT: &str = "198.51.100.10:3000";
     let im = env!("CARGO_BIN_EXE_imwarden");
     let mut lab = Lab::new();
-    lab.host(AT, MSN.0, MSN.1);
+    lab.host(AT, MSN);
     for (firewall, backend) in [
         ("nftables", "nftables"),
         ("iptables", "iptables"),
         ("iptables", "nftables"),
     ] {
         lab.enforce(&["--firewall", firewall]);
-        let chat = lab.chat("-", AT, MSN.0, MSN.1, "talking");
+        let (chat, _) = lab.chat("-", AT, MSN, "talking");
         lab.ended(chat);
         until("it is refused", || refused(firewall));
         let run = |words: &str| sh(&format!("{im} {words} --state state; echo exit $?"));

@@ -30,13 +30,12 @@ const LOOK: Duration = Duration::from_secs(5);
 /// A connection that goes on for so long after it was marked has lost its mark.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Connections that are remembered.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
 /// One that was killed a moment ago has rules to take away.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What it is told.
 #[derive(Clone, Debug, clap::Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct EnforcerArgs {
     #[arg(long, value_enum)]
     backend: BackendArg,

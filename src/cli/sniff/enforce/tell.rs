@@ -142,7 +142,6 @@ impl Teller {
     /// Asks until nothing more will be found, and has the rules taken away then.
     pub fn work(mut self) {
         if self.ask().is_err() {
-            self.board.enforced.on.store(true, Ordering::Relaxed);
             Enforced::count(&self.board.enforced.failed);
             self.board.say(
                 "enforce: the enforcer is gone: NOTHING IS ENFORCED ANY MORE. Its rules stay, and what they refuse comes to an end; \
