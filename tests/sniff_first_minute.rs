@@ -13,6 +13,7 @@ mod sniff_support;
 use policy_support::can_run;
 use serde_json::Value;
 use sniff_support::{PROGRAMS, WORDS, analysed, essence, imwarden, run, sample};
+use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
@@ -67,9 +68,11 @@ fn what_makes_no_sense_is_refused_in_words_that_help() {
     ];
     let mut script = "cable\necho kept > there.ndjson; ln there.ndjson linked.pcapng\n".to_owned();
     for (words, ..) in &tries {
-        script += &format!(
-            "\"$IM\" sniff {words} --duration 5 > out.txt 2>&1; echo \"$?: $(tr '\\n' ' ' < out.txt)\"\n"
-        );
+        writeln!(
+            script,
+            "\"$IM\" sniff {words} --duration 5 > out.txt 2>&1; echo \"$?: $(tr '\\n' ' ' < out.txt)\""
+        )
+        .unwrap();
     }
     script += "cat there.ndjson; ls";
     let ran = run(&script.replace(" --duration 0 --duration 5", " --duration 0"));

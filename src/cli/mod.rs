@@ -64,7 +64,7 @@ Exit codes:
   1  the policy that was to be proven does not block what it should, or blocks more; verify found a fault
   2  wrong arguments, or a mistake in a rule file
   3  results given, but some input was not read: damaged, or Ctrl-C (stderr says which and where); sniff: not all was written
-  4  no permission or no such device";
+  4  no permission or no such device; sniff: nothing is left to listen on";
 
 /// Finds instant messengers on a network and hands over the firewall rules that block them.
 ///

@@ -185,7 +185,7 @@ impl Interface {
     ) {
         // An interface that was taken away or switched off is the reason for what its socket says.
         self.look(links, notices);
-        if self.state != State::Listening {
+        if !self.is_there() || self.state == State::Silent(Link::Down) {
             return;
         }
         if error.raw_os_error() == Some(rustix::io::Errno::NETDOWN.raw_os_error()) {

@@ -112,7 +112,7 @@ impl Write for Log {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::{Log, Protocol};
     use rustix::fs::{SealFlags, fcntl_get_seals};

@@ -138,7 +138,7 @@ pub struct Args {
     #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/dev/log", conflicts_with_all = ["output", "format"])]
     syslog: Option<PathBuf>,
 
-    /// Write detections and risks to systemd's journal instead, as fields (IMWARDEN_SERVICE=aim and the like)
+    /// Write detections and risks to systemd's journal instead, with fields that journalctl finds them by
     #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/run/systemd/journal/socket",
         conflicts_with_all = ["output", "format", "syslog"])]
     journald: Option<PathBuf>,

@@ -187,7 +187,7 @@ impl Watch {
         if let Some(listening) = &mut summary.listening {
             board.losses(listening);
         }
-        if let (true, None) = (board.unread.load(Ordering::Relaxed), &failed) {
+        if board.unread.load(Ordering::Relaxed) && failed.is_none() {
             return DONE;
         }
         let lost = summary
