@@ -1,7 +1,7 @@
 //! All detectors. A new family adds its line here and nowhere else.
 
 use super::carrier::http::HttpMessenger;
-use super::{Detector, call, carrier, icq, irc, msn, oscar, xmpp, yahoo};
+use super::{Detector, call, carrier, gadugadu, icq, irc, matrix, msn, oscar, sip, xmpp, yahoo};
 
 /// The detectors of each protocol family, asked in this order.
 pub const FAMILIES: &[&[&dyn Detector]] = &[
@@ -11,9 +11,11 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
     yahoo::DETECTORS,
     xmpp::DETECTORS,
     irc::DETECTORS,
+    gadugadu::DETECTORS,
+    sip::DETECTORS,
     call::DETECTORS,
     carrier::DETECTORS,
 ];
 
 /// The messengers that hide in HTTP.
-pub const HTTP: &[&[&dyn HttpMessenger]] = &[oscar::HTTP, msn::HTTP, yahoo::HTTP];
+pub const HTTP: &[&[&dyn HttpMessenger]] = &[oscar::HTTP, msn::HTTP, yahoo::HTTP, matrix::HTTP];
