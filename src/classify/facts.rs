@@ -691,7 +691,7 @@ impl Facts {
 
 /// Carriers that nobody can look into, or whose words are the same for everybody.
 fn hides(app_proto: &str) -> bool {
-    matches!(app_proto, "tls" | "quic" | "stun")
+    matches!(app_proto, "tls" | "quic" | "stun" | "sip")
 }
 
 fn shorten(text: String) -> String {

@@ -13,9 +13,11 @@ mod expiring;
 mod exploit;
 mod facts;
 mod file;
+mod gadugadu;
 pub mod icq;
 pub mod irc;
 mod learned;
+mod matrix;
 pub mod msn;
 mod opening;
 pub mod oscar;
@@ -23,10 +25,12 @@ mod outbox;
 pub mod registry;
 mod settle;
 pub mod signature;
+mod sip;
 pub mod stream;
 #[cfg(test)]
 mod testing;
 mod undecided;
+mod units;
 pub mod xmpp;
 pub mod yahoo;
 

@@ -1,7 +1,10 @@
 //! All detectors. A new family adds its line here and nowhere else.
 
 use super::carrier::http::HttpMessenger;
-use super::{Detector, Probe, ProbeInput, Start, call, carrier, icq, irc, msn, oscar, xmpp, yahoo};
+use super::{
+    Detector, Probe, ProbeInput, Start, call, carrier, gadugadu, icq, irc, matrix, msn, oscar, sip,
+    xmpp, yahoo,
+};
 use crate::model::{Direction, Transport};
 use std::sync::LazyLock;
 
@@ -13,12 +16,14 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
     yahoo::DETECTORS,
     xmpp::DETECTORS,
     irc::DETECTORS,
+    gadugadu::DETECTORS,
+    sip::DETECTORS,
     call::DETECTORS,
     carrier::DETECTORS,
 ];
 
 /// The messengers that hide in HTTP.
-pub const HTTP: &[&[&dyn HttpMessenger]] = &[oscar::HTTP, msn::HTTP, yahoo::HTTP];
+pub const HTTP: &[&[&dyn HttpMessenger]] = &[oscar::HTTP, msn::HTTP, yahoo::HTTP, matrix::HTTP];
 
 /// Those of one transport, and which of them what begins with a byte may concern.
 struct Asked {
@@ -125,6 +130,14 @@ mod tests {
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"220 mail.example.com ESMTP\r\n",
         b"EHLO desk.example.com\r\n",
+        b"REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/TCP desk.example.com\r\n",
+        b"MESSAGE sip:bob@example.com SIP/2.0\r\n",
+        b"SIP/2.0 200 OK\r\n",
+        b"PUT /_matrix/client/v3/sync HTTP/1.1\r\nHost: example.com\r\n\r\n",
+        b"\x01\0\0\0\x04\0\0\0\x11\x22\x33\x44",
+        b"\0\x01\0\0\x21\x12\xa4\x42aaaaaaaaaaaa",
+        b"\0\x14\0\x01\0\0\x21\x12\xa4\x42aaaaaaaaaaaa",
+        b"\xef\x0a\0\0\0\0\0\0\0\0",
     ];
 
     #[test]

@@ -30,6 +30,7 @@ const MESSENGERS: &[(&str, &str)] = &texts![
     "modern/qq.toml"
     "modern/session.toml"
     "modern/signal.toml"
+    "modern/sip.toml"
     "modern/skype.toml"
     "modern/slack.toml"
     "modern/snapchat.toml"

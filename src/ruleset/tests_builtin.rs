@@ -39,12 +39,18 @@ fn every_builtin_fact_has_a_source_and_every_file_samples() {
                     .beginnings
                     .iter()
                     .map(|rule| (&rule.reference, &rule.origin)),
+            )
+            .chain(
+                messenger
+                    .stuns
+                    .iter()
+                    .map(|rule| (&rule.reference, &rule.origin)),
             );
         for (reference, origin) in facts {
             assert!(reference.is_some(), "{origin}");
         }
     }
-    assert_eq!(seen, 27);
+    assert_eq!(seen, 28);
     let written = rules
         .messengers()
         .iter()

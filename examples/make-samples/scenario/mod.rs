@@ -11,6 +11,7 @@ mod aim_peer;
 mod baits;
 pub mod bytes;
 mod calls;
+mod chat;
 pub mod icq;
 mod icq_udp;
 mod msn;
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(office::scenarios());
     all.extend(today::scenarios());
     all.extend(calls::scenarios());
+    all.extend(chat::scenarios());
     all
 }
 

@@ -27,11 +27,6 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario("teamspeak", "A client meets a server.", teamspeak()),
         scenario(
-            "gadu-gadu",
-            "Two clients of different ages sign on.",
-            gadu_gadu(),
-        ),
-        scenario(
             "xmpp",
             "A session in clear text, one that begins TLS, and two servers.",
             xmpp(),
@@ -263,48 +258,6 @@ fn teamspeak() -> Vec<Talk> {
                 ..Truth::default()
             }),
     ]
-}
-
-fn gadu_gadu() -> Vec<Talk> {
-    let packet = |kind: usize, body: &[u8]| join(&[&le32(kind), &le32(body.len()), body]);
-    let welcome = |seed| packet(1, &noise(seed, 4));
-    let number = le32(1_000_001);
-    let login80 = packet(
-        0x31,
-        &join(&[&number, b"pl", &[2], &noise(1, 64), &noise(2, 40)]),
-    );
-    let login105 = packet(
-        0x83,
-        &join(&[
-            b"pl",
-            &[2],
-            &noise(3, 64),
-            &[9, 0],
-            b"1000001",
-            &noise(4, 40),
-        ]),
-    );
-    let truth = Truth {
-        service: "gadugadu",
-        app_proto: Some("signature"),
-        confidence: "confirmed",
-        ..Truth::default()
-    };
-    [
-        (login80, "198.18.11.1:8074", 100),
-        (login105, "198.18.11.2:443", 900),
-    ]
-    .into_iter()
-    .enumerate()
-    .map(|(n, (login, server, start))| {
-        Talk::tcp(&format!("10.0.7.{}:5300{n}", 60 + n), server, start)
-            .server(welcome(n as u64 + 9))
-            .client(login)
-            .server(packet(0x35, &[1, 0, 0, 0]))
-            .client(packet(0x08, &[]))
-            .is(truth.clone())
-    })
-    .collect()
 }
 
 fn xmpp() -> Vec<Talk> {

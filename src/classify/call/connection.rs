@@ -2,6 +2,7 @@
 
 use super::Watch;
 use super::stun::{Beginning, Message, channel};
+use crate::classify::units::{Step, Units};
 use crate::classify::{Dissector, Events};
 use crate::model::{Confidence, Direction, Event, Evidence, Service, feature};
 use crate::ruleset::StunMessage;
@@ -124,25 +125,7 @@ impl Dissector for Flow {
 #[derive(Default)]
 pub(super) struct Turn {
     call: Call,
-    sides: [Side; 2],
-}
-
-#[derive(Default)]
-struct Side {
-    held: Vec<u8>,
-    /// Bytes that are passed over.
-    skip: usize,
-    /// Nobody knows any more where a message begins.
-    lost: bool,
-}
-
-/// What a side's bytes begin with.
-enum Step {
-    /// Something that takes so many bytes was dealt with.
-    Past(usize),
-    /// More bytes are needed.
-    Wait,
-    Lost,
+    sides: [Units; 2],
 }
 
 impl Turn {
@@ -169,49 +152,25 @@ impl Turn {
 
 impl Dissector for Turn {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let side = &mut self.sides[direction.index()];
-        if side.lost || self.call.is_done() {
+        if self.call.is_done() {
             return;
         }
-        let skipped = side.skip.min(bytes.len());
-        side.skip -= skipped;
-        let mut held = std::mem::take(&mut side.held);
-        held.extend_from_slice(&bytes[skipped..]);
-        let mut at = 0;
-        while at < held.len() && !self.call.is_done() {
-            match self.step(direction, &held[at..], out) {
-                Step::Past(length) => at += length,
-                Step::Wait => break,
-                Step::Lost => {
-                    self.sides[direction.index()].lost = true;
-                    return;
-                }
-            }
-        }
-        let side = &mut self.sides[direction.index()];
-        side.skip += at.saturating_sub(held.len());
-        held.drain(..at.min(held.len()));
-        held.shrink_to(MAX_MESSAGE);
-        side.held = held;
+        let side = direction.index();
+        let mut units = std::mem::take(&mut self.sides[side]);
+        units.feed(bytes, MAX_MESSAGE, |held| self.step(direction, held, out));
+        self.sides[side] = units;
     }
 
     fn gap(&mut self, direction: Direction, missing: u64, _: &mut Events) {
-        let side = &mut self.sides[direction.index()];
-        match usize::try_from(missing) {
-            Ok(missing) if missing <= side.skip => side.skip -= missing,
-            _ => {
-                side.lost = true;
-                side.held = Vec::new();
-            }
-        }
+        self.sides[direction.index()].gap(missing);
     }
 
     fn is_done(&self) -> bool {
-        self.call.is_done() || self.sides.iter().all(|side| side.lost)
+        self.call.is_done() || self.sides.iter().all(Units::is_lost)
     }
 
     fn memory(&self) -> usize {
-        let held = self.sides.iter().map(|side| side.held.capacity());
+        let held = self.sides.iter().map(Units::memory);
         size_of_val(self) + self.call.memory() + held.sum::<usize>()
     }
 }

@@ -4,8 +4,7 @@
 use super::rtp::Watch;
 use super::stun::{Beginning, Message, channel};
 use crate::classify::carrier::http::Sessions;
-use crate::classify::stream::{Context, Stream};
-use crate::classify::testing::facts;
+use crate::classify::testing::spoken;
 use crate::classify::{Dissector, Events};
 use crate::model::Direction::{self, ToClient, ToServer};
 use crate::model::{Confidence, Event, Transport, feature};
@@ -50,25 +49,7 @@ fn events() -> Events {
 }
 
 fn over(transport: Transport, turns: &[(Direction, Vec<u8>)], cut: usize) -> Vec<Event> {
-    let mut stream = Stream::new(transport, true);
-    let mut out = events();
-    let context = Context {
-        server_port: 3478,
-        expected: None,
-    };
-    for (direction, bytes) in turns {
-        match transport {
-            Transport::Udp => stream.datagram(*direction, bytes, bytes.len(), context, &mut out),
-            Transport::Tcp => {
-                for piece in bytes.chunks(cut) {
-                    stream.feed(*direction, piece, context, &mut out);
-                }
-            }
-        }
-    }
-    stream.end(&mut out);
-    let told: Vec<_> = out.drain().collect();
-    facts(told)
+    spoken((transport, 3478), turns, cut, events())
 }
 
 /// As whose call, and how sure.
@@ -246,11 +227,11 @@ fn what_never_ends_is_not_held_on_to() {
     relay.feed(ToServer, &message(1, &[]), &mut out);
     let long = [
         &[0, 1, 0xff, 0xfc, 0x21, 0x12, 0xa4, 0x42][..],
-        &[0; 70_000],
+        &vec![0; 70_000],
     ]
     .concat();
     relay.feed(ToServer, &long, &mut out);
-    let wide = [&[0x40, 1, 0xff, 0xff][..], &[0; 60_000]].concat();
+    let wide = [&[0x40, 1, 0xff, 0xff][..], &vec![0; 60_000]].concat();
     relay.feed(ToClient, &wide, &mut out);
     assert!(relay.memory() < 4096, "{}", relay.memory());
 }

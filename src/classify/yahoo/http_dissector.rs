@@ -5,7 +5,7 @@ use super::http::{Kind, counted_packets, is_capacity_answer, parameter};
 use super::session::{Session, account, relay_token};
 use super::stream::{Packet, Stream};
 use crate::classify::Events;
-use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead};
+use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead, percent_decoded};
 use crate::classify::file::{File, Passing};
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, Format, Service, SessionId, Target, feature,
@@ -83,22 +83,9 @@ fn cookies(kind: Option<Kind>, head: &RequestHead<'_>, out: &mut Events) {
     }
 }
 
-/// Undoes percent-encoding; `None` when what results is no account.
+/// The account that a query names; `None` when it is none.
 fn decoded(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len().min(256));
-    let mut rest = value.as_bytes().iter().take(256);
-    while let Some(&byte) = rest.next() {
-        let byte = if byte == b'%' {
-            let digits = [*rest.next()?, *rest.next()?];
-            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-        } else {
-            byte
-        };
-        bytes.push(byte);
-    }
-    let text = String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.chars().any(char::is_control))?;
+    let text = percent_decoded(value)?;
     account(&text)
 }
 

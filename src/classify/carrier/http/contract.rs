@@ -33,6 +33,23 @@ pub fn header<'a>(headers: &[(&'a str, &'a [u8])], name: &str) -> Option<&'a [u8
         .map(|(_, value)| *value)
 }
 
+/// Undoes percent-encoding in the first 256 bytes of a part of a target; `None` when what results is no text.
+pub fn percent_decoded(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len().min(256));
+    let mut rest = value.as_bytes().iter().take(256);
+    while let Some(&byte) = rest.next() {
+        let byte = if byte == b'%' {
+            let digits = [*rest.next()?, *rest.next()?];
+            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+        } else {
+            byte
+        };
+        bytes.push(byte);
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.chars().any(char::is_control)).then_some(text)
+}
+
 impl<'a> RequestHead<'a> {
     /// The value of a header field.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {

@@ -15,7 +15,9 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub use contract::{HttpDissector, HttpMessenger, Inside, Part, RequestHead, ResponseHead, header};
+pub use contract::{
+    HttpDissector, HttpMessenger, Inside, Part, RequestHead, ResponseHead, header, percent_decoded,
+};
 pub use detector::Http;
 pub use sessions::{Known, Place, Sessions};
 pub use spread::Spread;

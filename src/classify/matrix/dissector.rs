@@ -1,0 +1,297 @@
+//! Follows exchanges: sign-on, rooms, messages.
+
+use super::path::{Path, token, user, user_in};
+use crate::classify::Events;
+use crate::classify::carrier::http::{HttpDissector, RequestHead, ResponseHead};
+use crate::classify::file::File;
+use crate::model::{Activity, Confidence, Event, Evidence, Party, feature, risk, what};
+use serde_json::Value;
+
+/// Longest body that is read: what a server tells at first may be longer, and is passed over.
+const MAX_BODY: usize = 128 * 1024;
+/// Messages of one answer that are told of.
+const MAX_TOLD: usize = 256;
+
+/// What a body is read for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Read {
+    SignOn,
+    /// A message that anybody can read.
+    Message,
+    /// Between servers: what happened in rooms.
+    Events,
+    /// An answer. Packets may cross, so that it is read for what it says itself and not for what was asked.
+    Answer,
+    #[default]
+    Nothing,
+}
+
+/// One connection.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges {
+    request: Body,
+    response: Body,
+    role: Option<&'static str>,
+    confirmed: bool,
+}
+
+/// A body that is read when it is complete.
+#[derive(Debug, Default)]
+struct Body {
+    of: Read,
+    held: Vec<u8>,
+    /// Bytes still to come, if the head said so.
+    left: Option<u64>,
+    done: bool,
+}
+
+impl Body {
+    fn begin(of: Read, length: Option<&[u8]>) -> Self {
+        let left = length.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
+        let held = Vec::new();
+        let done = of == Read::Nothing || left.is_some_and(|left| left > MAX_BODY as u64);
+        Self {
+            of,
+            held,
+            left,
+            done,
+        }
+    }
+
+    /// The next bytes; the whole body once it is there.
+    fn take(&mut self, bytes: &[u8]) -> Option<Value> {
+        if self.done {
+            return None;
+        }
+        self.held.extend_from_slice(bytes);
+        if self.held.len() > MAX_BODY {
+            *self = Self {
+                done: true,
+                ..Self::default()
+            };
+            return None;
+        }
+        // Without a length (chunked), whatever is complete is: JSON says itself where it ends.
+        let whole = match self.left {
+            Some(left) => self.held.len() as u64 >= left,
+            None => self.held.trim_ascii_end().last() == Some(&b'}'),
+        };
+        if !whole {
+            return None;
+        }
+        let value = serde_json::from_slice(&self.held).ok();
+        if value.is_some() || self.left.is_some() {
+            self.done = true;
+            self.held = Vec::new();
+        }
+        value
+    }
+}
+
+impl Exchanges {
+    fn answer(&mut self, body: &Value, out: &mut Events) {
+        let has = |name: &str| !body[name].is_null();
+        let own = body["user_id"].as_str().and_then(user);
+        let known = has("next_batch") || has("event_id") || has("versions") || has("pdus");
+        if (known || own.is_some()) && !self.confirmed {
+            self.confirmed = true;
+            out.identified(
+                super::format(self.role.unwrap_or("client")),
+                Confidence::Confirmed,
+                Evidence::payload("matrix", "an answer of its interface"),
+            );
+        }
+        if let Some(own) = own {
+            out.push(Event::Account(own));
+            if has("access_token") {
+                out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
+            }
+        }
+        let rooms = body["rooms"]["join"].as_object();
+        for room in rooms.into_iter().flat_map(|rooms| rooms.values()) {
+            let events = room["timeline"]["events"].as_array();
+            timeline(events.map_or(&[][..], Vec::as_slice), out);
+        }
+    }
+}
+
+impl HttpDissector for Exchanges {
+    fn request(&mut self, head: &RequestHead<'_>, out: &mut Events) {
+        let read = match Path::of(head) {
+            Some(path) if path.role().is_some() => {
+                self.role = path.role();
+                if token(head) && path.role() == Some("client") {
+                    out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
+                }
+                request(head.method, &path.call(), out)
+            }
+            _ => Read::Nothing,
+        };
+        self.request = Body::begin(read, head.header("content-length"));
+    }
+
+    fn request_body(&mut self, bytes: &[u8], out: &mut Events) {
+        let Some(body) = self.request.take(bytes) else {
+            return;
+        };
+        match self.request.of {
+            Read::SignOn => sign_on(&body, out),
+            Read::Message => {
+                message(&body, Some(Party::Own), out);
+            }
+            Read::Events => {
+                let events = body["pdus"].as_array().map_or(&[][..], Vec::as_slice);
+                timeline(events, out);
+            }
+            Read::Answer | Read::Nothing => {}
+        }
+    }
+
+    fn response(&mut self, head: &ResponseHead<'_>, _: &mut Events) {
+        let json = head.header("content-type").is_some_and(|value| {
+            let value = value.to_ascii_lowercase();
+            value.starts_with(b"application/json")
+        });
+        let clear = json && head.status == 200 && head.header("content-encoding").is_none();
+        let read = if clear { Read::Answer } else { Read::Nothing };
+        self.response = Body::begin(read, head.header("content-length"));
+    }
+
+    fn response_body(&mut self, bytes: &[u8], out: &mut Events) {
+        if let Some(body) = self.response.take(bytes) {
+            self.answer(&body, out);
+        }
+    }
+
+    fn gap(&mut self, from_client: bool, _: &mut Events) {
+        let body = if from_client {
+            &mut self.request
+        } else {
+            &mut self.response
+        };
+        *body = Body {
+            done: true,
+            ..Body::default()
+        };
+    }
+
+    fn memory(&self) -> usize {
+        size_of_val(self) + self.request.held.capacity() + self.response.held.capacity()
+    }
+}
+
+/// What a request's body is read for, and what its path alone tells.
+fn request(method: &str, call: &[&str], out: &mut Events) -> Read {
+    match (method, call) {
+        ("POST", ["login" | "register", ..]) => Read::SignOn,
+        ("POST", ["logout", ..]) => {
+            out.done(Activity::new(what::SIGN_OFF).by(Party::Own));
+            Read::Nothing
+        }
+        ("POST", ["join", _] | ["rooms", _, "join"]) => {
+            out.push(Event::Feature(feature::CHAT_ROOM));
+            out.done(Activity::new(what::CHAT_JOIN).by(Party::Own));
+            Read::Nothing
+        }
+        ("POST", ["rooms", _, "leave"]) => {
+            out.done(Activity::new(what::CHAT_LEAVE).by(Party::Own));
+            Read::Nothing
+        }
+        ("PUT" | "POST", ["rooms", _, "send", "m.room.message", ..]) => Read::Message,
+        ("PUT" | "POST", ["rooms", _, "send", "m.room.encrypted", ..]) => {
+            out.push(Event::Feature(feature::CHAT_ROOM));
+            out.done(
+                Activity::new(what::CHAT_MESSAGE)
+                    .by(Party::Own)
+                    .with("kind", "encrypted"),
+            );
+            Read::Nothing
+        }
+        ("PUT", ["rooms", _, "typing", own]) => {
+            out.push(Event::Feature(feature::CHAT_ROOM));
+            account(own, out);
+            out.done(Activity::new(what::TYPING).by(Party::Own));
+            Read::Nothing
+        }
+        ("PUT", ["presence", own, "status"]) => {
+            out.push(Event::Feature(feature::PRESENCE));
+            account(own, out);
+            out.done(Activity::new(what::STATUS).by(Party::Own));
+            Read::Nothing
+        }
+        (_, ["user", own, "filter" | "account_data" | "rooms", ..]) => {
+            account(own, out);
+            Read::Nothing
+        }
+        ("PUT", ["send", _]) => Read::Events,
+        _ => Read::Nothing,
+    }
+}
+
+fn account(part: &str, out: &mut Events) {
+    if let Some(own) = user_in(part) {
+        out.push(Event::Account(own));
+    }
+}
+
+/// How a user signs on.
+fn sign_on(body: &Value, out: &mut Events) {
+    let kind = body["type"].as_str();
+    let kind = kind.or_else(|| body["auth"]["type"].as_str());
+    let method = match kind {
+        Some("m.login.password") => "password",
+        Some("m.login.token") => "token",
+        Some("m.login.application_service") => "application-service",
+        _ => "other",
+    };
+    out.push(Event::SignOn(method));
+    out.push(Event::Feature(feature::SIGN_ON));
+    if body["password"].is_string() {
+        out.push(Event::Risk(risk::CLEARTEXT_PASSWORD));
+    }
+    let name = body["identifier"]["user"].as_str();
+    if let Some(own) = name.or_else(|| body["user"].as_str()).and_then(user) {
+        out.push(Event::Account(own));
+    }
+}
+
+/// A message in a room; its length is told, never its text. `false` for what is none.
+fn message(content: &Value, by: Option<Party>, out: &mut Events) -> bool {
+    let (Some(kind), Some(text)) = (content["msgtype"].as_str(), content["body"].as_str()) else {
+        return false;
+    };
+    out.push(Event::Feature(feature::MESSAGE));
+    out.push(Event::Feature(feature::CHAT_ROOM));
+    if matches!(kind, "m.file" | "m.image" | "m.audio" | "m.video") {
+        let size = content["info"]["size"].as_u64();
+        let name = content["filename"].as_str().unwrap_or(text);
+        let sent = Activity {
+            from: by,
+            ..Activity::new(what::FILE_SENT)
+        };
+        File::new(name.as_bytes(), size).tell(sent, out);
+        return true;
+    }
+    out.push(Event::Risk(risk::CLEARTEXT_MESSAGES));
+    out.done(Activity {
+        from: by,
+        ..Activity::new(what::CHAT_MESSAGE).with("length", text.len())
+    });
+    true
+}
+
+/// What happened in a room.
+fn timeline(events: &[Value], out: &mut Events) {
+    let said = events
+        .iter()
+        .filter(|event| event["type"] == "m.room.message");
+    for event in said.take(MAX_TOLD) {
+        let sender = event["sender"].as_str().and_then(user);
+        let by = sender.clone().map(Party::Account);
+        if message(&event["content"], by, out)
+            && let Some(sender) = sender
+        {
+            out.push(Event::Peer(sender));
+        }
+    }
+}
