@@ -196,3 +196,24 @@ fn explain_says_which_rule_decides() {
         "{out}"
     );
 }
+
+#[test]
+fn every_file_says_how_to_check_load_and_remove_it() {
+    for target in imwarden::policy::Target::ALL {
+        let output = Command::cargo_bin("imwarden")
+            .unwrap()
+            .args(["policy", "--match", "port,name", "--format", target.name()])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        for verb in ["check ", "load ", "remove "] {
+            let said = text.lines().any(|line| {
+                let words = line.strip_prefix(['#', ';']).unwrap_or_default();
+                words
+                    .strip_prefix("   ")
+                    .is_some_and(|rest| rest.starts_with(verb))
+            });
+            assert!(said, "{} does not say how to {verb}", target.name());
+        }
+    }
+}

@@ -37,6 +37,7 @@ pub(super) fn render(plan: &Plan) -> String {
         &mut text,
         plan,
         &[
+            ("check", "unshare -rn ipset restore -exist -file FILE"),
             (
                 "load",
                 "ipset restore -exist -file FILE (again at will: what was learned is kept), then the files of --format iptables and ip6tables",
