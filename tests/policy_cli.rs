@@ -185,3 +185,19 @@ fn explain_says_which_rule_decides() {
         "{out}"
     );
 }
+
+#[test]
+fn every_file_says_how_to_check_load_and_remove_it() {
+    for target in imwarden::policy::Target::ALL {
+        let (_, text, _) = run(&["--match", "port,name", "--format", target.name()]);
+        for verb in ["check ", "load ", "remove "] {
+            let said = text.lines().any(|line| {
+                let words = line.strip_prefix(['#', ';']).unwrap_or_default();
+                words
+                    .strip_prefix("   ")
+                    .is_some_and(|rest| rest.starts_with(verb))
+            });
+            assert!(said, "{} does not say how to {verb}", target.name());
+        }
+    }
+}

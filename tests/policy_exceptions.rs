@@ -171,15 +171,23 @@ direction = ["output"]
 [[exception]]
 name = "printer.example.com"
 why = "it reports by AIM"
+until = 2026-01-31
 END
+# Rules know no day: once it is over, somebody must be told.
+apply {backend} --as-of 2026-01-31
+"$imwarden" verify | grep -o '.except-name printer.example.com. was to end on 2026-01-31, and is still in force'
+sed -i '/^until/d' policy.toml
 apply {backend}
+"$imwarden" verify | grep -c 'was to end'
 for host in 192.0.2.9 2001:db8::9 192.0.2.10 2001:db8::10; do echo "$host $(reach 0 $host 5190)"; done
 "$imwarden" policy --plan policy.toml >written
 grep -c "printer.example.com (192.0.2.9, 2001:db8::9 on $(date -u +%F)) is left alone: it reports by AIM" written
 # It moves: until the rules are written again they are about where it was, and a difference shows it.
 sed 's/192.0.2.9/192.0.2.10/' hosts >moved; cat moved >/etc/hosts
 "$imwarden" policy --plan policy.toml --diff written
+"$imwarden" verify --resolve >told; echo "$? $(grep -c 'printer.example.com is to be left alone and has the address 192.0.2.10 now, which is not' told)"
 apply {backend}
+"$imwarden" verify --resolve | grep -c printer
 for host in 192.0.2.9 2001:db8::9 192.0.2.10; do echo "$host $(reach 0 $host 5190)"; done
 # Without an address there are no rules at all.
 for name in gone refused; do
@@ -190,6 +198,8 @@ echo "192.0.2.10 $(reach 0 192.0.2.10 5190)"
 "#
             ),
             "\
+`except-name printer.example.com` was to end on 2026-01-31, and is still in force
+0
 192.0.2.9 open
 2001:db8::9 open
 192.0.2.10 refused
@@ -197,6 +207,8 @@ echo "192.0.2.10 $(reach 0 192.0.2.10 5190)"
 1
 + except 192.0.2.10/32
 - except 192.0.2.9/32
+1 1
+0
 192.0.2.9 refused
 2001:db8::9 open
 192.0.2.10 open

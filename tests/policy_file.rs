@@ -257,6 +257,68 @@ fn what_is_over_is_left_out_and_said() {
 }
 
 #[test]
+fn every_rule_says_how_many_flows_of_others_it_would_touch() {
+    let site = Site::new();
+    let office = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-pcaps/office.pcap");
+    let flow = |port: u16| {
+        format!(
+            "{{\"schema\":\"imwarden/1\",\"event_type\":\"flow\",\"flow_id\":1,\"service\":null,\"confidence\":null,\"proto\":\"TCP\",\
+             \"src_ip\":\"10.0.0.5\",\"src_port\":50000,\"dest_ip\":\"192.0.2.9\",\"dest_port\":{port}}}\n"
+        )
+    };
+    site.write(
+        "seen.ndjson",
+        &[flow(443), flow(1863), flow(5190), flow(1863), flow(80)].concat(),
+    );
+    let observed = [
+        "--observed",
+        "seen.ndjson",
+        "--profile",
+        "document",
+        "--match",
+        "port,signature",
+    ];
+    let told = site.run(&[&["explain"], &observed[..], &["--service", "msn,yahoo"]].concat());
+    let line = told
+        .out
+        .lines()
+        .find(|line| line.starts_with("Of 5 flows of others"))
+        .unwrap();
+    for words in [
+        " msn_session 2,",
+        " yahoo_session 0;",
+        "`imwarden prove` can tell: sig_msn_",
+    ] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    let refused = site.run(&[&observed[..], &["--service", "msn"]].concat());
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.err.contains("would also touch 2 of 5 flows"),
+        "{}",
+        refused.err
+    );
+    let forced = site.run(&[&observed[..], &["--service", "msn", "--force"]].concat());
+    let flat = forced.out.replace("\n#     ", " ");
+    assert!(
+        flat.contains(
+            "Of 5 flows of others that were seen, so many would be touched by each rule: "
+        ),
+        "{}",
+        forced.out
+    );
+    // Without anything seen, there is nothing to say.
+    assert!(!site.run(&["explain"]).out.contains("flows of others"));
+    let seen = site.run(&["explain", "--observed", office.to_str().unwrap()]);
+    assert!(
+        seen.out.contains("flows of others that were seen, so many"),
+        "{}",
+        seen.out
+    );
+    assert!(seen.out.contains("seen_aim_session 0"), "{}", seen.out);
+}
+
+#[test]
 fn each_mistake_is_shown_in_its_place() {
     let site = Site::new();
     let rule = |more: &str| format!("[[rule]]\nid = \"a\"\nreason = \"b\"\n{more}\n");

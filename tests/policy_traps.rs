@@ -9,7 +9,7 @@
 //! | T5 reserved words as names | [`t5_no_name_is_a_reserved_word`] |
 //! | T6 long log prefixes | [`t6_what_is_logged_begins_with_few_words`] |
 //! | T7 the JSON listing is not what was loaded | [`t7_only_the_text_of_a_listing_can_be_loaded_again`] |
-//! | T8 a table that is replaced forgets counters | [`t8_loading_again_forgets_and_the_file_says_so`] |
+//! | T8 a table that is replaced forgets counters | [`t8_loading_again_forgets_and_the_file_says_so`]; `policy_keep` (what `apply` does about it) |
 //! | T9 `auto-merge` mixes time-outs | [`t9_no_set_merges_what_expires`] |
 //! | T10 a base chain's priority cannot change in place | [`t10_another_priority_takes_a_new_table`] |
 //! | T11 `meta hour` is translated when it is loaded | [`t11_no_rule_asks_for_the_hour`] |
@@ -20,7 +20,7 @@
 //! | T16 iptables looks at fixed places behind IPv6 | `policy_differential` (extension headers), `policy_bypass` |
 //! | T17 checkers that say yes to nonsense | [`t17_a_checker_that_says_yes_has_said_nothing`]; `policy_targets` asks dnsmasq for names |
 //! | T18 squid's shared memory has one name | `policy_targets` (`squid -n`) |
-//! | T19 somebody's `flush ruleset` | [`t19_a_flush_takes_everything`]; finding out is for `status` and `verify`; `enforce` (`flushed`: loaded again) |
+//! | T19 somebody's `flush ruleset` | [`t19_a_flush_takes_everything`]; `policy_apply` (`status`), `policy_verify`; `enforce` (`flushed`: loaded again) |
 //! | T20 chains on one line | [`t20_chains_need_lines`] |
 //! | T21 DNAT changes what `forward` sees | [`t21_what_is_judged_is_where_a_connection_really_goes`] |
 //! | T22 time-outs of elements that nobody renews | no file has any ([`t9_no_set_merges_what_expires`]); `enforce` (`refreshed`: for as long as somebody tries, and no longer) |
@@ -131,6 +131,35 @@ fn default() -> String {
         ..Request::default()
     };
     render(&plan(&request, &Sightings::default()), Target::Nftables)
+}
+
+#[test]
+fn every_trap_has_its_row_and_every_row_its_test() {
+    let own = include_str!("policy_traps.rs");
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for number in 1..=25 {
+        let start = format!("//! | T{number} ");
+        let rows: Vec<&str> = own
+            .lines()
+            .filter(|line| line.starts_with(&start))
+            .collect();
+        let [row] = rows.as_slice() else {
+            panic!("T{number}: {rows:?}");
+        };
+        let mut held = 0;
+        for name in row.split('`').skip(1).step_by(2) {
+            if name.starts_with('t') && own.contains(&format!("fn {name}()")) {
+                held += 1;
+            } else if name.starts_with("policy_") {
+                let folder = tests.join(name).join("main.rs").exists();
+                assert!(folder || tests.join(format!("{name}.rs")).exists(), "{row}");
+                held += 1;
+            }
+        }
+        // Of live enforcement, and no file of a policy has any of it.
+        let elsewhere = matches!(number, 25);
+        assert_eq!(held == 0, elsewhere, "{row}");
+    }
 }
 
 // --- with a router -------------------------------------------------------------------------------------------

@@ -171,6 +171,88 @@ fn the_documents_table_misses_what_is_on_other_ports() {
 }
 
 #[test]
+fn who_is_left_alone_is_counted_apart_and_must_pass() {
+    let name = "who_is_left_alone_is_counted_apart_and_must_pass";
+    if !support::can_run(name, &[&PROGRAMS[..], &["mount"]].concat()) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let office = sample("office");
+    write("hosts", "192.168.10.28 printer.example.com\n");
+    write("nsswitch", "hosts: files\n");
+    let rules = format!("observed = [{:?}]\n", office.to_str().unwrap());
+    let exceptions = "[[exception]]\nnet = \"192.168.10.21\"\nwhy = \"made up\"\n\
+        [[exception]]\nname = \"printer.example.com\"\nwhy = \"made up\"\n\
+        [[exception]]\nnet = \"192.168.10.33\"\nwhy = \"made up\"\nuntil = 2026-01-01\n";
+    write("policy.toml", &format!("{rules}{exceptions}"));
+    write("all.toml", &rules);
+    // Names are asked for on a machine that knows this one.
+    let prove = |plan: &str| -> Vec<Value> {
+        let script = "mount --bind hosts /etc/hosts && mount --bind nsswitch /etc/nsswitch.conf && exec \"$@\"";
+        let run = std::process::Command::new("unshare")
+            .args([
+                "-rm",
+                "sh",
+                "-c",
+                script,
+                "sh",
+                env!("CARGO_BIN_EXE_imwarden"),
+            ])
+            .args([
+                "prove",
+                "--format",
+                "json",
+                "--backend",
+                "all",
+                "--plan",
+                plan,
+            ])
+            .arg(&office)
+            .current_dir(folder.path())
+            .env("PATH", support::path())
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(0), "{words}");
+        let whole: Value = serde_json::from_slice(&run.stdout).unwrap();
+        whole["certificates"].as_array().unwrap().clone()
+    };
+    let (all, spared) = (prove("all.toml"), prove("policy.toml"));
+    assert_eq!((all.len(), spared.len()), (3, 3));
+    for (all, it) in all.iter().zip(&spared) {
+        let left_alone = number(it, "/left_alone/flows");
+        assert!(left_alone > 3, "{it}");
+        assert_eq!(number(it, "/left_alone/passed"), left_alone);
+        assert_eq!(number(all, "/left_alone/flows"), 0);
+        assert_eq!(
+            number(it, "/messengers/blocked") + left_alone,
+            number(all, "/messengers/blocked")
+        );
+        assert_eq!(
+            number(it, "/messengers/blocked"),
+            number(it, "/messengers/flows")
+        );
+        let ends = |flow: &Value| format!("{}{}", flow["src"], flow["dest"]);
+        let meant = |flow: &Value| {
+            let ends = ends(flow);
+            ends.contains("192.168.10.21:") || ends.contains("192.168.10.28:")
+        };
+        for flow in it["flows"].as_array().unwrap() {
+            let apart = flow["group"] == "spared";
+            assert!(
+                !apart || meant(flow) && flow["outcome"] == "passed",
+                "{flow}"
+            );
+            assert!(
+                apart || flow["group"] != "messenger" || !meant(flow),
+                "{flow}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_policy_that_does_too_little_or_too_much_is_not_proven() {
     if !support::can_run(
         "a_policy_that_does_too_little_or_too_much_is_not_proven",

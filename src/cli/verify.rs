@@ -9,13 +9,14 @@ use std::io::Write;
 ///
 /// Rules can look right and block nothing. Named are: rules that are not loaded (any more), at the wrong hook, behind an accept
 /// of somebody else, shadowed by a rule among them; sets in which nothing is; IPv6 that passes; interfaces that this machine
-/// does not have; addresses that are out of date; and a resolver that does not fill the sets, or may not.
+/// does not have; addresses that are out of date, and rules that were to end; and a resolver that does not fill the sets, or may not.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 The exit code is 0 if there is no fault, and 1 if there is one. Nothing is changed. It works for rules that were loaded in
 other ways than by `imwarden apply` too, but then cannot tell what else was changed. Needs root, or CAP_NET_ADMIN.")]
 pub struct Args {
-    /// Ask for the host names that dnsmasq fills sets for, and look whether their addresses are in the sets then
+    /// Ask for the host names that dnsmasq fills sets for, and look whether their addresses are in the sets then; and for
+    /// those that are left alone by name
     #[arg(long)]
     resolve: bool,
 

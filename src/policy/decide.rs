@@ -274,6 +274,12 @@ pub struct Collateral {
 }
 
 impl Collateral {
+    /// How many of them a rule touches.
+    pub fn by(&self, rule: &str) -> u64 {
+        let its = self.places.iter().filter(|place| place.2 == rule);
+        its.map(|place| place.3).sum()
+    }
+
     /// More than one in a thousand: nobody would want that by accident.
     pub const fn is_too_much(&self) -> bool {
         self.touched.saturating_mul(1000) > self.flows
@@ -281,6 +287,54 @@ impl Collateral {
 }
 
 impl Plan {
+    /// For each rule, in their order: its counter in nftables, and how many of the other flows that were seen it would touch;
+    /// `None` where that depends on what is said, which only a replay tells.
+    pub(super) fn touch(&self, sightings: &Sightings) -> Vec<(String, Option<u64>)> {
+        let collateral = self.collateral(sightings);
+        let names = rule_names(self, Target::Nftables);
+        let by_place = names.seen.iter().zip(&self.seen).map(|(name, group)| {
+            let whole = group.seen.iter().any(|seen| seen.opening.is_none());
+            (name, whole)
+        });
+        let known = names.custom.iter().map(|name| (name, true));
+        let told = names.names.iter().map(|name| (name, false));
+        let said = names.signatures.iter().map(|name| (name, false));
+        by_place
+            .chain(known)
+            .chain(told)
+            .chain(names.groups.iter().map(|name| (name, true)))
+            .chain(said)
+            .map(|(name, counts)| (name.clone(), counts.then(|| collateral.by(name))))
+            .collect()
+    }
+
+    /// The same in words, if others were seen at all.
+    pub fn touched_words(&self) -> Option<String> {
+        if self.others == 0 {
+            return None;
+        }
+        let (known, open): (Vec<_>, Vec<_>) = self.touched.iter().partition(|(_, it)| it.is_some());
+        let known: Vec<String> = known
+            .iter()
+            .map(|(name, flows)| format!("{name} {}", flows.unwrap_or_default()))
+            .collect();
+        let open: Vec<&str> = open.iter().map(|(name, _)| name.as_str()).collect();
+        let mut words = format!(
+            "Of {} flows of others that were seen, so many would be touched by each rule: {}",
+            self.others,
+            if known.is_empty() {
+                "-".to_owned()
+            } else {
+                known.join(", ")
+            }
+        );
+        if !open.is_empty() {
+            words.push_str("; by names or content, which only `imwarden prove` can tell: ");
+            words.push_str(&open.join(", "));
+        }
+        Some(words)
+    }
+
     /// What these rules would do to the other flows that were seen. Who opened them is not kept, so that `--source` does not
     /// make it less.
     pub fn collateral(&self, sightings: &Sightings) -> Collateral {

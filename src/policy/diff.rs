@@ -87,11 +87,21 @@ pub fn contents(plan: &Plan) -> Vec<String> {
     all.extend(plan.sources.iter().map(|net| format!("source {net}")));
     all.extend(plan.exceptions.iter().map(|net| format!("except {net}")));
     for exception in &plan.reasons {
-        match &exception.who {
-            Who::Net(_) => false,
-            Who::Name { name, .. } => all.insert(format!("except-name {name}")),
-            Who::User(user) => all.insert(format!("except-user {}", user.name())),
+        let who = match &exception.who {
+            Who::Net(net) => format!("except {net}"),
+            Who::Name { name, .. } => format!("except-name {name}"),
+            Who::User(user) => format!("except-user {}", user.name()),
         };
+        if let Some(day) = exception.until {
+            all.insert(format!("until {day} {who}"));
+        }
+        // Networks are there already, put together where they touch.
+        if !matches!(exception.who, Who::Net(_)) {
+            all.insert(who);
+        }
+    }
+    for (id, day) in &plan.ends {
+        all.insert(format!("until {day} rule {id}"));
     }
     if !plan.interfaces.is_any() {
         all.insert(format!("interfaces {}", plan.interfaces));

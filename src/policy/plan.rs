@@ -14,6 +14,7 @@ use super::{
 use crate::model::{Service, Transport};
 use crate::ruleset::{Feature, HostRule, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
 use ipnet::IpNet;
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -148,8 +149,14 @@ pub struct Plan {
     pub limits: Vec<String>,
     /// Rules and exceptions that are over, and were left out.
     pub expired: Vec<String>,
+    /// Rules of one's own that end, and their last day.
+    pub ends: Vec<(String, Date)>,
     /// Rules that never decide, and those that do so before them.
     pub shadowed: Vec<Shadowed>,
+    /// How many flows of others were seen.
+    pub others: u64,
+    /// Each rule, and how many of them it would touch, where that can be told.
+    pub touched: Vec<(String, Option<u64>)>,
     /// What else is to be known: ports that messengers share, what `--force` overrode.
     pub notes: Vec<String>,
 }
@@ -290,6 +297,10 @@ impl Plan {
             interfaces: request.interfaces.clone(),
             reasons,
             idle: idle(request, &selected, &facts, &signatures),
+            ends: rules_of_ones_own
+                .iter()
+                .filter_map(|rule| Some((rule.id.clone(), rule.until?)))
+                .collect(),
             custom: custom.cloned().collect(),
             names,
             signatures,
@@ -316,6 +327,8 @@ impl Plan {
                 )
                 .collect(),
             shadowed: Vec::new(),
+            others: sightings.other_flows(),
+            touched: Vec::new(),
             notes: Vec::new(),
         };
         plan.keep_safe(rules, request, &rules_of_ones_own)?;
@@ -323,6 +336,9 @@ impl Plan {
         let shadowed = hello::settle(&mut plan);
         if !plan.sni.is_empty() {
             plan.limits.push(hello::LIMIT.to_owned());
+        }
+        if plan.others > 0 {
+            plan.touched = plan.touch(sightings);
         }
         plan.shadowed = conflict::shadowed(&plan);
         plan.shadowed.extend(shadowed);

@@ -102,6 +102,9 @@ fn who(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
     for note in &plan.notes {
         writeln!(out, "Note: {note}")?;
     }
+    if let Some(words) = plan.touched_words() {
+        writeln!(out, "{words}")?;
+    }
     Ok(())
 }
 

@@ -36,6 +36,7 @@ impl Outcome {
 #[serde(rename_all = "lowercase")]
 enum Group {
     Messenger,
+    Spared,
     Unsure,
     Other,
 }
@@ -99,6 +100,8 @@ pub struct Certificate {
     pub decides: bool,
     /// Flows as sure as asked for.
     messengers: Counted,
+    /// Those of them that the policy leaves alone, and that must pass.
+    left_alone: Counted,
     /// Flows of messengers that are less sure.
     unsure: Counted,
     /// All others.
@@ -118,8 +121,8 @@ pub fn certify(
     before: &BTreeMap<u64, Fate>,
     after: &BTreeMap<u64, Fate>,
 ) -> Certificate {
-    let (mut messengers, mut unsure, mut others) =
-        (Counted::default(), Counted::default(), Counted::default());
+    let (mut messengers, mut left_alone) = (Counted::default(), Counted::default());
+    let (mut unsure, mut others) = (Counted::default(), Counted::default());
     let (mut not_replayed, mut lines) = (0, Vec::new());
     for Flow { finding, named } in flows {
         let (Some(was), Some(is)) = (before.get(&finding.flow_id), after.get(&finding.flow_id))
@@ -133,24 +136,29 @@ pub fn certify(
         }
         let outcome = Outcome::of(is);
         let group = match (named, &finding.service) {
+            (true, _) if candidate.spares(&finding.tuple) => Group::Spared,
             (true, _) => Group::Messenger,
             (false, Some(_)) => Group::Unsure,
             (false, None) => Group::Other,
         };
         match group {
             Group::Messenger => messengers.count(outcome),
+            Group::Spared => left_alone.count(outcome),
             Group::Unsure => unsure.count(outcome),
             Group::Other => others.count(outcome),
         }
         lines.push(line(finding, was, is, group));
     }
-    let proven = messengers.blocked == messengers.flows && others.touched() == 0;
+    let proven = messengers.blocked == messengers.flows
+        && left_alone.touched() == 0
+        && others.touched() == 0;
     Certificate {
         capture: capture.display().to_string(),
         policy: candidate.name,
         backend: backend.name(),
         decides: candidate.decides,
         messengers,
+        left_alone,
         unsure,
         others,
         not_replayed,
@@ -198,6 +206,14 @@ pub fn text(
         )?;
         if it.messengers.cut > 0 {
             writeln!(out, "    cut after they had begun: {}", it.messengers.cut)?;
+        }
+        if it.left_alone.flows > 0 {
+            writeln!(
+                out,
+                "    messenger flows that it leaves alone: {} of {} touched",
+                it.left_alone.touched(),
+                it.left_alone.flows
+            )?;
         }
         if it.unsure.flows > 0 {
             writeln!(
@@ -248,7 +264,7 @@ pub fn text(
 fn wanted(flow: &FlowLine, of: &Certificate, verbose: bool) -> bool {
     let against = match flow.group {
         Group::Messenger => flow.outcome != Outcome::Blocked,
-        Group::Other => flow.outcome != Outcome::Passed,
+        Group::Other | Group::Spared => flow.outcome != Outcome::Passed,
         Group::Unsure => false,
     };
     verbose || (of.decides && against)

@@ -8,7 +8,7 @@ use super::observe::{self, Flow};
 use super::policy::{ConfidenceArg, PlanArgs};
 use super::{CliError, DONE, NOT_PROVEN, output};
 use crate::flow::Chosen;
-use crate::model::{Confidence, Endpoint};
+use crate::model::{Confidence, Endpoint, FiveTuple};
 use crate::policy::prove::{Backend, Fate, Firewall, Lab, ProveError, Replay, Rules};
 use crate::policy::{Opening, Plan, Request, Sightings, Target, render};
 use crate::ruleset::RuleSet;
@@ -35,7 +35,8 @@ Examples:
   imwarden prove --backend all --format json office.pcap
 
 A flow is blocked if none of its payload reaches the other side, and cut if only its beginning does. The exit code is
-0 if every messenger's flow is blocked and no other flow is touched, and 1 if not.")]
+0 if every messenger's flow is blocked and no other flow is touched, and 1 if not. Messengers' flows of hosts that a policy
+leaves alone (--except, --source, exceptions in policy.toml) are counted apart: they must pass.")]
 pub struct Args {
     /// Captures to replay
     #[arg(required = true, value_name = "CAPTURE")]
@@ -108,6 +109,19 @@ struct Candidate {
     decides: bool,
     /// For nftables, and for the two others.
     rules: Vec<Rules>,
+    /// Whom it leaves alone, and whose clients it is about; a file does not say.
+    plan: Option<Plan>,
+}
+
+impl Candidate {
+    /// Whether this flow is to pass, whatever it is.
+    fn spares(&self, tuple: &FiveTuple) -> bool {
+        let Some(plan) = &self.plan else {
+            return false;
+        };
+        let ends = [tuple.client.ip, tuple.server.ip];
+        ends.iter().any(|ip| plan.leaves_alone(*ip)) || !ends.iter().any(|ip| plan.is_about(*ip))
+    }
 }
 
 /// Runs the command.
@@ -192,6 +206,7 @@ fn candidates(
             name: "the given file",
             decides: true,
             rules: vec![rules],
+            plan: None,
         }]);
     }
     let written = |name, decides, plan: &Plan| Candidate {
@@ -201,6 +216,7 @@ fn candidates(
             Rules::Nft(render(plan, Target::Nftables)),
             Rules::Script(render(plan, Target::IptablesScript)),
         ],
+        plan: Some(plan.clone()),
     };
     if args.plan.is_given() {
         let plan = args.plan.plan(rules)?;

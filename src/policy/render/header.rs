@@ -105,12 +105,12 @@ fn own(text: &mut Text, plan: &Plan) {
             .map(|until| format!(" until {until}"))
             .unwrap_or_default();
         let again = match exception.who {
-            Who::Name { .. } => " When its addresses change, write this file again.",
+            Who::Name { .. } => "; when its addresses change, write this file again",
             Who::User(_) if !plan.hooks.contains(&Hook::Output) => {
-                " WITHOUT EFFECT: nothing that this machine opens is judged here (output)."
+                "; WITHOUT EFFECT: nothing that this machine opens is judged here (output)"
             }
             Who::User(_) if plan.hooks.contains(&Hook::Forward) => {
-                " What passes through this machine has no user here."
+                "; what passes through this machine has no user here"
             }
             _ => "",
         };
@@ -134,6 +134,7 @@ fn own(text: &mut Text, plan: &Plan) {
     lines.extend(plan.expired.iter().map(|it| format!("LEFT OUT: {it}")));
     lines.extend(plan.shadowed.iter().map(ToString::to_string));
     lines.extend(plan.notes.iter().cloned());
+    lines.extend(plan.touched_words());
     if lines.is_empty() {
         return;
     }
@@ -183,7 +184,7 @@ fn conduct(plan: &Plan, target: Target) -> String {
             nets(&plan.exceptions)
         );
     }
-    if !plan.users.is_empty() {
+    if !plan.users.is_empty() && plan.hooks.contains(&Hook::Output) {
         let users: Vec<&str> = plan.users.iter().map(User::name).collect();
         let _ = write!(
             scope,

@@ -103,6 +103,7 @@ pub(super) fn render(plan: &Plan) -> String {
         plan,
         Target::Ipset,
         &[
+            ("check", "unshare -rn ipset restore -exist -file FILE"),
             (
                 "load",
                 "ipset restore -exist -file FILE (again at will: what was learned is kept), then the files of --format iptables and ip6tables",

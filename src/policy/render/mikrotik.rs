@@ -15,6 +15,10 @@ pub(super) fn render(plan: &Plan) -> String {
         false,
         &[
             (
+                "check",
+                "nothing checks it before; import it in Safe Mode (Ctrl-X), which takes it back if you lose the line",
+            ),
+            (
                 "load",
                 "/import file-name=FILE (again at will: it takes out its own rules first)",
             ),

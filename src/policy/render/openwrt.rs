@@ -12,9 +12,10 @@ pub(super) fn render(plan: &Plan) -> String {
         Target::Openwrt,
         false,
         &[
+            ("check", "fw4 check, once it is appended"),
             (
                 "load",
-                "append to /etc/config/firewall; fw4 check; service firewall reload",
+                "append to /etc/config/firewall; service firewall reload",
             ),
             ("watch", "nft list table inet fw4"),
             ("remove", "delete these sections; service firewall reload"),

@@ -185,6 +185,10 @@ pub(super) fn hosts(plan: &Plan) -> String {
         Target::Hosts,
         "#",
         &[
+            (
+                "check",
+                "nothing checks such a file; when it is loaded: getent hosts NAME",
+            ),
             ("load", "append to /etc/hosts"),
             ("remove", "delete these lines again"),
         ],

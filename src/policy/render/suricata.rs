@@ -49,6 +49,7 @@ pub(super) fn render(plan: &Plan) -> String {
     text.line("#");
     text.line("#   check    suricata -T -S FILE");
     text.line("#   load     suricata in the path (IPS mode) with -S FILE, or in rule-files");
+    text.line("#   remove   leave it out again; suricatasc -c reload-rules");
     text.line("#");
     let action = match plan.action {
         Action::Reject => "reject",

@@ -3,6 +3,7 @@
 use super::dnsmasq::{Dnsmasq, running};
 use crate::policy::apply::{self, ApplyError, Generation, Ours, Set, Table};
 use crate::policy::prove::Backend;
+use jiff::civil::Date;
 
 /// The rules of one iptables, both families.
 #[derive(Clone, Debug)]
@@ -30,6 +31,10 @@ pub struct Expected {
     pub drift: Vec<String>,
     /// How many elements each set with an end had.
     pub timed: Vec<(String, usize)>,
+    /// The file.
+    pub text: String,
+    /// Which day it is, UTC.
+    pub today: Date,
 }
 
 /// A machine.
@@ -55,6 +60,8 @@ pub struct Machine {
     pub resolvers: Vec<Dnsmasq>,
     /// What was applied.
     pub expected: Option<Expected>,
+    /// Hosts that are left alone by name, with an address that they have now and that is not.
+    pub moved: Vec<(String, std::net::IpAddr)>,
     /// Host names that were asked for, each with a set that is for it and whether the set has their addresses.
     pub asked: Vec<Asked>,
 }
@@ -125,6 +132,10 @@ impl Machine {
             guarded,
             drift,
             timed: now.wanted.timed_sets(),
+            text: now.text.clone(),
+            today: jiff::Timestamp::now()
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .date(),
         });
     }
 
@@ -132,6 +143,9 @@ impl Machine {
     /// looks whether the addresses are in the set then.
     pub fn ask(&mut self) -> Result<(), ApplyError> {
         self.asked = super::resolver::ask(&self.resolvers)?;
+        if let Some(expected) = &self.expected {
+            self.moved = super::resolver::moved(&expected.text);
+        }
         Ok(())
     }
 

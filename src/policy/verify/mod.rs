@@ -15,6 +15,7 @@ mod resolver;
 pub use machine::Machine;
 
 use crate::policy::prove::Backend;
+use jiff::civil::Date;
 use serde::Serialize;
 
 /// What kind of fault.
@@ -157,6 +158,14 @@ fn expected(machine: &Machine, loaded: &[Backend], verdict: &mut Verdict) {
             "`imwarden confirm`, or `imwarden undo`",
         );
     }
+    for (what, day) in over(&now.text, now.today) {
+        verdict.fault(
+            Kind::Stale,
+            Some(now.backend),
+            format!("`{what}` was to end on {day}, and is still in force"),
+            "apply the policy again: what is over is left out then",
+        );
+    }
     if !now.drift.is_empty() {
         let lines = |sign: char| {
             let head: String = [sign; 3].iter().collect();
@@ -175,6 +184,17 @@ fn expected(machine: &Machine, loaded: &[Backend], verdict: &mut Verdict) {
             LOAD_AGAIN,
         );
     }
+}
+
+/// What a file of ours says of what is over: rules know no day.
+fn over(text: &str, today: Date) -> Vec<(String, Date)> {
+    let ended = |line: &String| {
+        let (day, what) = line.strip_prefix("until ")?.split_once(' ')?;
+        let day: Date = day.parse().ok()?;
+        (day < today).then(|| (what.to_owned(), day))
+    };
+    let all = super::contents_of(text).unwrap_or_default();
+    all.iter().filter_map(ended).collect()
 }
 
 /// Whether the places that packets are judged at are any that packets come by on this machine.

@@ -4,7 +4,9 @@ use super::dnsmasq::{Dnsmasq, Feed};
 use super::machine::{Asked, Machine};
 use super::{Kind, Verdict};
 use crate::policy::apply::{ApplyError, set_has};
+use crate::policy::contents_of;
 use crate::policy::prove::Backend;
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, ToSocketAddrs};
 
@@ -40,7 +42,36 @@ pub(super) fn ask(resolvers: &[Dnsmasq]) -> Result<Vec<Asked>, ApplyError> {
     Ok(all)
 }
 
+/// Hosts that a file of ours leaves alone by name, and addresses that they have by now and that it does not.
+pub(super) fn moved(text: &str) -> Vec<(String, IpAddr)> {
+    let contents = contents_of(text).unwrap_or_default();
+    let nets: Vec<IpNet> = contents
+        .iter()
+        .filter_map(|line| line.strip_prefix("except ")?.parse().ok())
+        .collect();
+    let names = contents
+        .iter()
+        .filter_map(|line| line.strip_prefix("except-name "));
+    let mut all = BTreeSet::new();
+    for name in names.take(MAX_NAMES) {
+        let found = (name, 0).to_socket_addrs().into_iter().flatten();
+        let strange = found
+            .map(|address| address.ip())
+            .filter(|ip| !nets.iter().any(|net| net.contains(ip)));
+        all.extend(strange.map(|ip| (name.to_owned(), ip)));
+    }
+    all.into_iter().collect()
+}
+
 pub(super) fn judge(machine: &Machine, verdict: &mut Verdict) {
+    for (name, address) in &machine.moved {
+        verdict.fault(
+            Kind::Stale,
+            None,
+            format!("{name} is to be left alone and has the address {address} now, which is not"),
+            "apply the policy again: it asks for the addresses of names anew",
+        );
+    }
     let fed: Vec<&Feed> = machine.resolvers.iter().flat_map(|it| &it.feeds).collect();
     let empty: Vec<(&str, Backend)> = waiting(machine)
         .into_iter()
