@@ -278,7 +278,10 @@ impl Drop for Lab {
 
 /// Runs a shell script on the router; what it printed.
 pub fn sh(script: &str) -> String {
-    let output = Command::new("sh").args(["-c", script]).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1\n{script}")])
+        .output()
+        .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
