@@ -303,6 +303,28 @@ pub fn until_said(words: &str) {
     until(words, || said().contains(words));
 }
 
+/// Everything that is loaded.
+pub fn ruleset() -> String {
+    sh(
+        "nft list ruleset; ipset save; iptables-legacy-save | grep -v '^[#:]'; ip6tables-legacy-save | grep -v '^[#:]'",
+    )
+}
+
+/// Nothing of ours is loaded any more.
+pub fn is_clean() -> bool {
+    let all = sh("nft list ruleset; ipset save; iptables-legacy-save; ip6tables-legacy-save");
+    !all.contains("imwarden_live") && !all.contains("IMWLIVE") && !all.contains("imwlive")
+}
+
+/// Whether the server's address is in a set of ours.
+pub fn refused(firewall: &str) -> bool {
+    let list = match firewall {
+        "nftables" => "nft list table inet imwarden_live",
+        _ => "ipset save",
+    };
+    sh(list).contains("198.51.100.10")
+}
+
 impl Lab {
     pub fn new() -> Self {
         let (mut client, mut server) = (Machine::start(), Machine::start());

@@ -33,6 +33,15 @@ pub struct Plan {
     pub metered: bool,
 }
 
+/// Who else is told of packets and findings.
+#[derive(Clone, Copy)]
+pub struct Helpers<'a> {
+    /// Saves packets.
+    pub saver: Option<&'a Saver>,
+    /// Has what is found refused.
+    pub enforcer: Option<&'a Handle>,
+}
+
 /// Passes records on; counts those that there is no room for.
 struct Sender<'a> {
     records: &'a Mailbox<Record>,
@@ -80,10 +89,10 @@ pub fn listen(
     settings: Settings,
     plan: Plan,
     records: &Mailbox<Record>,
-    saver: Option<&Saver>,
-    enforcer: Option<&Handle>,
+    helpers: Helpers<'_>,
     board: &Board,
 ) -> Summary {
+    let Helpers { saver, enforcer } = helpers;
     let mut road = Road::new(rules, settings);
     let mut sender = Sender {
         records,

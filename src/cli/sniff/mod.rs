@@ -29,7 +29,7 @@ use board::Board;
 use clap::ValueEnum;
 use enforce::{EnforceArgs, Enforcer, Surroundings};
 pub use enforce::{EnforcerArgs, enforce as enforce_live};
-use listen::Plan;
+use listen::{Helpers, Plan};
 use pieces::{Existing, Pieces, Rotation};
 use sandbox::Needs;
 pub use sandbox::has_landlock;
@@ -331,16 +331,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         spawn("listen", move || {
             gate.wait();
             let saver = saver.as_deref();
-            let summary = listen::listen(
-                &mut live,
-                &rules,
-                settings,
-                plan,
-                &records,
-                saver,
-                blocker.as_ref(),
-                &board,
-            );
+            let enforcer = blocker.as_ref();
+            let helpers = Helpers { saver, enforcer };
+            let summary =
+                listen::listen(&mut live, &rules, settings, plan, &records, helpers, &board);
             if let Some(blocker) = blocker {
                 blocker.end();
             }
