@@ -278,7 +278,10 @@ impl Drop for Lab {
 
 /// Runs a shell script on the router; what it printed.
 pub fn sh(script: &str) -> String {
-    let output = Command::new("sh").args(["-c", script]).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1\n{script}")])
+        .output()
+        .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -298,6 +301,28 @@ pub fn said() -> String {
 
 pub fn until_said(words: &str) {
     until(words, || said().contains(words));
+}
+
+/// Everything that is loaded.
+pub fn ruleset() -> String {
+    sh(
+        "nft list ruleset; ipset save; iptables-legacy-save | grep -v '^[#:]'; ip6tables-legacy-save | grep -v '^[#:]'",
+    )
+}
+
+/// Nothing of ours is loaded any more.
+pub fn is_clean() -> bool {
+    let all = sh("nft list ruleset; ipset save; iptables-legacy-save; ip6tables-legacy-save");
+    !all.contains("imwarden_live") && !all.contains("IMWLIVE") && !all.contains("imwlive")
+}
+
+/// Whether the server's address is in a set of ours.
+pub fn refused(firewall: &str) -> bool {
+    let list = match firewall {
+        "nftables" => "nft list table inet imwarden_live",
+        _ => "ipset save",
+    };
+    sh(list).contains("198.51.100.10")
 }
 
 impl Lab {

@@ -33,13 +33,17 @@ pub struct Plan {
     pub metered: bool,
 }
 
-/// Who is told.
+/// Who is told of packets and findings.
 #[derive(Clone, Copy)]
 pub struct Readers<'a> {
     /// Who writes; nobody does if there is only a screen.
     pub records: Option<&'a Mailbox<Record>>,
     /// The screen, if there is one.
     pub screen: Option<&'a Mailbox<Record>>,
+    /// Saves packets.
+    pub saver: Option<&'a Saver>,
+    /// Has what is found refused.
+    pub enforcer: Option<&'a Handle>,
 }
 
 impl Readers<'_> {
@@ -54,7 +58,6 @@ impl Readers<'_> {
 struct Sender<'a> {
     readers: Readers<'a>,
     board: &'a Board,
-    enforcer: Option<&'a Handle>,
     /// How long to wait for room: not at all while packets come.
     patience: Duration,
 }
@@ -115,14 +118,14 @@ impl Looks {
 
 impl Sink for Sender<'_> {
     fn finding(&mut self, finding: Finding) {
-        if let Some(enforcer) = self.enforcer {
+        if let Some(enforcer) = self.readers.enforcer {
             enforcer.found(&finding);
         }
         self.send(Record::Flow(Box::new(finding)));
     }
 
     fn detection(&mut self, detection: Detection) {
-        if let Some(enforcer) = self.enforcer {
+        if let Some(enforcer) = self.readers.enforcer {
             enforcer.found(&detection.finding);
         }
         self.send(Record::Detection(Box::new(detection)));
@@ -148,15 +151,13 @@ pub fn listen(
     settings: Settings,
     plan: Plan,
     readers: Readers<'_>,
-    saver: Option<&Saver>,
-    enforcer: Option<&Handle>,
     board: &Board,
 ) -> Heard {
+    let saver = readers.saver;
     let mut road = Road::new(rules, settings);
     let mut sender = Sender {
         readers,
         board,
-        enforcer,
         patience: Duration::ZERO,
     };
     let begun = Instant::now();

@@ -412,17 +412,10 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
             let readers = Readers {
                 records: records.as_deref(),
                 screen: news.as_deref(),
-            };
-            let heard = listen::listen(
-                &mut live,
-                &rules,
-                settings,
-                plan,
-                readers,
                 saver,
-                blocker.as_ref(),
-                &board,
-            );
+                enforcer: blocker.as_ref(),
+            };
+            let heard = listen::listen(&mut live, &rules, settings, plan, readers, &board);
             if let Some(blocker) = blocker {
                 blocker.end();
             }

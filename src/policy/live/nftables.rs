@@ -12,7 +12,8 @@ pub(super) const TABLE: &str = "imwarden_live";
 /// The table, which replaces what is there of it.
 ///
 /// Packets are judged before those of `imwarden policy`. What comes from the server of a marked connection is refused as well
-/// as what goes there; a refusal's own reset has the connection's mark, and gets out. An attempt at a place that is refused makes
+/// as what goes there, and so is what comes from a refused place: the kernel may have met such a connection in its middle, and
+/// take its server for the one that opened it. A refusal's own reset has the connection's mark, and gets out. An attempt at a place that is refused makes
 /// its time begin anew: the key is one that is in the set, so that packets teach it nothing new.
 pub(super) fn table(settings: &Settings) -> String {
     let (mask, value) = (settings.mark.mask(), settings.mark.value());
@@ -45,6 +46,8 @@ pub(super) fn table(settings: &Settings) -> String {
         text,
         "\tchain judge {{\n\t\ttcp flags rst accept\n\
          \t\tct mark and {mask:#010x} == {value:#010x} counter name cut goto deny\n\
+         \t\tip saddr . meta l4proto . th sport @servers4 counter name refused goto deny\n\
+         \t\tip6 saddr . meta l4proto . th sport @servers6 counter name refused goto deny\n\
          \t\tct direction reply accept\n\
          \t\tip daddr . meta l4proto . th dport @servers4 goto known4\n\
          \t\tip6 daddr . meta l4proto . th dport @servers6 goto known6\n\t}}\n"

@@ -60,6 +60,7 @@ fn chains(settings: &Settings, v4: bool) -> String {
         text,
         "-A IMWLIVE -p tcp -m tcp --tcp-flags RST RST -j RETURN\n\
          -A IMWLIVE -m connmark --mark {mark} -j IMWLIVE-DENY\n\
+         -A IMWLIVE -m set --match-set {name} src,src -j IMWLIVE-DENY\n\
          -A IMWLIVE -m conntrack --ctdir REPLY -j RETURN\n\
          -A IMWLIVE -m set --match-set {name} dst,dst -j IMWLIVE-KNOWN\n\
          -A IMWLIVE-KNOWN -m conntrack --ctstate NEW -j SET --add-set {name} dst,dst --exist --timeout {seconds}\n\
