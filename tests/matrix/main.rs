@@ -154,7 +154,8 @@ fn wires() -> Vec<Wire> {
         left: All,
     }));
     wires.extend([
-        snap("snap 96", 96, Part(60)),
+        // What SIP and HTTP say of themselves stands further back.
+        snap("snap 96", 96, Part(58)),
         snap("snap 200", 200, Part(85)),
         file("nanosecond pcap", Capture::nanosecond_pcap),
         file("pcapng", Capture::pcapng),

@@ -32,6 +32,9 @@ pub(super) struct Exchanges {
     request: Body,
     response: Body,
     role: Option<&'static str>,
+    /// A call of the interface was seen, and an answer of it: both together are proof.
+    asked: bool,
+    answered: bool,
     confirmed: bool,
 }
 
@@ -89,18 +92,23 @@ impl Body {
 }
 
 impl Exchanges {
-    fn answer(&mut self, body: &Value, out: &mut Events) {
-        let has = |name: &str| !body[name].is_null();
-        let own = body["user_id"].as_str().and_then(user);
-        let known = has("next_batch") || has("event_id") || has("versions") || has("pdus");
-        if (known || own.is_some()) && !self.confirmed {
+    fn confirm(&mut self, out: &mut Events) {
+        if self.asked && self.answered && !self.confirmed {
             self.confirmed = true;
             out.identified(
                 super::format(self.role.unwrap_or("client")),
                 Confidence::Confirmed,
-                Evidence::payload("matrix", "an answer of its interface"),
+                Evidence::payload("matrix", "a call of its interface, and its answer"),
             );
         }
+    }
+
+    fn answer(&mut self, body: &Value, out: &mut Events) {
+        let has = |name: &str| !body[name].is_null();
+        let own = body["user_id"].as_str().and_then(user);
+        let known = has("next_batch") || has("event_id") || has("versions") || has("pdus");
+        self.answered |= known || own.is_some();
+        self.confirm(out);
         if let Some(own) = own {
             out.push(Event::Account(own));
             if has("access_token") {
@@ -120,6 +128,8 @@ impl HttpDissector for Exchanges {
         let read = match Path::of(head) {
             Some(path) if path.role().is_some() => {
                 self.role = path.role();
+                self.asked = true;
+                self.confirm(out);
                 if token(head) && path.role() == Some("client") {
                     out.push(Event::Risk(risk::CLEARTEXT_COOKIE));
                 }
