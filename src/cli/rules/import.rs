@@ -62,14 +62,14 @@ pub fn run(args: &ImportArgs, out: &mut dyn Write) -> Result<u8, RulesCommandErr
     if taken == 0 {
         return Err(RulesCommandError::NothingTaken(args.file.clone()));
     }
-    match &args.output {
-        None => out.write_all(text.as_bytes())?,
-        Some(path) => {
-            std::fs::write(path, text).map_err(|error| RulesCommandError::Unwritable {
-                path: path.clone(),
-                error,
-            })?
-        }
+    if let Some(path) = &args.output {
+        let written = std::fs::write(path, text);
+        written.map_err(|error| RulesCommandError::Unwritable {
+            path: path.clone(),
+            error,
+        })?;
+    } else {
+        out.write_all(text.as_bytes())?;
     }
     output::complain(
         "add samples of what must be found and what must not; `imwarden rules test` runs them",

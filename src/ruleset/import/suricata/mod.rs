@@ -78,13 +78,11 @@ fn lines(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
 /// What a rule becomes; what is wrong, and the byte where.
 fn items(rule: &Rule<'_>, file: &str) -> Result<Vec<Item>, (usize, String)> {
     let sid = rule.sid.ok_or((0, "it has no `sid`".to_owned()))?;
-    let mut reference = format!("{file}, sid {sid}");
-    if let Some(rev) = &rule.rev {
-        reference += &format!(", rev {rev}");
-    }
-    for told in &rule.references {
-        reference += &format!("; {told}");
-    }
+    let rev = rule.rev.map(|rev| format!(", rev {rev}"));
+    let told = rule.references.iter().map(|told| format!("; {told}"));
+    let mut parts = vec![format!("{file}, sid {sid}")];
+    parts.extend(rev.into_iter().chain(told));
+    let reference = parts.concat();
     let reference = plain(&reference, "Suricata");
     let note = plain(&rule.msg, "no message");
     if rule.names_only && rule.buffer.is_none() {

@@ -6,6 +6,9 @@ use crate::model::Transport;
 /// What is wrong, and the byte of the rule where.
 pub(super) type Wrong = (usize, String);
 
+/// An option: its place, its name, its value.
+type Written<'a> = (usize, &'a str, &'a [u8]);
+
 /// Longest list of contents; a rule with more is no simple one.
 const MAX_CONTENTS: usize = 16;
 
@@ -302,8 +305,8 @@ fn number<T: std::str::FromStr>(at: usize, key: &str, text: &str) -> Result<T, W
     number.ok_or_else(|| (at, format!("`{key}` without a number that can be used")))
 }
 
-/// Options, each with its place, its name and its value, which may be quoted.
-fn options(text: &[u8], from: usize, end: usize) -> Result<Vec<(usize, &str, &[u8])>, Wrong> {
+/// Options; a value may be quoted.
+fn options(text: &[u8], from: usize, end: usize) -> Result<Vec<Written<'_>>, Wrong> {
     let mut options = Vec::new();
     let mut at = from;
     while at < end {
