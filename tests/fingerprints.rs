@@ -30,11 +30,12 @@ fn rules(hosts: &[(&str, &str)]) -> String {
          transport = \"tcp\"\nport = 443\nsource = \"site\"\nshared_with = \"the web\"\n[[fingerprint]]\n\
          ja4 = [\"{NAMELESS}\", \"{NAMED}\", \"{STANDARD}\"]\ndate = \"2026-11-28\"\nsource = \"site\"\n"
     );
-    for (name, usage) in hosts {
-        text += &format!(
+    let hosts = hosts.iter().map(|(name, usage)| {
+        format!(
             "[[host]]\nname = \"{name}\"\nmatch = \"suffix\"\nfeature = \"session\"\nuse = \"{usage}\"\nsource = \"site\"\n"
-        );
-    }
+        )
+    });
+    text.extend(hosts);
     text
 }
 

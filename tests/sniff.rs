@@ -234,6 +234,53 @@ finish",
     );
 }
 
+/// A messenger of one's own whose signature is in no built-in file.
+const PARROT: &str = r#"id = "parrot"
+name = "Parrot"
+about = "It repeats."
+[[beginning]]
+id = "parrot/hello"
+transport = "udp"
+sender = "client"
+bytes = "50 41 52 52 4f 54 2f 31 20"
+source = "site"
+"#;
+
+#[test]
+fn a_file_of_ones_own_that_comes_while_listening_is_used_after_the_signal() {
+    if !can_run("sniff, reload", &PROGRAMS) {
+        return;
+    }
+    let ran = run(&format!(
+        "cable
+mkdir rules
+cat > rules/other.toml <<'X'
+{other}
+X
+say() {{ bash -c 'echo PARROT/1 hello > /dev/udp/10.9.9.9/'$1; }}
+ip addr add 10.9.9.1/24 dev v0; ip neigh add 10.9.9.9 lladdr 02:00:00:00:00:09 dev v0
+sniff -i v1 --format ndjson --rules rules --udp-timeout 1 --tcp-timeout 1
+say 7001
+packets 1
+cat > rules/parrot.toml <<'X'
+{PARROT}
+X
+kill -HUP $P; until_said 'read again' err.txt; sleep 0.3
+say 7002
+packets 2
+until_said '\"dest_port\":7002' out.ndjson
+finish",
+        other = PARROT.replace("parrot", "other").replace("50 41", "51 41"),
+    ));
+    assert_eq!(ran.said, "exit 0\n", "{}", ran.err());
+    let flows = ran.of_type("flow");
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    assert_eq!(
+        (&flows[0]["service"], &flows[0]["confidence"]),
+        (&"parrot".into(), &"probable".into())
+    );
+}
+
 #[test]
 fn an_interface_that_goes_and_comes_back_is_waited_for() {
     if !can_run("sniff, interface", &PROGRAMS) {

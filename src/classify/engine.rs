@@ -492,17 +492,15 @@ impl<'r> Engine<'r> {
     fn name_server(&self, info: &FlowInfo, state: &mut FlowState) {
         let opened = info.first_seen;
         let known = |ip| self.learned.names(ip, info.last_seen);
-        let names = match state.facts.as_ref().and_then(|facts| facts.through) {
-            Some(ip) => known(ip).filter(|names| names.held(opened)),
-            None => {
-                let joined = info.tuple.transport == Transport::Tcp && !info.opening_seen;
-                let held = |names: &&Names| state.given || joined || names.held(opened);
-                ends(info)
-                    .into_iter()
-                    .flatten()
-                    .find_map(|(_, server)| known(server.ip))
-                    .filter(held)
-            }
+        let through = state.facts.as_ref().and_then(|facts| facts.through);
+        let names = if let Some(ip) = through {
+            known(ip).filter(|names| names.held(opened))
+        } else {
+            let joined = info.tuple.transport == Transport::Tcp && !info.opening_seen;
+            let held = |names: &&Names| state.given || joined || names.held(opened);
+            let servers = ends(info).into_iter().flatten();
+            let mut known = servers.filter_map(|(_, server)| known(server.ip));
+            known.next().filter(held)
         };
         if let Some(names) = names.filter(|names| !names.shared)
             && let Some((service, name)) = &names.messenger

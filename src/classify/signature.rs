@@ -129,11 +129,15 @@ impl Detector for Compiled {
                 (Transport::Udp, _) => true,
             }
         };
+        let at_port = |rule: &BeginningRule| {
+            rule.ports
+                .is_none_or(|ports| ports.contains(input.server_port))
+        };
         // The first that is not ruled out decides, so that the answer does not depend on where the bytes are cut.
         for (service, rule) in self.first[usize::from(*byte)]
             .iter()
             .filter_map(|at| self.known.get(usize::from(*at)))
-            .filter(|(_, rule)| may_send(rule))
+            .filter(|(_, rule)| at_port(rule) && may_send(rule))
         {
             match rule.matches(input.bytes, input.wire_len) {
                 Match::No => {}

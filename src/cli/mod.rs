@@ -250,7 +250,11 @@ fn run(cli: Cli) -> Result<u8, CliError> {
         #[cfg(target_os = "linux")]
         Command::EnforceLive(args) => return sniff::enforce_live(&args),
         Command::Policy(args) => policy::run(&args, &mut out)?,
-        Command::Rules(args) => rules::run(&args, &mut out)?,
+        Command::Rules(args) => {
+            let code = rules::run(&args, &mut out)?;
+            io::Write::flush(&mut out)?;
+            return Ok(code);
+        }
         Command::Devices => devices::run(&mut out)?,
         #[cfg(target_os = "linux")]
         Command::Doctor => {

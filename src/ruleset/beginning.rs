@@ -1,6 +1,6 @@
 //! What a messenger says first, as bytes with gaps.
 
-use super::{Origin, Source};
+use super::{Origin, PortRange, Source};
 use crate::model::Transport;
 
 /// Bytes at a fixed place, some of them unknown.
@@ -36,6 +36,18 @@ impl Bytes {
             .map(|pair| (pair[0].0 << 4 | pair[1].0, pair[0].1 << 4 | pair[1].1));
         Ok(Self {
             bytes: bytes.collect(),
+        })
+    }
+
+    /// The same, of which only some bits count; the error says what is wrong.
+    pub fn masked(self, mask: &Self) -> Result<Self, &'static str> {
+        if mask.len() != self.len() || mask.bytes.iter().any(|(_, known)| *known != 0xff) {
+            return Err("as many bytes as `bytes` has, all of them known");
+        }
+        let pairs = self.bytes.into_iter().zip(&mask.bytes);
+        let masked = pairs.map(|((byte, known), (bits, _))| (byte & bits, known & bits));
+        Ok(Self {
+            bytes: masked.collect(),
         })
     }
 
@@ -108,8 +120,14 @@ pub struct BeginningRule {
     pub pattern: Bytes,
     /// The side says so many bytes at least (a datagram has them).
     pub length: usize,
-    /// What the first `length` bytes must match as well.
+    /// A datagram has no more.
+    pub longest: Option<usize>,
+    /// The server's ports, if it is said there only.
+    pub ports: Option<PortRange>,
+    /// What the first bytes must match as well: `length` of them, or as many as are there, up to `within`.
     pub regex: Option<regex::bytes::Regex>,
+    /// How many bytes are looked at for the regex, when that is not `length`.
+    pub within: Option<usize>,
     /// The signature of the other side that it answers: both together are proof.
     pub answers: Option<String>,
     /// Whether it says anything without its other half.
@@ -139,10 +157,10 @@ impl BeginningRule {
     /// Holds it against the beginning of what a side said, or against a datagram of which `on_wire` bytes were sent.
     pub fn matches(&self, bytes: &[u8], on_wire: usize) -> Match {
         let here = bytes.get(self.offset..).unwrap_or_default();
-        if !self.pattern.agrees(here) {
+        if !self.pattern.agrees(here) || self.longest.is_some_and(|most| on_wire > most) {
             return Match::No;
         }
-        let told = if self.regex.is_some() {
+        let told = if self.regex.is_some() && self.within.is_none() {
             self.length
         } else {
             self.offset + self.pattern.len()
@@ -150,9 +168,20 @@ impl BeginningRule {
         if bytes.len() < told || on_wire < self.length {
             return Match::NeedMore(self.length.max(told));
         }
-        match &self.regex {
-            Some(regex) if !regex.is_match(&bytes[..self.length]) => Match::No,
-            _ => Match::Yes,
+        match (&self.regex, self.within) {
+            (None, _) => Match::Yes,
+            (Some(regex), None) if regex.is_match(&bytes[..self.length]) => Match::Yes,
+            (Some(_), None) => Match::No,
+            (Some(regex), Some(within)) => {
+                let seen = bytes.get(..within).unwrap_or(bytes);
+                if regex.is_match(seen) {
+                    Match::Yes
+                } else if seen.len() < within {
+                    Match::NeedMore(bytes.len() + 1)
+                } else {
+                    Match::No
+                }
+            }
         }
     }
 }

@@ -77,6 +77,11 @@ impl Mistake {
         &self.message
     }
 
+    /// What is wrong and what belongs there, in one line.
+    pub fn explained(&self) -> String {
+        format!("{}: {}", self.message, self.label)
+    }
+
     fn render(&self, renderer: &Renderer) -> String {
         let mark = AnnotationKind::Primary
             .span(self.span.clone())

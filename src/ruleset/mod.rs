@@ -60,9 +60,13 @@
 //! transport = "tcp"
 //! sender = "client"                # client, server, either
 //! bytes = "43 48 41 54 0? ??"      # hexadecimal, `?` for an unknown digit; at least 32 bits known
+//! mask = "df df df df ff ff"       # optional: the bits of `bytes` that count; `df` takes a letter in any case
 //! offset = 0                       # where they stand
 //! length = 24                      # that side says at least so many bytes
-//! regex = "^CHAT..[a-z]+"          # optional: must match the first `length` bytes
+//! longest = 90                     # optional, UDP: a datagram has no more
+//! port = 7000                      # optional: the server's port, or "7000-7010"; default: any
+//! regex = "^CHAT..[a-z]+"          # optional: must match the first `length` bytes; then 24 known bits are enough
+//! within = 200                     # optional: the regex may match anywhere in so many, as soon as it does
 //! source = "site"
 //!
 //! [[beginning]]                    # two that belong together, one a side: "confirmed"
@@ -113,6 +117,7 @@ mod builtin;
 mod error;
 mod fact;
 mod feature;
+pub mod import;
 mod index;
 mod parse;
 mod pattern;
@@ -127,6 +132,7 @@ mod tests;
 #[cfg(test)]
 mod tests_builtin;
 mod validate;
+mod validate_sample;
 mod validate_wire;
 mod warning;
 

@@ -161,7 +161,7 @@ impl Reader<'_> {
     clippy::option_option,
     reason = "absent and wrong are different things here"
 )]
-pub(super) fn optional(value: Option<Option<String>>) -> Option<Option<String>> {
+pub(super) fn optional<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     match value {
         None => Some(None),
         Some(None) => None,

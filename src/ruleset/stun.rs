@@ -189,7 +189,7 @@ impl Check<'_> {
         let username = raw
             .username
             .as_ref()
-            .and_then(|text| self.regex(text, true));
+            .and_then(|text| self.regex(text, true, false));
         self.tells(raw, message, attribute);
         // Whatever is wrong with a condition was said by now.
         let right = self.read.mistakes.len() == before;

@@ -1,28 +1,28 @@
-//! The parts of a rule file that are about what goes over the wire: protocols, addresses, signatures, samples.
+//! The parts of a rule file that are about what goes over the wire: protocols, addresses, signatures.
 
-use super::parse::{RawAlpn, RawBeginning, RawFile, RawFingerprint, RawNetwork, RawSample};
+use super::parse::{RawAlpn, RawBeginning, RawFile, RawFingerprint, RawNetwork};
 use super::read::optional;
 use super::validate::Check;
-use super::{
-    AlpnRule, BeginningRule, Bytes, FingerprintRule, NetworkRule, Sample, Sender, Traffic,
-};
-use crate::model::{Confidence, Service, Transport};
+use super::{AlpnRule, BeginningRule, Bytes, FingerprintRule, NetworkRule, Sender};
+use crate::model::{Service, Transport};
 use ipnet::IpNet;
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// What is known of a signature at least, in bits: less stands in too much that is no messenger.
+/// What is known of a signature at least, in bits: less stands in too much that is no messenger. With a regex it may be less,
+/// which says what else must be there.
 const MIN_KNOWN_BITS: u32 = 32;
+const MIN_KNOWN_BITS_WITH_REGEX: u32 = 24;
 const MAX_OFFSET: usize = 256;
 /// A side is not waited for longer.
 const MAX_LENGTH: usize = 1200;
 /// A compiled regex, and what it may use while it runs.
 const MAX_REGEX: usize = 256 << 10;
-const MAX_SAMPLE: usize = 64 << 10;
 
 /// The transports, by their names in rule files.
-const TRANSPORTS: [(&str, Transport); 2] = [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
+pub(super) const TRANSPORTS: [(&str, Transport); 2] =
+    [("tcp", Transport::Tcp), ("udp", Transport::Udp)];
 
 impl Check<'_> {
     #[allow(
@@ -275,14 +275,37 @@ impl Check<'_> {
         let offset = raw.offset.as_ref().map_or(Some(0), |offset| {
             self.number(offset, 0, MAX_OFFSET, "not an offset")
         });
-        let pattern = self.pattern(&raw.bytes);
+        let pattern = self.pattern(&raw.bytes, raw.mask.as_ref(), raw.regex.is_some());
         let least = offset? + pattern.as_ref()?.len();
         let length = raw.length.as_ref().map_or(Some(least), |length| {
             self.number(length, least, MAX_LENGTH, "not a length")
         });
+        let within = raw.within.as_ref().map(|within| {
+            let least = length.unwrap_or(least);
+            self.number(within, least, MAX_LENGTH, "not a number of bytes")
+        });
+        if let (Some(within), None) = (&raw.within, &raw.regex) {
+            let label = "add `regex`, or leave it out";
+            self.read
+                .wrong(within.span(), "nothing is looked for within that", label);
+        }
+        let longest = raw.longest.as_ref().map(|longest| {
+            let least = length.unwrap_or(least);
+            self.number(longest, least, usize::from(u16::MAX), "not a length")
+        });
+        if let (Some(longest), Some(Transport::Tcp)) = (&raw.longest, transport) {
+            let label = "leave it out: only datagrams have a length";
+            self.read
+                .wrong(longest.span(), "a stream has no longest", label);
+        }
+        let ports = raw.port.as_ref().map(|port| self.read.port_range(port));
         let regex = match &raw.regex {
             None => Some(None),
-            Some(regex) => self.regex(regex, raw.length.is_some()).map(Some),
+            Some(regex) => {
+                let bounded = raw.length.is_some() || raw.within.is_some();
+                let grows = raw.within.is_some();
+                self.regex(regex, bounded, grows).map(Some)
+            }
         };
         Some(BeginningRule {
             id: id?,
@@ -291,7 +314,10 @@ impl Check<'_> {
             offset: offset?,
             pattern: pattern?,
             length: length?,
+            longest: optional(longest)?,
+            ports: optional(ports)?,
             regex: regex?,
+            within: optional(within)?,
             answers: raw.answers.as_ref().map(|id| id.get_ref().clone()),
             alone: raw.alone.unwrap_or(true),
             source: source?,
@@ -301,17 +327,37 @@ impl Check<'_> {
         })
     }
 
-    fn pattern(&mut self, bytes: &Spanned<String>) -> Option<Bytes> {
-        let pattern = match Bytes::parse(bytes.get_ref()) {
+    fn pattern(
+        &mut self,
+        bytes: &Spanned<String>,
+        mask: Option<&Spanned<String>>,
+        has_regex: bool,
+    ) -> Option<Bytes> {
+        let mut pattern = match Bytes::parse(bytes.get_ref()) {
             Ok(pattern) => pattern,
             Err(problem) => {
                 self.read.wrong(bytes.span(), "these are no bytes", problem);
                 return None;
             }
         };
-        if pattern.known_bits() < MIN_KNOWN_BITS {
+        if let Some(mask) = mask {
+            let parsed = Bytes::parse(mask.get_ref());
+            match parsed.and_then(|bits| pattern.masked(&bits)) {
+                Ok(masked) => pattern = masked,
+                Err(problem) => {
+                    self.read.wrong(mask.span(), "this is no mask", problem);
+                    return None;
+                }
+            }
+        }
+        let least = if has_regex {
+            MIN_KNOWN_BITS_WITH_REGEX
+        } else {
+            MIN_KNOWN_BITS
+        };
+        if pattern.known_bits() < least {
             let label = format!(
-                "{} bits are known, {MIN_KNOWN_BITS} at least are wanted",
+                "{} bits are known, {least} at least are wanted",
                 pattern.known_bits()
             );
             self.read
@@ -321,7 +367,7 @@ impl Check<'_> {
         Some(pattern)
     }
 
-    fn number(
+    pub(super) fn number(
         &mut self,
         number: &Spanned<i64>,
         least: usize,
@@ -341,10 +387,17 @@ impl Check<'_> {
         &mut self,
         text: &Spanned<String>,
         bounded: bool,
+        grows: bool,
     ) -> Option<regex::bytes::Regex> {
         if !bounded {
-            let label = "add `length`: so many bytes are looked at";
+            let label = "add `length` or `within`: so many bytes are looked at";
             self.read.wrong(text.span(), "a regex needs a bound", label);
+            return None;
+        }
+        if grows && looks_at_the_end(text.get_ref()) {
+            let label = "with `within`, no `$`, `\\z` or `\\b`: where bytes end depends on how they were cut";
+            self.read
+                .wrong(text.span(), "this regex looks at the end", label);
             return None;
         }
         let built = regex::bytes::RegexBuilder::new(text.get_ref())
@@ -365,80 +418,18 @@ impl Check<'_> {
             }
         }
     }
+}
 
-    pub(super) fn samples(&mut self, raw: &[RawSample]) -> Option<Vec<Sample>> {
-        let samples: Vec<_> = raw.iter().map(|raw| self.sample(raw)).collect();
-        samples.into_iter().collect()
-    }
-
-    fn sample(&mut self, raw: &RawSample) -> Option<Sample> {
-        let expect = self.read.choice(
-            "expect",
-            &raw.expect,
-            &[
-                ("confirmed", Some(Confidence::Confirmed)),
-                ("probable", Some(Confidence::Probable)),
-                ("possible", Some(Confidence::Possible)),
-                ("silent", None),
-            ],
-        );
-        let note = raw.note.as_ref().map(|text| self.read.text(text));
-        let bytes = raw.client.is_some() || raw.server.is_some();
-        let tls = raw.host.is_some() || raw.alpn.is_some();
-        let ways = [bytes, tls, raw.capture.is_some()];
-        if ways.into_iter().filter(|way| *way).count() != 1 {
-            let label = "`client`/`server`, or `host`/`alpn`, or `capture`";
-            self.read
-                .wrong(raw.expect.span(), "a sample is one kind of traffic", label);
-            return None;
-        }
-        let traffic = if tls {
-            let host = raw.host.as_ref().map(|host| self.read.host_name(host));
-            Traffic::Tls {
-                host: optional(host)?,
-                alpn: raw.alpn.as_ref().map(|alpn| alpn.get_ref().clone()),
-            }
-        } else if let Some(capture) = &raw.capture {
-            Traffic::Capture(capture.get_ref().clone())
-        } else {
-            self.bytes(raw)?
-        };
-        Some(Sample {
-            expect: expect?,
-            traffic,
-            note: optional(note)?,
-            origin: self.read.file.origin(raw.expect.span().start),
-        })
-    }
-
-    fn bytes(&mut self, raw: &RawSample) -> Option<Traffic> {
-        let (Some(transport), Some(port)) = (&raw.transport, &raw.port) else {
-            let label = "add `transport` and `port`";
-            self.read
-                .wrong(raw.expect.span(), "bytes of what connection?", label);
-            return None;
-        };
-        let transport = self.read.choice("transport", transport, &TRANSPORTS);
-        let port = self.number(port, 1, 65_535, "not a port");
-        let mut side = |text: &Option<Spanned<String>>| match text {
-            None => Some(Vec::new()),
-            Some(text) => {
-                let bytes = hex(text.get_ref());
-                if bytes.is_none() {
-                    let label = "hexadecimal, two digits a byte, at most 64 KiB";
-                    self.read.wrong(text.span(), "these are no bytes", label);
-                }
-                bytes
-            }
-        };
-        let (client, server) = (side(&raw.client), side(&raw.server));
-        Some(Traffic::Bytes {
-            transport: transport?,
-            port: port? as u16,
-            client: client?,
-            server: server?,
-        })
-    }
+/// Whether a regex asks where the bytes end. One that cannot be read is judged elsewhere.
+fn looks_at_the_end(text: &str) -> bool {
+    let mut parser = regex_syntax::ParserBuilder::new();
+    let parser = parser.utf8(false).unicode(false).dot_matches_new_line(true);
+    parser.build().parse(text).is_ok_and(|hir| {
+        let looks = hir.properties().look_set();
+        looks
+            .iter()
+            .any(|look| look != regex_syntax::hir::Look::Start)
+    })
 }
 
 /// What the program can tell of a hello, letter by letter.
@@ -463,19 +454,4 @@ fn is_ja4(text: &str) -> bool {
         && about[8..].bytes().all(|byte| byte.is_ascii_alphanumeric())
         && hash(ciphers)
         && hash(extensions)
-}
-
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect::<Option<_>>()?;
-    let whole = digits.len().is_multiple_of(2) && digits.len() / 2 <= MAX_SAMPLE;
-    whole.then(|| {
-        digits
-            .chunks_exact(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect()
-    })
 }

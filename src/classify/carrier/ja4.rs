@@ -1,4 +1,4 @@
-//! JA4: a fingerprint of a TLS client's hello, as FoxIO publishes it (`technical_details/JA4.md`; BSD 3-Clause). The rest of
+//! JA4: a fingerprint of a TLS client's hello, as its makers, `FoxIO`, publish it (`technical_details/JA4.md`; BSD 3-Clause). The rest of
 //! JA4+ is under another licence and is not here.
 
 use sha2::{Digest, Sha256};

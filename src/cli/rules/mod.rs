@@ -1,8 +1,9 @@
 //! `imwarden rules`: what the rule files say, and whether they are right.
 
+mod import;
 mod samples;
 
-use super::output;
+use super::{DONE, output};
 use crate::model::Transport;
 use crate::ruleset::{Messenger, RuleSet, RulesError, Source};
 use clap::{Args, Subcommand};
@@ -10,7 +11,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Show, check or test the rule files: ports, hosts, signatures, and who states them.
+/// Show, check, test or import rule files: ports, hosts, signatures, and who states them.
 #[derive(Args, Clone, Debug)]
 pub struct RulesArgs {
     /// What to do
@@ -47,7 +48,19 @@ pub enum RulesCommand {
         #[arg(value_name = "FILE|DIR")]
         paths: Vec<PathBuf>,
     },
+    /// Say rules of other programs in a rule file of your own
+    #[command(after_help = IMPORT_HELP)]
+    Import(import::ImportArgs),
 }
+
+const IMPORT_HELP: &str = "\
+What can be said exactly is taken, as [[beginning]] and [[host]]; what cannot is listed on stderr with its line and
+the reason. l7-filter: patterns that begin with `^`. Suricata: contents of which one at least has a fixed place
+(startswith, or depth as long as itself), with offset, depth, distance, within, nocase, dsize (UDP), flow direction
+and one port; whole names in tls.sni and dns.query, or with dotprefix. Suricata looks at every packet; a beginning
+is what a side says first.
+
+Exit codes: 0 all was taken, 3 some was left, 2 nothing was taken.";
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -66,19 +79,40 @@ pub enum RulesCommandError {
     /// Samples that are not recognised as they should be.
     #[error("{}", .0.join("\n"))]
     Samples(Vec<String>),
+    /// A file to be imported.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A file to be written.
+    #[error("cannot write {}: {error}", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// Nothing of a file can be said.
+    #[error("nothing of {} can be said in a rule file", .0.display())]
+    NothingTaken(PathBuf),
     /// The standard output.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// Runs the command.
-pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<(), RulesCommandError> {
+/// Runs the command; the exit code.
+pub fn run(args: &RulesArgs, out: &mut dyn Write) -> Result<u8, RulesCommandError> {
     match &args.command {
         RulesCommand::List { rules } => list(&load(rules.as_ref())?, out),
         RulesCommand::Show { name, rules } => show(&load(rules.as_ref())?, name, out),
         RulesCommand::Check { paths } => check(paths, out),
         RulesCommand::Test { paths } => samples::test(&read(paths)?, out),
-    }
+        RulesCommand::Import(args) => return import::run(args, out),
+    }?;
+    Ok(DONE)
 }
 
 fn load(dir: Option<&PathBuf>) -> Result<RuleSet, RulesError> {
