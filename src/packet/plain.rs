@@ -39,7 +39,8 @@ impl<'a> Plain<'a> {
         let head = frame.first_chunk::<DATA>()?;
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let is_ipv4 = number(12) == 0x0800 && head[IPV4] == 0x45;
-        let is_whole = number(IPV4 + 6) & 0x3fff == 0;
+        // Neither more fragments nor a place behind the first one.
+        let is_whole = head[IPV4 + 6] & 0x3f | head[IPV4 + 7] == 0;
         if link != LinkType::ETHERNET || !is_ipv4 || !is_whole {
             return None;
         }
