@@ -21,7 +21,7 @@ use talk::{Loaded, forward, opens};
 
 const INSIDE: &str = "IMWARDEN_SEEN";
 /// So many endpoints of a peer-to-peer network beside the others.
-const MANY: u16 = 3_000;
+const MANY: u16 = 300;
 
 fn end(text: &str) -> Endpoint {
     let place: std::net::SocketAddr = text.parse().unwrap();
@@ -102,12 +102,7 @@ fn endpoints(lab: &mut Lab, backend: Backend) {
     for (_, _, transport, server) in &NAMED {
         assert!(!opens(&mut it, server, *transport, &nowhere), "{server}");
     }
-    assert!(!opens(
-        &mut it,
-        "203.0.11.183:6891",
-        Transport::Tcp,
-        &nowhere
-    ));
+    assert!(!opens(&mut it, "203.0.1.43:6891", Transport::Tcp, &nowhere));
     for (transport, server) in BESIDE {
         assert!(opens(&mut it, server, transport, &nowhere), "{server}");
     }
@@ -144,12 +139,7 @@ fn endpoints(lab: &mut Lab, backend: Backend) {
     let mut it = Loaded::new(lab, backend, &next);
     it.next += 1_000;
     assert!(opens(&mut it, gone, Transport::Tcp, &nowhere), "it is gone");
-    assert!(opens(
-        &mut it,
-        "203.0.11.183:6891",
-        Transport::Tcp,
-        &nowhere
-    ));
+    assert!(opens(&mut it, "203.0.1.43:6891", Transport::Tcp, &nowhere));
     for (_, _, transport, server) in &NAMED[1..] {
         assert!(!opens(&mut it, server, *transport, &nowhere), "{server}");
     }

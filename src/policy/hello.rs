@@ -5,7 +5,7 @@
 
 use super::{CustomRule, HostDeny, NameGroup, Opening, Place, Plan, Request, Shadowed};
 use crate::model::{Service, Transport};
-use crate::ruleset::{HostUse, PortRange, RuleSet, Source};
+use crate::ruleset::{HostUse, RuleSet, Source};
 
 /// What no rule about names in hellos sees.
 pub(super) const LIMIT: &str = "A server's name that is not in a TLS hello in clear: QUIC (HTTP/3) encrypts its hello, and ECH \
@@ -217,31 +217,22 @@ fn of_ones_own(rule: &CustomRule, request: &Request) -> Option<NameGroup> {
 /// Takes out names that another one takes in at all their ports, so that a hello is one rule's affair; says so where that
 /// is not the same messenger's.
 pub(super) fn settle(plan: &mut Plan) -> Vec<Shadowed> {
-    let all: Vec<(usize, Option<(Transport, PortRange)>, HostDeny)> = plan
-        .sni
-        .iter()
-        .enumerate()
-        .flat_map(|(at, group)| {
-            group
-                .names
-                .iter()
-                .map(move |it| (at, group.ports, it.clone()))
-        })
-        .collect();
+    let all = plan.sni.clone();
     let mut shadowed = Vec::new();
     for (at, group) in plan.sni.iter_mut().enumerate() {
         let ports = group.ports;
         let id = group.id.clone();
         group.names.retain(|host| {
-            let wider = all.iter().find(|(other, its, it)| {
-                let same = it.name == host.name;
-                let takes = (its.is_none() || *its == ports) && covers(it, host);
-                takes && (!same || *other < at || its.is_none() && ports.is_some())
+            let wider = all.iter().enumerate().find_map(|(other, wide)| {
+                let first = other < at || wide.ports.is_none() && ports.is_some();
+                let takes = |it: &&HostDeny| covers(it, host) && (it.name != host.name || first);
+                let by = wide.names.iter().find(takes)?;
+                (wide.ports.is_none() || wide.ports == ports).then_some((other, by))
             });
-            let Some((other, _, by)) = wider else {
+            let Some((other, by)) = wider else {
                 return true;
             };
-            if *other != at {
+            if other != at {
                 shadowed.push(Shadowed {
                     rule: format!("{id} (a hello for {})", host.name),
                     by: format!("{} (a hello for {})", by.service, by.name),

@@ -89,6 +89,10 @@ impl fmt::Display for Interfaces {
 
 /// By what a messenger is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a way by itself, and any of them go together"
+)]
 pub struct Matching {
     /// The ports of the tables.
     pub ports: bool,

@@ -36,7 +36,7 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
         text.paragraph(&item, &rest, limit);
     }
     let tunnels = target == Target::Squid && plan.action != Action::Log;
-    if hosts_of(plan).is_empty() && !(tunnels && !closes_nothing(plan, target)) {
+    if hosts_of(plan).is_empty() && (!tunnels || closes_nothing(plan, target)) {
         let why = match plan.action {
             Action::Log => "this policy only looks",
             _ => "no host name was asked for",

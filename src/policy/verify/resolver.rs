@@ -160,7 +160,11 @@ fn waiting(machine: &Machine) -> Vec<(&str, usize, Backend)> {
         .map(|set| (set.name.as_str(), set.elements.len(), Backend::Nftables))
         .collect();
     if let Some(families) = machine.xtables.first() {
-        let sets = machine.sets.iter();
+        // Those of endpoints that were seen are filled by the policy itself.
+        let sets = machine
+            .sets
+            .iter()
+            .filter(|(name, _)| !name.starts_with("imw-seen-"));
         all.extend(sets.map(|(name, size)| (name.as_str(), *size, families.backend)));
     }
     all
