@@ -118,7 +118,7 @@ fn gateway_resolver_and_the_ports_of_everybody_are_tried() {
     expect(
         "gateway_resolver_and_the_ports_of_everybody_are_tried",
         &NFT,
-        r#"
+        r"
 table output 'ip daddr 192.0.2.254 drop' >a.nft; try_ a.nft
 table output 'ip daddr 192.0.2.53 meta l4proto udp reject' >a.nft; try_ a.nft
 # Its answers.
@@ -128,7 +128,7 @@ table forward 'ip saddr 172.16.0.0/12 tcp dport { 80, 8080 } drop' >a.nft; try_ 
 table input 'meta nfproto ipv4 tcp dport 22 drop' >a.nft; try_ a.nft
 table output 'meta nfproto ipv6 meta l4proto { tcp, udp } th dport 53 drop' >a.nft; try_ a.nft
 table output 'drop' >a.nft; try_ a.nft | tr '|' '\n' | cut -d : -f 1
-"#,
+",
         "\
 2 this machine's gateway 192.0.2.254: everything|
 2 this machine's resolver 192.0.2.53: UDP 53|

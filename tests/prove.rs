@@ -222,7 +222,7 @@ fn who_is_left_alone_is_counted_apart_and_must_pass() {
     assert_eq!((all.len(), spared.len()), (3, 3));
     for (all, it) in all.iter().zip(&spared) {
         let left_alone = number(it, "/left_alone/flows");
-        assert!(left_alone > 3, "{it}");
+        assert!(left_alone >= 3, "{it}");
         assert_eq!(number(it, "/left_alone/passed"), left_alone);
         assert_eq!(number(all, "/left_alone/flows"), 0);
         assert_eq!(

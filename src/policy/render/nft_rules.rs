@@ -114,9 +114,12 @@ pub(super) fn scope(chain: &mut Object, plan: &Plan) {
 /// Whom a packet must not be from. What is left of a connection whose program is gone is nobody's: it is not judged where users
 /// are, else the last of what they sent would be lost.
 pub(super) fn others(plan: &Plan) -> String {
-    let user = |user: &User| match user.is_number() {
-        true => format!("meta skuid != {} ", user.name()),
-        false => format!("meta skuid != \"{}\" ", user.name()),
+    let user = |user: &User| {
+        if user.is_number() {
+            format!("meta skuid != {} ", user.name())
+        } else {
+            format!("meta skuid != \"{}\" ", user.name())
+        }
     };
     plan.users.iter().map(user).collect()
 }

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,8 +38,10 @@ const CLIENTS: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(192, 168, 77, 9)),
     IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 9)),
 ];
-/// Forward; take addresses from anywhere; use an IPv6 address at once.
-const SETTINGS: [(&str, &str); 5] = [
+/// Forward; take addresses from anywhere; have IPv6, and use an address of it at once.
+const SETTINGS: [(&str, &str); 7] = [
+    ("net/ipv6/conf/all/disable_ipv6", "0"),
+    ("net/ipv6/conf/default/disable_ipv6", "0"),
     ("net/ipv4/conf/all/rp_filter", "0"),
     ("net/ipv4/conf/default/rp_filter", "0"),
     ("net/ipv4/ip_forward", "1"),
@@ -301,7 +304,10 @@ fn complete(found: &[Own]) -> Vec<Own> {
     };
     let mut all = found.to_vec();
     if all.is_empty() {
-        all.push(made("eth0", ["192.0.2.2/24", "2001:db8:1::2/64"]));
+        let mut out = made("eth0", ["192.0.2.2/24", "2001:db8:1::2/64"]);
+        let six = Path::new("/proc/sys/net/ipv6").exists();
+        out.addresses.retain(|net| net.addr().is_ipv4() || six);
+        all.push(out);
     }
     if let [only] = all.as_slice() {
         let six = only.addresses.iter().any(|net| !net.addr().is_ipv4());
@@ -381,7 +387,8 @@ fn far(own: &Own, there: &[IpAddr]) -> Result<(), ToolError> {
         set(name, value).map_err(failed)?;
     }
     let mut lines = String::from("link set lo up\nlink set far up\n");
-    for ip in there {
+    let families = |v4| own.addresses.iter().any(|net| net.addr().is_ipv4() == v4);
+    for ip in there.iter().filter(|ip| families(ip.is_ipv4())) {
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "addr add {}", single(*ip, "far"));
     }
