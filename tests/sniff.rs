@@ -715,10 +715,10 @@ fn the_doctor_names_what_is_missing_and_the_command() {
         return;
     }
     let ran = run("cable
-\"$IM\" doctor > well.txt; echo $?
-setpriv --bounding-set=-net_raw,-net_admin \"$IM\" doctor > rights.txt; echo $?
+host \"$IM\" doctor > well.txt; echo $?
+host setpriv --bounding-set=-net_raw,-net_admin \"$IM\" doctor > rights.txt; echo $?
 ip link del v0; ip link set lo down
-\"$IM\" doctor > links.txt; echo $?");
+host \"$IM\" doctor > links.txt; echo $?");
     assert_eq!(ran.said, "0\n4\n4\n", "{}", ran.file("well.txt"));
     let well = ran.file("well.txt");
     assert!(

@@ -328,7 +328,7 @@ fn the_doctors_command_is_that_of_the_place() {
 cable
 container=docker $without \"$IM\" doctor > container.txt; echo $?
 container=docker \"$IM\" doctor > well.txt; echo $?
-INVOCATION_ID=1 JOURNAL_STREAM=1:2 $without \"$IM\" doctor > service.txt; echo $?");
+INVOCATION_ID=1 JOURNAL_STREAM=1:2 host $without \"$IM\" doctor > service.txt; echo $?");
     assert_eq!(ran.said, "4\n0\n4\n");
     let (container, service) = (ran.file("container.txt"), ran.file("service.txt"));
     assert!(

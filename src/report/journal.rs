@@ -6,7 +6,7 @@
 use super::notice::{Notice, notices};
 use super::record::community_id;
 use super::{Report, clean};
-use crate::model::{Detection, Finding, Risk, Service, Summary};
+use crate::model::{Confidence, Detection, Finding, Risk, Service, Summary};
 use std::io::{self, Write};
 
 /// What kind of entry it is, for `journalctl MESSAGE_ID=...` (sd-id128(3)): a messenger was seen, a risk came with it.
@@ -60,7 +60,7 @@ fn entry(notice: &Notice<'_>) -> Vec<u8> {
         ("IMWARDEN_ROLE", finding.role),
         (
             "IMWARDEN_CONFIDENCE",
-            finding.confidence.map(|it| it.name()),
+            finding.confidence.map(Confidence::name),
         ),
         ("IMWARDEN_CLIENT", finding.client.as_deref()),
         ("IMWARDEN_COMMUNITY_ID", community_id(finding).as_deref()),

@@ -53,6 +53,14 @@ packets() { # N: until so many came by
         sleep 0.1
     done
 }
+host() { # COMMAND...: as on a machine that is no container, whatever this one is
+    unshare -m sh -c 'mount -t tmpfs none /mnt
+        for it in /*; do
+            if [ -L "$it" ]; then cp -d "$it" /mnt; elif [ -d "$it" ] && [ "$it" != /mnt ]; then mkdir "/mnt$it"; mount --rbind "$it" "/mnt$it"; fi
+        done
+        mount -t tmpfs none /mnt/run
+        exec env -u container chroot /mnt "$@"' host "$@"
+}
 finish() { kill -TERM $P; wait $P; echo "exit $?"; }
 quiet; ip link set lo up
 "#;

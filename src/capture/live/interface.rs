@@ -132,11 +132,8 @@ impl Interface {
     /// Looks now and then whether the interface is still the one it was, and how its link is.
     pub fn watch(&mut self, now: Instant, links: Option<&mut Links>, notices: &mut Vec<String>) {
         match self.state {
-            State::Gone(when) | State::Failing(when) => {
-                if now >= when {
-                    self.come_back(notices);
-                }
-            }
+            State::Gone(when) | State::Failing(when) if now >= when => self.come_back(notices),
+            State::Gone(_) | State::Failing(_) => {}
             _ if now.duration_since(self.looked) >= LOOK => {
                 self.looked = now;
                 self.look(links, notices);

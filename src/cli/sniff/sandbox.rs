@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 /// What is still needed from now on.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct Needs {
     /// Folders that are read from again.
     pub read: Vec<PathBuf>,
