@@ -70,7 +70,7 @@ const NAMED: [(Service, &str, Transport, &str); 5] = [
         Transport::Tcp,
         "[2001:db8:2::30]:8080",
     ),
-    (Service::MSN, "msnp", Transport::Udp, "198.51.100.30:8080"),
+    (Service::MSN, "msnp", Transport::Udp, "198.51.100.32:8080"),
     (
         Service::MSN,
         "msnp",
