@@ -221,14 +221,14 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
     let same_names = keep.as_ref().is_none_or(|keep| keep.outgrown.is_empty());
     let tried = in_private(
         &namespace,
-        &Task::Try(Trial {
+        &Task::Try(Box::new(Trial {
             backend: chosen.backend,
             text: chosen.text.clone(),
             before: before.clone(),
             keep,
             #[cfg(target_os = "linux")]
             lifelines: args.lifelines()?,
-        }),
+        })),
     )?;
     if !tried.cut.is_empty() && !args.force {
         return Err(ApplyError::Cuts(tried.cut).into());

@@ -31,7 +31,7 @@ pub fn in_namespace() -> Result<u8, CliError> {
 /// What differs between what was applied and what is there, as the same programs print both.
 pub fn differences(now: &Generation) -> Result<Vec<String>, CliError> {
     let live = apply::read_plain(now.backend)?;
-    let task = Task::Print(now.backend, now.wanted.clone());
+    let task = Task::Print(now.backend, Box::new(now.wanted.clone()));
     // Where no private network is to be had, what was printed when it was applied must do.
     let wanted: Ours = Namespace::find()
         .and_then(|namespace| in_private(&namespace, &task))

@@ -15,9 +15,9 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
     /// Try a policy.
-    Try(Trial),
+    Try(Box<Trial>),
     /// Print these rules the way that this version of the programs prints them.
-    Print(Backend, Ours),
+    Print(Backend, Box<Ours>),
 }
 
 /// Does it. Only for a network namespace that holds nothing else.

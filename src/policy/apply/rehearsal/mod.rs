@@ -149,8 +149,8 @@ impl Rehearsal {
                 ]
             });
             let came = stage.run(lines.iter().flat_map(|line| &line.calls), PATIENCE);
-            let goes_on = goes_on.into_iter().flatten();
-            let goes_on = goes_on.fold(true, |all, one| one.join().unwrap_or(false) && all);
+            let mut goes_on = goes_on.into_iter().flatten();
+            let goes_on = goes_on.all(|one| one.join().unwrap_or(false));
             (goes_on, came)
         });
         if let (false, Some(ssh)) = (goes_on, &self.ssh) {
