@@ -75,7 +75,7 @@ fn no_room_imports_what_the_table_does_not_allow() {
 }
 
 /// Where other programs are started. Everybody else asks these; the last one tries whether the sandbox lets it.
-const STARTERS: [&str; 4] = [
+const STARTERS: [&str; 5] = [
     "policy/tool.rs",
     "cli/namespace.rs",
     "cli/apply/guard.rs",
