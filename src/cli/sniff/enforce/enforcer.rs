@@ -290,8 +290,7 @@ impl Enforcer {
         let mut added: HashMap<Place, Result<(), ToolError>> = HashMap::new();
         if self.live.add(&places).is_err() {
             // One that does not fit keeps the others out; or the rules are gone.
-            self.looked = Instant::now() - LOOK;
-            self.look();
+            self.look_at_rules();
             for place in places {
                 added.insert(place, self.live.add(&[place]));
             }
@@ -388,20 +387,23 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Looks, now and then, whether the rules are still there, and what this machine is to be reached by.
+    /// Looks, now and then, what this machine is to be reached by, and whether the rules are still there.
     fn look(&mut self) {
-        let now = Instant::now();
-        if !self.begun || now.duration_since(self.looked) < LOOK {
+        if !self.begun || self.looked.elapsed() < LOOK {
             return;
         }
-        self.looked = now;
         let ssh = self.limits.guard.ssh;
         self.limits.guard = of_this_machine();
         self.limits.guard.ssh = ssh;
         self.limits.own = own_addresses();
+        self.look_at_rules();
+    }
+
+    fn look_at_rules(&mut self) {
+        self.looked = Instant::now();
         match self.live.is_whole() {
             Ok(true) => {}
-            Ok(false) => self.mend(now),
+            Ok(false) => self.mend(self.looked),
             Err(error) => output::complain(&format!("enforcer: cannot see the rules: {error}")),
         }
     }
