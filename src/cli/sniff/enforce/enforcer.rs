@@ -59,32 +59,31 @@ pub struct EnforcerArgs {
     no_sandbox: bool,
 }
 
-/// So much a minute, and no more than that at once.
+/// So much a minute, and no more than that at once. What may be done is saved up as time.
 struct Rate {
-    a_minute: f64,
-    left: f64,
+    costs: Duration,
+    saved: Duration,
     at: Instant,
 }
 
 impl Rate {
+    const MOST: Duration = Duration::from_secs(60);
+
     fn new(a_minute: u32, now: Instant) -> Self {
-        let a_minute = f64::from(a_minute);
         Self {
-            a_minute,
-            left: a_minute,
+            costs: Self::MOST / a_minute.max(1),
+            saved: Self::MOST,
             at: now,
         }
     }
 
     fn take(&mut self, now: Instant) -> bool {
-        let gained = now.duration_since(self.at).as_secs_f64() / 60.0 * self.a_minute;
-        self.left = (self.left + gained).min(self.a_minute);
+        let saved = self.saved + now.duration_since(self.at);
+        self.saved = saved.min(Self::MOST);
         self.at = now;
-        let is_left = self.left >= 1.0;
-        if is_left {
-            self.left -= 1.0;
-        }
-        is_left
+        let rest = self.saved.checked_sub(self.costs);
+        self.saved = rest.unwrap_or(self.saved);
+        rest.is_some()
     }
 }
 
