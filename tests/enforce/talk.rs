@@ -92,14 +92,14 @@ pub fn talk(
     let mut script = turns.iter();
     let mut waiting: Option<&(bool, Vec<u8>)> = script.next();
     let begun = Instant::now();
-    let mut buffer = [0; 65_536];
+    let mut buffer = [0; CHUNK];
     loop {
         if until() {
-            heard.end = "stopped".to_owned();
+            heard.end = "stopped".into();
             return heard;
         }
         if begun.elapsed() > PATIENCE {
-            heard.end = "went on".to_owned();
+            heard.end = "went on".into();
             return heard;
         }
         // What the other says is waited for before the next words of one's own.
@@ -127,7 +127,7 @@ pub fn talk(
         }
         match stream.read(&mut buffer) {
             Ok(0) => {
-                heard.end = "closed".to_owned();
+                heard.end = "closed".into();
                 return heard;
             }
             Ok(read) => {

@@ -1,6 +1,6 @@
 //! One connection of the kernel's table, marked: what `conntrack -U --mark VALUE/MASK` does, without reading the whole table for it.
 //!
-//! Messages are those of ctnetlink (linux/netfilter/nfnetlink_conntrack.h). The kernel finds a connection by the addresses
+//! Messages are those of ctnetlink (`linux/netfilter/nfnetlink_conntrack.h`). The kernel finds a connection by the addresses
 //! of either direction, so that one behind NAT is found on both sides of it.
 
 use super::Order;
@@ -156,9 +156,9 @@ fn message(number: u32, transport: Transport, from: Endpoint, to: Endpoint, mark
     ]
     .concat();
     let family = if from.ip.is_ipv4() {
-        libc::AF_INET
+        libc::AF_INET as u8
     } else {
-        libc::AF_INET6
+        libc::AF_INET6 as u8
     };
     let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
     let mut all = Vec::with_capacity(20 + attributes.len());
@@ -168,7 +168,7 @@ fn message(number: u32, transport: Transport, from: Endpoint, to: Endpoint, mark
     all.extend(number.to_ne_bytes());
     // From whom: the kernel knows.
     all.extend([0; 4]);
-    all.extend([family as u8, 0, 0, 0]);
+    all.extend([family, 0, 0, 0]);
     all.extend(attributes);
     all
 }

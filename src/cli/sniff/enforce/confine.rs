@@ -142,13 +142,12 @@ fn seal(nftables: bool) -> Result<(), String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     // Sockets to the kernel and to nobody else.
-    let mut families = vec![libc::AF_NETLINK, libc::AF_UNIX];
+    let mut families = vec![libc::AF_NETLINK as u64, libc::AF_UNIX as u64];
     if !nftables {
-        families.extend([libc::AF_INET, libc::AF_INET6]);
+        families.extend([libc::AF_INET as u64, libc::AF_INET6 as u64]);
     }
-    let other = |family: &i32| {
-        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *family as u64)
-    };
+    let other =
+        |family: &u64| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *family);
     let conditions: Result<Vec<_>, _> = families.iter().map(other).collect();
     let strange = conditions
         .and_then(SeccompRule::new)

@@ -59,33 +59,31 @@ pub struct EnforcerArgs {
     no_sandbox: bool,
 }
 
-/// So much a minute, and no more than that at once.
+/// So much a minute, and no more than that at once. What may be done is saved up as time.
 struct Rate {
-    /// The time that one takes.
-    each: Duration,
-    /// Time that is left: a minute at most.
-    left: Duration,
+    costs: Duration,
+    saved: Duration,
     at: Instant,
 }
 
 impl Rate {
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MOST: Duration = Duration::from_secs(60);
 
     fn new(a_minute: u32, now: Instant) -> Self {
         Self {
-            each: Self::MINUTE / a_minute.max(1),
-            left: Self::MINUTE,
+            costs: Self::MOST / a_minute.max(1),
+            saved: Self::MOST,
             at: now,
         }
     }
 
     fn take(&mut self, now: Instant) -> bool {
-        let gained = now.duration_since(self.at);
-        self.left = (self.left + gained).min(Self::MINUTE);
+        let saved = self.saved + now.duration_since(self.at);
+        self.saved = saved.min(Self::MOST);
         self.at = now;
-        let left = self.left.checked_sub(self.each);
-        self.left = left.unwrap_or(self.left);
-        left.is_some()
+        let rest = self.saved.checked_sub(self.costs);
+        self.saved = rest.unwrap_or(self.saved);
+        rest.is_some()
     }
 }
 
@@ -291,8 +289,7 @@ impl Enforcer {
         let mut added: HashMap<Place, Result<(), ToolError>> = HashMap::new();
         if self.live.add(&places).is_err() {
             // One that does not fit keeps the others out; or the rules are gone.
-            self.looked = Instant::now() - LOOK;
-            self.look();
+            self.look_at_rules();
             for place in places {
                 added.insert(place, self.live.add(&[place]));
             }
@@ -389,20 +386,23 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Looks, now and then, whether the rules are still there, and what this machine is to be reached by.
+    /// Looks, now and then, what this machine is to be reached by, and whether the rules are still there.
     fn look(&mut self) {
-        let now = Instant::now();
-        if !self.begun || now.duration_since(self.looked) < LOOK {
+        if !self.begun || self.looked.elapsed() < LOOK {
             return;
         }
-        self.looked = now;
         let ssh = self.limits.guard.ssh;
         self.limits.guard = of_this_machine();
         self.limits.guard.ssh = ssh;
         self.limits.own = own_addresses();
+        self.look_at_rules();
+    }
+
+    fn look_at_rules(&mut self) {
+        self.looked = Instant::now();
         match self.live.is_whole() {
             Ok(true) => {}
-            Ok(false) => self.mend(now),
+            Ok(false) => self.mend(self.looked),
             Err(error) => output::complain(&format!("enforcer: cannot see the rules: {error}")),
         }
     }
