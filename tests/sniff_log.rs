@@ -29,7 +29,7 @@ fn logged(script: &str) -> (Ran, Vec<Vec<u8>>) {
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut messages = Vec::new();
-            let mut message = [0; 65536];
+            let mut message = vec![0; 65536];
             loop {
                 match log.recv(&mut message) {
                     Ok(length) => messages.push(message[..length].to_vec()),
