@@ -16,7 +16,7 @@ use super::policy::PlanArgs;
 use super::{CliError, DONE, output};
 use crate::policy::apply::{self, ApplyError, Candidate, Folder, Keep, State, Task, Trial};
 use crate::policy::prove::{Backend, Rules};
-use crate::policy::{Plan, Target, closes_nothing, outgrown_sets, render};
+use crate::policy::{Plan, Target, closes_nothing, contents_of, outgrown_sets, render};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -217,8 +217,6 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         None => apply::read(chosen.backend)?,
     };
     let keep = chosen.keep(&state);
-    // Nothing in the rules says which names a set is for.
-    let same_names = keep.as_ref().is_none_or(|keep| keep.outgrown.is_empty());
     let tried = in_private(
         &namespace,
         &Task::Try(Box::new(Trial {
@@ -237,8 +235,11 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         output::complain(&format!("--force overrides: {line}"));
     }
     let mut out = output::stdout();
-    let same = same_names
-        && state.current().is_some()
+    // Rules do not say which names a set is for, nor when one of them ends.
+    let says_the_same = state
+        .current()
+        .is_some_and(|now| contents_of(&now.text) == contents_of(&chosen.text));
+    let same = says_the_same
         && apply::drift(&tried.wanted, &apply::read_plain(chosen.backend)?).is_empty();
     if same {
         writeln!(out, "This policy is in force already: nothing was changed.")?;
