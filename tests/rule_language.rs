@@ -1,5 +1,5 @@
-//! Rules that users write or bring along, as the program takes them: whose rules win, and rules of l7-filter and Suricata that
-//! find what they were written for.
+//! Rules that users write or bring along, as the program takes them: beginnings inside proxies, whose rules win, and rules of
+//! l7-filter and Suricata that find what they were written for.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../examples/make-samples/scenario/mod.rs"]
@@ -7,8 +7,14 @@
 mod scenario;
 
 use assert_cmd::Command;
-use scenario::talk::{Scenario, Talk};
+use scenario::socks::{behind, opening_4, opening_5};
+use scenario::talk::{Scenario, Side, Talk};
 use std::path::Path;
+
+const PARROT: &str = "id = \"parrot\"\nname = \"Parrot\"\nabout = \"It repeats.\"\n[[beginning]]\nid = \"parrot/hello\"\n\
+    transport = \"tcp\"\nsender = \"client\"\nbytes = \"50 41 52 52 4f 54 2f 31 20\"\nsource = \"site\"\n[[beginning]]\n\
+    id = \"parrot/answer\"\nanswers = \"parrot/hello\"\ntransport = \"tcp\"\nsender = \"server\"\n\
+    bytes = \"50 41 52 52 4f 54 2f 31 20\"\nsource = \"site\"\n";
 
 fn run(args: &[&str]) -> (i32, String, String) {
     let mut command = Command::cargo_bin("imwarden").unwrap();
@@ -53,6 +59,70 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn verdict(flow: &serde_json::Value) -> (String, String) {
     let text = |key: &str| flow[key].as_str().unwrap_or("-").to_owned();
     (text("service"), text("confidence"))
+}
+
+#[test]
+fn a_beginning_is_found_inside_socks_and_connect() {
+    let dir = folder(&[("parrot.toml", PARROT)]);
+    let target = ("parrot.example.com", 7777);
+    let connect = |status: &str| {
+        let request = format!(
+            "CONNECT {}:{} HTTP/1.1\r\nHost: {}\r\n\r\n",
+            target.0, target.1, target.0
+        );
+        let answer = format!("HTTP/1.1 {status}\r\n\r\n");
+        vec![
+            (Side::Client, request.into_bytes()),
+            (Side::Server, answer.into_bytes()),
+        ]
+    };
+    let ways = [
+        (opening_4("192.0.2.7", target.1, "alice"), "socks4"),
+        (opening_4(target.0, target.1, ""), "socks4a"),
+        (opening_5(target.0, target.1, None, 0), "socks5"),
+        (
+            opening_5("192.0.2.7", target.1, Some(("alice", "no secret")), 0),
+            "socks5",
+        ),
+        (connect("200 Connection established"), "http-connect"),
+    ];
+    for (n, (opening, carrier)) in ways.into_iter().enumerate() {
+        let talk = |port: usize, hello: &[u8], answer: &[u8]| {
+            let client = format!("10.0.0.5:{}", 50_000 + 10 * n + port);
+            let talk = Talk::tcp(&client, "10.0.5.1:1080", 100 + 1000 * port as u64);
+            behind(opening.clone(), talk.client(hello).server(answer))
+        };
+        let talks = vec![
+            talk(0, b"PARROT/1 hello\n", b"PARROT/1 who is there?\n"),
+            talk(1, b"PARROT/1 hello\n", b"what?\n"),
+            // What only resembles it; and its words further behind.
+            talk(2, b"PARROTS are birds\n", b"PARROT/1 who is there?\n"),
+            talk(3, b"hello PARROT/1 \n", b"hello\n"),
+        ];
+        let flows = flows(dir.path(), talks);
+        let seen: Vec<_> = flows.iter().map(verdict).collect();
+        let is = |service: &str, sure: &str| (service.to_owned(), sure.to_owned());
+        assert_eq!(seen[0], is("parrot", "confirmed"), "{carrier}");
+        assert_eq!(seen[1], is("parrot", "probable"), "{carrier}");
+        assert_ne!(seen[3].0, "parrot", "{carrier}");
+        assert!(
+            flows[0]["path"].to_string().contains(carrier),
+            "{}",
+            flows[0]
+        );
+        // One side alone, said by the answer of a pair, is as much as the hello alone.
+        assert_eq!(seen[2], is("parrot", "probable"), "{carrier}");
+    }
+    // A proxy that refuses carries nothing.
+    let refused = [
+        (opening_5(target.0, target.1, None, 5), "socks5"),
+        (connect("403 Forbidden"), "http-connect"),
+    ];
+    for (opening, carrier) in refused {
+        let talk = behind(opening, Talk::tcp("10.0.0.5:50000", "10.0.5.1:1080", 100));
+        let flows = flows(dir.path(), vec![talk]);
+        assert_ne!(verdict(&flows[0]).0, "parrot", "{carrier}");
+    }
 }
 
 #[test]

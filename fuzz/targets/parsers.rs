@@ -349,6 +349,7 @@ impl Asked {
             ended,
             server_port: self.control.server_port,
             expected: self.expected,
+            signatures: None,
         });
         match &answer {
             Probe::NeedMore { from, total } => assert!(
@@ -379,6 +380,7 @@ impl Asked {
                 ended: true,
                 server_port: self.control.server_port,
                 expected: self.expected,
+                signatures: None,
             })
         };
         for cut in beginnings(bytes.len()) {

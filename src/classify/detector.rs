@@ -38,6 +38,8 @@ pub struct ProbeInput<'a> {
     /// What an earlier flow said this one would be: `app_proto` of the expected format. With it a detector
     /// may accept structure that is too weak to stand alone.
     pub expected: Option<&'static str>,
+    /// What rule files know of beginnings: whoever looks inside a carrier asks them as well.
+    pub signatures: Option<&'a Signatures>,
 }
 
 /// A detector's answer.

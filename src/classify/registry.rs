@@ -53,6 +53,7 @@ impl Asked {
                         ended: false,
                         server_port: 0,
                         expected: None,
+                        signatures: None,
                     };
                     detector.probe(&input) != Probe::No
                 };
@@ -163,6 +164,7 @@ mod tests {
                             ended,
                             server_port: if ended { 5190 } else { 5101 },
                             expected: None,
+                            signatures: None,
                         };
                         let names: Vec<_> = concerned(Transport::Tcp, &input)
                             .map(Detector::name)
@@ -190,6 +192,7 @@ mod tests {
             ended: false,
             server_port: 0,
             expected: Some("msn-p2p"),
+            signatures: None,
         };
         let all = concerned(Transport::Tcp, &input).count();
         let joined = ProbeInput {

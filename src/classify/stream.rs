@@ -168,6 +168,7 @@ impl Stream {
             }
             State::Undecided(_) => {
                 self.datagrams += 1;
+                let signatures = out.tools().1;
                 let input = ProbeInput {
                     direction,
                     bytes: payload,
@@ -176,9 +177,9 @@ impl Stream {
                     ended: true,
                     server_port: context.server_port,
                     expected: context.expected,
+                    signatures,
                 };
-                let signatures = out.tools().1;
-                if let Answer::Claimed(claimed) = ask(self.transport, &input, signatures) {
+                if let Answer::Claimed(claimed) = ask(self.transport, &input) {
                     out.begin_piece(0);
                     let (mut dissector, _) = announce(claimed, direction, out);
                     dissector.feed(direction, payload, out);

@@ -153,8 +153,7 @@ impl Undecided {
         let full = window.len() >= WINDOW;
         let answer = ask(
             Transport::Tcp,
-            &side.input(direction, window, full, context),
-            signatures,
+            &side.input(direction, window, full, context, signatures),
         );
         match answer {
             Answer::Claimed(claimed) => {
@@ -291,10 +290,8 @@ impl Undecided {
         signatures: Option<&Signatures>,
     ) {
         let side = &self.sides[direction.index()];
-        let input = side.input(direction, &side.kept, false, context);
-        if !side.kept.is_empty()
-            && matches!(ask(Transport::Tcp, &input, signatures), Answer::Nobody)
-        {
+        let input = side.input(direction, &side.kept, false, context, signatures);
+        if !side.kept.is_empty() && matches!(ask(Transport::Tcp, &input), Answer::Nobody) {
             self.nobody_wants(direction);
         }
     }
@@ -320,8 +317,8 @@ impl Undecided {
         if side.kept.is_empty() {
             return None;
         }
-        let input = side.input(direction, &side.kept, true, context);
-        match ask(Transport::Tcp, &input, signatures) {
+        let input = side.input(direction, &side.kept, true, context, signatures);
+        match ask(Transport::Tcp, &input) {
             Answer::Claimed(claimed) => Some(claimed),
             _ => None,
         }
@@ -335,6 +332,7 @@ impl Side {
         bytes: &'a [u8],
         ended: bool,
         context: Context,
+        signatures: Option<&'a Signatures>,
     ) -> ProbeInput<'a> {
         ProbeInput {
             direction,
@@ -344,6 +342,7 @@ impl Side {
             ended,
             server_port: context.server_port,
             expected: context.expected,
+            signatures,
         }
     }
 }
@@ -361,16 +360,12 @@ pub enum Answer {
 /// Asks every detector that it may concern. What begins first holds the rest inside it, as HTTP holds what it carries; of two claims that
 /// begin at the same place, a proof beats a signature; else the registry's order decides. A claim waits for detectors
 /// that are still in doubt about an earlier place, so that nothing depends on how the bytes were cut.
-pub fn ask(
-    transport: Transport,
-    input: &ProbeInput<'_>,
-    signatures: Option<&Signatures>,
-) -> Answer {
+pub fn ask(transport: Transport, input: &ProbeInput<'_>) -> Answer {
     let mut first: Option<(&dyn Detector, Claim, Confidence)> = None;
     let mut wait: Option<(usize, usize)> = None;
     let detectors = registry::concerned(transport, input);
     // What the program knows by itself comes before what a rule file says.
-    let last = signatures.and_then(|signatures| signatures.detector(transport));
+    let last = input.signatures.and_then(|it| it.detector(transport));
     for detector in detectors.map(|it| it as &dyn Detector).chain(last) {
         let (claim, confidence) = match detector.probe(input) {
             Probe::Certain(claim) if claim.offset == 0 => {

@@ -327,6 +327,7 @@ fn detectors(finding: &Finding, bytes: &Bytes, out: &mut dyn Write) -> io::Resul
             ended: true,
             server_port: finding.tuple.server.port,
             expected: None,
+            signatures: None,
         };
         writeln!(
             out,

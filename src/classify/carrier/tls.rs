@@ -219,6 +219,7 @@ mod tests {
                 ended: false,
                 server_port: 443,
                 expected: None,
+                signatures: None,
             })
         };
         assert!(matches!(

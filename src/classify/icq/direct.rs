@@ -373,6 +373,7 @@ mod tests {
                 ended: false,
                 server_port: 40_000,
                 expected: None,
+                signatures: None,
             });
             match probe {
                 Probe::NeedMore { total, .. } => assert!(total > length),

@@ -90,6 +90,7 @@ mod tests {
             ended: true,
             server_port,
             expected: None,
+            signatures: None,
         })
     }
 

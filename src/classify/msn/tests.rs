@@ -40,6 +40,7 @@ fn ask(
                 ended: false,
                 server_port: 1863,
                 expected,
+                signatures: None,
             };
             let (claim, certain) = match detector.probe(&input) {
                 Probe::No => break,
@@ -512,6 +513,7 @@ fn a_stream_joined_in_a_message_is_found_at_the_next_command() {
                 ended: false,
                 server_port: 1863,
                 expected: None,
+                signatures: None,
             };
             match DETECTORS[0].probe(&input) {
                 Probe::NeedMore { from: 0, .. } => {}
@@ -598,6 +600,7 @@ fn searched(bytes: &[u8], start: Start, step: usize) -> Option<usize> {
             ended: false,
             server_port: 1863,
             expected: None,
+            signatures: None,
         };
         match DETECTORS[0].probe(&input) {
             Probe::NeedMore { from: 0, .. } => {}
@@ -854,6 +857,7 @@ fn other_traffic_is_refused_within_eight_bytes() {
             ended: false,
             server_port: 1863,
             expected: None,
+            signatures: None,
         };
         assert_eq!(DETECTORS[0].probe(&input), Probe::No, "{text}");
     }

@@ -46,6 +46,7 @@ pub fn input(bytes: &[u8], start: Start, ended: bool) -> ProbeInput<'_> {
         ended,
         server_port: 40_000,
         expected: None,
+        signatures: None,
     }
 }
 

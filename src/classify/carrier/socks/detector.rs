@@ -107,8 +107,11 @@ fn behind(claim: Claim, mut length: usize, input: &ProbeInput<'_>) -> Probe {
             want(length.saturating_add(1));
         }
         let detectors = registry::FAMILIES.iter().copied().flatten().copied();
-        let others = detectors.filter(|detector| detector.name() != Socks.name());
-        for detector in others.filter(|detector| detector.transport() == Transport::Tcp) {
+        let others = detectors.filter(|detector| {
+            detector.transport() == Transport::Tcp && detector.name() != Socks.name()
+        });
+        let of_rules = input.signatures.and_then(|it| it.detector(Transport::Tcp));
+        for detector in others.map(|it| it as &dyn Detector).chain(of_rules) {
             match detector.probe(&inside) {
                 Probe::Certain(_) | Probe::Likely(_) => return Probe::Certain(claim),
                 Probe::NeedMore { total, .. } => {
@@ -148,6 +151,7 @@ mod tests {
             ended,
             server_port: 1080,
             expected: None,
+            signatures: None,
         })
     }
 

@@ -30,6 +30,7 @@ fn input(bytes: &[u8], start: Start, ended: bool) -> ProbeInput<'_> {
         ended,
         server_port: 5190,
         expected: None,
+        signatures: None,
     }
 }
 
