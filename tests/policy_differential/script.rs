@@ -58,6 +58,14 @@ ipset test imw-seen-msn-files6 2001:db8:2::30,tcp:8080 2>/dev/null
 [ "$(rules | grep -c -- '--dport 6891')" = 2 ]
 rules >once
 sh new load && same once
+# What a load that was cut short has left is not taken for what was seen.
+for set in imw-seen-msn-files4 imw-seen-msn-files6; do
+	ipset save "$set" | sed -n "s/^create $set /create imw-fresh${set#imw-seen-msn-files} /p" | ipset restore
+done
+ipset add imw-fresh4 198.51.100.31,tcp:8080
+ipset add imw-fresh6 2001:db8:2::31,tcp:8080
+sh new load && same once
+[ "$(ipset save | grep -c '^add imw-seen')" = 2 ]
 # A jump that is right already stays, with what it has counted.
 "$IPTABLES" -w -R FORWARD 1 -c 7 7 -m comment --comment imwarden -j IMWARDEN
 sh new load
