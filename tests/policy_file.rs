@@ -7,6 +7,7 @@
 mod hello;
 
 use assert_cmd::Command;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 struct Site {
@@ -820,7 +821,10 @@ fn names_in_hellos_are_asked_for_in_the_file() {
     // Which rule decides about a hello.
     let hello = |name: &str| -> String {
         let bytes = hello::Hello::to(name);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     };
     let asks = |name: &str, port: u16| {
         let flow = format!("tcp:10.0.0.5->192.0.2.9:{port}:{}", hello(name));

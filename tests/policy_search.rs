@@ -86,14 +86,14 @@ fn names() -> Plan {
 }
 
 /// What a connection comes to that says this behind something else.
-struct Said<'a> {
+struct Opens<'a> {
     six: bool,
     port: u16,
     before: &'a [u8],
     said: &'a [u8],
 }
 
-impl Said<'_> {
+impl Opens<'_> {
     /// Everything of it is refused from there on, and the client is told; the plan says the same.
     fn is_refused(&self, it: &mut Loaded<'_>, what: &str) {
         let mut flow = it.open(self.six, self.port);
@@ -175,7 +175,7 @@ fn hellos(lab: &mut Lab, backend: Backend) {
         for six in [false, true] {
             let what = format!("{} {what} at {port}, IPv6 {six}", backend.name());
             for before in [&b""[..], b"<starttls/>"] {
-                let said = Said {
+                let said = Opens {
                     six,
                     port,
                     before,
@@ -302,7 +302,7 @@ fn hellos(lab: &mut Lab, backend: Backend) {
         for six in [false, true] {
             let what = format!("{} {what}, IPv6 {six}", backend.name());
             let (port, before) = (*port, &b""[..]);
-            Said {
+            Opens {
                 six,
                 port,
                 before,
@@ -314,7 +314,7 @@ fn hellos(lab: &mut Lab, backend: Backend) {
     for cut in [2, 30, at + 3] {
         let (before, said) = whole.split_at(cut);
         let (six, port) = (false, 443);
-        Said {
+        Opens {
             six,
             port,
             before,
@@ -404,7 +404,7 @@ fn requests(lab: &mut Lab, backend: Backend) {
         for (six, port) in [(false, 80), (true, 8080)] {
             let what = format!("{} {head} {body:02x?}, IPv6 {six}", backend.name());
             let said = &post(head, body)[..];
-            let whole = Said {
+            let whole = Opens {
                 six,
                 port,
                 before: b"",
@@ -417,7 +417,7 @@ fn requests(lab: &mut Lab, backend: Backend) {
             }
             // A body that begins a segment is known by itself.
             let (before, said) = said.split_at(said.len() - body.len());
-            Said {
+            Opens {
                 six,
                 port,
                 before,
@@ -439,7 +439,7 @@ fn requests(lab: &mut Lab, backend: Backend) {
     ] {
         for six in [false, true] {
             let what = format!("{} {what}", backend.name());
-            Said {
+            Opens {
                 six,
                 port: 80,
                 before: b"",

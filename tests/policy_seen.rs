@@ -135,7 +135,6 @@ fn endpoints(lab: &mut Lab, backend: Backend) {
     // The newest policy's, and no other's.
     let gone = NAMED[0].3;
     let next = planned(gone, 0);
-    drop(it);
     let mut it = Loaded::new(lab, backend, &next);
     it.next += 1_000;
     assert!(opens(&mut it, gone, Transport::Tcp, &nowhere), "it is gone");

@@ -354,7 +354,7 @@ fn suricatas_rules_have_the_form_that_its_manual_gives() {
                         assert!(name.starts_with(proto) && value.is_empty(), "{line}");
                     }
                     "dotprefix" | "nocase" | "endswith" => {
-                        assert!(value.is_empty() && !buffer.is_empty(), "{line}")
+                        assert!(value.is_empty() && !buffer.is_empty(), "{line}");
                     }
                     "flow" | "stream_size" | "classtype" => assert!(!value.is_empty(), "{line}"),
                     other => panic!("{other}: {line}"),

@@ -27,7 +27,7 @@ pub fn forward() -> Request {
     }
 }
 
-/// Rules in force, taken out when this goes.
+/// Rules in force, until others are loaded in their place.
 pub struct Loaded<'a> {
     pub lab: &'a mut Lab,
     pub plan: &'a Plan,

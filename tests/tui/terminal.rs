@@ -7,7 +7,7 @@ use std::path::Path;
 const PROGRAMS: [&str; 5] = ["ip", "unshare", "tcpreplay", "tmux", "stty"];
 
 /// A terminal of 80 by 24 with a shell in it, and words for what a test does there. Nothing here waits for ever.
-const WORDS: &str = r##"
+const WORDS: &str = r#"
 set -u
 for c in all default; do echo 1 > /proc/sys/net/ipv6/conf/$c/disable_ipv6; done
 ip link set lo up
@@ -51,7 +51,7 @@ until_state() { # LETTER: of the process
     until grep -q "^State:.$1" "/proc/$P/status" 2>/dev/null || [ $n -gt 300 ]; do n=$((n + 1)); sleep 0.1; done
 }
 shown 'ready>'
-"##;
+"#;
 
 /// What `clean` says of a terminal as it should be.
 const CLEAN: &str = "alternate 0, cursor 1\necho icanon icrnl isig opost \n";
