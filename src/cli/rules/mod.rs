@@ -331,8 +331,7 @@ fn check(paths: &[PathBuf], out: &mut dyn Write) -> Result<(), RulesCommandError
 
 /// What to look at again, for whoever keeps the files.
 fn warn(rules: &RuleSet) {
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    for warning in rules.warnings(today.date()) {
+    for warning in rules.warnings(crate::cli::policy::today()) {
         output::complain(&format!("warning: {warning}"));
     }
 }

@@ -73,6 +73,7 @@ pub struct App {
     pub looks: Looks,
     risks: Vec<Risk>,
     planner: Planner,
+    /// Blocks at once, where somebody can.
     pub blocker: Option<Blocker>,
     pub pane: Pane,
     views: [View; 3],
@@ -96,20 +97,14 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(
-        meter: Meter,
-        looks: Looks,
-        risks: Vec<Risk>,
-        planner: Planner,
-        blocker: Option<Blocker>,
-    ) -> Self {
+    pub fn new(meter: Meter, looks: Looks, risks: Vec<Risk>, planner: Planner) -> Self {
         Self {
             store: Store::new(),
             meter,
             looks,
             risks,
             planner,
-            blocker,
+            blocker: None,
             pane: Pane::Users,
             views: Pane::ALL.map(|pane| View {
                 sort: pane.sorting(),

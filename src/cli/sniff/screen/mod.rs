@@ -94,7 +94,7 @@ impl Screen {
         let planner = Planner::new(settings.rules, settings.guard, redacted);
         Ok(Self {
             tty,
-            app: App::new(meter, Looks::of_environment(), risks, planner, None),
+            app: App::new(meter, Looks::of_environment(), risks, planner),
             redactor: settings.redactor,
             stopped,
             continued,

@@ -34,7 +34,9 @@ fn app_with(looks: Looks, blocker: Option<Blocker>) -> App {
     let risks = rules.risks().to_vec();
     let meter = Meter::new("eth0 (libpcap)".into(), 256 << 20, Instant::now());
     let planner = Planner::new(rules, Guard::default(), false);
-    App::new(meter, looks, risks, planner, blocker)
+    let mut app = App::new(meter, looks, risks, planner);
+    app.blocker = blocker;
+    app
 }
 
 fn app() -> App {
