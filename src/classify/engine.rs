@@ -46,6 +46,8 @@ pub struct Engine<'r> {
     outbox: Outbox,
     /// Whether anybody wants to hear what people did.
     listened: bool,
+    /// Whether flows keep the host names that they tell of.
+    naming: bool,
     occurrences: VecDeque<Occurrence>,
     /// Flows are told of while they live, and go out when they end, whatever their order.
     live: bool,
@@ -96,6 +98,7 @@ impl<'r> Engine<'r> {
             given_up: 0,
             outbox: Outbox::new(memory / 8, false),
             listened,
+            naming: false,
             occurrences: VecDeque::new(),
             live: false,
             detections: VecDeque::new(),
@@ -109,6 +112,13 @@ impl<'r> Engine<'r> {
     pub fn live(mut self, memory: usize) -> Self {
         self.live = true;
         self.outbox = Outbox::new(memory / 8, true);
+        self
+    }
+
+    /// Findings have the host names that their flows tell of.
+    #[must_use]
+    pub const fn naming(mut self, naming: bool) -> Self {
+        self.naming = naming;
         self
     }
 
@@ -297,10 +307,16 @@ impl<'r> Engine<'r> {
                         packet: info.packet,
                     };
                     self.learned.resolved(&answer, info.last_seen);
+                    if self.naming {
+                        state.facts().give(&name, &addresses);
+                    }
                 }
                 Event::Host { name, via } => {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     let facts = state.facts();
+                    if self.naming {
+                        facts.carry(&name);
+                    }
                     let looks = facts.looks().filter(|_| hit.is_none());
                     if looks.is_some_and(|service| self.rules.shares_host(service, &name)) {
                         facts.name_fits_looks();

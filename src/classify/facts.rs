@@ -5,8 +5,8 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, Finding, FiveTuple,
-    Format, News, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, feature,
-    risk, what,
+    Format, Names, News, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit,
+    feature, risk, what,
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +123,8 @@ pub struct Facts {
     /// What this flow showed that nobody had given out by then.
     pub shown: Vec<Token>,
     learned_from: Option<u64>,
+    /// Host names that it tells of, where somebody asks for them.
+    names: Option<Box<Names>>,
     /// The session that this flow carries a part of; of several, the first.
     pub session: Option<SessionKey>,
     /// The server's address is in a messenger's range.
@@ -362,6 +364,20 @@ impl Facts {
         self.host.get_or_insert(service);
     }
 
+    /// The flow asks for a host.
+    pub fn carry(&mut self, name: &str) {
+        self.held += self.names.get_or_insert_default().carry(name);
+    }
+
+    /// The flow gives these addresses for a name.
+    pub fn give(&mut self, name: &str, addresses: &[IpAddr]) {
+        let names = self.names.get_or_insert_default();
+        self.held += addresses
+            .iter()
+            .map(|ip| names.give(name, *ip))
+            .sum::<usize>();
+    }
+
     /// The flow asks for a protocol in TLS that only this messenger speaks.
     pub fn named_protocol(&mut self, service: &Service, protocol: &str, packet: u64) {
         self.add_evidence(Evidence {
@@ -596,6 +612,7 @@ impl Facts {
             to_server: info.sides[usize::from(self.swapped)],
             evidence,
             learned_from: self.learned_from,
+            names: self.names,
         }
     }
 
