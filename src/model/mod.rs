@@ -8,6 +8,7 @@ mod exposure;
 mod finding;
 mod flow;
 mod link;
+mod names;
 mod packet;
 mod service;
 mod session;
@@ -22,6 +23,7 @@ pub use exposure::{Exposure, Risk, Severity, Sighting, id as risk};
 pub use finding::{Counts, Finding};
 pub use flow::{Direction, Endpoint, FiveTuple, FlowKey, Transport};
 pub use link::LinkType;
+pub use names::Names;
 pub use packet::{
     Headline, Layer, LayerPath, MAX_LAYERS, Mac, Packet, TcpFlags, TcpHeader, TransportHeader,
 };

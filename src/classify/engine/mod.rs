@@ -45,6 +45,8 @@ pub struct Engine<'r> {
     outbox: Outbox,
     /// Whether anybody wants to hear what people did.
     listened: bool,
+    /// Whether flows keep the host names that they tell of.
+    naming: bool,
     occurrences: VecDeque<Occurrence>,
     /// Flows are told of while they live, and go out when they end, whatever their order.
     live: bool,
@@ -95,6 +97,7 @@ impl<'r> Engine<'r> {
             given_up: 0,
             outbox: Outbox::new(memory / 8, false),
             listened,
+            naming: false,
             occurrences: VecDeque::new(),
             live: false,
             detections: VecDeque::new(),
@@ -108,6 +111,13 @@ impl<'r> Engine<'r> {
     pub fn live(mut self, memory: usize) -> Self {
         self.live = true;
         self.outbox = Outbox::new(memory / 8, true);
+        self
+    }
+
+    /// Findings have the host names that their flows tell of.
+    #[must_use]
+    pub const fn naming(mut self, naming: bool) -> Self {
+        self.naming = naming;
         self
     }
 
