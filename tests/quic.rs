@@ -7,7 +7,7 @@ mod scenario;
 
 use assert_cmd::Command;
 use scenario::bytes::{hex, noise};
-use scenario::quic::{self, V1, V2, Version, crypto, initial, unhex};
+use scenario::quic::{self, DRAFT29, META, Q050, T051, V1, V2, Version, initial, unhex};
 use scenario::talk::{Scenario, Talk};
 
 const CLIENT: &str = "10.0.0.5:50000";
@@ -94,12 +94,12 @@ fn the_standards_packets_are_read() {
 fn a_hello_over_several_packets_is_put_together_in_any_order() {
     let hello = quic::client_hello(7, "chat.example.org");
     let id = noise(3, 8);
-    for version in [&V1, &V2] {
+    for version in [&V1, &V2, &DRAFT29, &META, &T051] {
         let mut packets: Vec<Vec<u8>> = hello
             .chunks(40)
             .enumerate()
             .map(|(n, piece)| {
-                let mut frames = crypto(n * 40, piece);
+                let mut frames = version.crypto(n * 40, piece);
                 frames.resize(600, 0);
                 initial(version, &id, &id, n as u32, &frames)
             })
@@ -110,10 +110,10 @@ fn a_hello_over_several_packets_is_put_together_in_any_order() {
         assert!(is_found(&told(&[packets.concat()]), "chat.example.org"));
         // The server asked for another id: the keys stay those of the first one.
         let to = noise(9, 12);
-        let mut frames = crypto(0, &hello[..60]);
+        let mut frames = version.crypto(0, &hello[..60]);
         frames.resize(600, 0);
         let first = initial(version, &id, &id, 0, &frames);
-        let mut frames = crypto(60, &hello[60..]);
+        let mut frames = version.crypto(60, &hello[60..]);
         frames.resize(600, 0);
         let second = initial(version, &id, &to, 1, &frames);
         assert!(is_found(
@@ -135,4 +135,26 @@ fn what_was_changed_on_the_way_is_not_believed() {
     }
     let told = told(&[noise(5, 1200), example(&V1)[..700].to_vec()]);
     assert!(!told.contains("\"service\":\"chat\""), "{told}");
+}
+
+/// What is told of a connection to this server.
+fn told_of(talk: Talk) -> String {
+    let datagrams: Vec<Vec<u8>> = talk.messages.into_iter().map(|it| it.bytes).collect();
+    told(&datagrams[..1])
+}
+
+#[test]
+fn versions_of_before_the_standard_are_read() {
+    for version in [b"Q035", b"Q039", b"Q043", b"Q046"] {
+        let named = |name: &str| told_of(quic::in_clear(CLIENT, SERVER, 100, version, name));
+        let told = named("chat.example.org");
+        assert!(is_found(&told, "chat.example.org"), "{told}");
+        assert!(!named("chat.example.net").contains("\"service\":\"chat\""));
+    }
+    // The hello of this one comes in two packets, the second of them first.
+    let talk = quic::talk(CLIENT, SERVER, 100, &Q050, "chat.example.org");
+    let mut datagrams: Vec<Vec<u8>> = talk.messages.into_iter().map(|it| it.bytes).collect();
+    assert!(is_found(&told(&datagrams[..2]), "chat.example.org"));
+    datagrams[0][300] ^= 1;
+    assert!(!told(&datagrams[..2]).contains("\"service\":\"chat\""));
 }

@@ -15,6 +15,8 @@ pub struct Version {
     kind: u8,
     salt: &'static str,
     label: &'static str,
+    /// The type of frame that carries the handshake.
+    frame: u8,
 }
 
 pub const V1: Version = Version {
@@ -22,6 +24,7 @@ pub const V1: Version = Version {
     kind: 0,
     salt: "38762cf7f55934b34d179ae6a4c80cadccbb7f0a",
     label: "quic",
+    frame: 6,
 };
 
 pub const V2: Version = Version {
@@ -29,6 +32,37 @@ pub const V2: Version = Version {
     kind: 1,
     salt: "0dede3def700a6db819381be6e269dcbf9bd2ed9",
     label: "quicv2",
+    frame: 6,
+};
+
+/// draft-ietf-quic-tls-29.
+pub const DRAFT29: Version = Version {
+    number: 0xff00_001d,
+    salt: "afbfec289993d24c9e9786f19c6111e04390a899",
+    ..V1
+};
+
+/// Meta's, as draft 27 with another number.
+pub const META: Version = Version {
+    number: 0xface_b002,
+    salt: "c3eef712c72ebb5a11a7d2432bb46365bef9f502",
+    ..V1
+};
+
+/// Google's, with TLS.
+pub const T051: Version = Version {
+    number: u32::from_be_bytes(*b"T051"),
+    salt: "7a4edef4e7ccee5fa4506c19124fc8ccda6e033d",
+    frame: 8,
+    ..V1
+};
+
+/// Google's, with a handshake of its own.
+pub const Q050: Version = Version {
+    number: u32::from_be_bytes(*b"Q050"),
+    salt: "504574efd066fe2f9d945cfcdbd3a7f0d3b56b45",
+    frame: 8,
+    ..V1
 };
 
 /// Bytes from hexadecimal.
@@ -98,14 +132,16 @@ pub fn initial(
     packet
 }
 
-/// A CRYPTO frame.
-pub fn crypto(offset: usize, bytes: &[u8]) -> Vec<u8> {
-    join(&[
-        &[6],
-        &be16(0x4000 | offset),
-        &be16(0x4000 | bytes.len()),
-        bytes,
-    ])
+impl Version {
+    /// A CRYPTO frame.
+    pub fn crypto(&self, offset: usize, bytes: &[u8]) -> Vec<u8> {
+        join(&[
+            &[self.frame],
+            &be16(0x4000 | offset),
+            &be16(0x4000 | bytes.len()),
+            bytes,
+        ])
+    }
 }
 
 /// A `ClientHello` that asks for this server by HTTP/3.
@@ -135,14 +171,17 @@ pub fn client_hello(seed: u64, name: &str) -> Vec<u8> {
 /// A connection to this server: a hello in two packets, out of order, then packets that nobody can read.
 pub fn talk(client: &str, server: &str, start_ms: u64, version: &Version, name: &str) -> Talk {
     let id = noise(start_ms, 8);
-    let hello = client_hello(start_ms, name);
+    let hello = match version.number.to_be_bytes() {
+        [b'Q', ..] => chlo(name),
+        _ => client_hello(start_ms, name),
+    };
     let (early, late) = hello.split_at(hello.len() / 3);
     let padded = |mut frames: Vec<u8>| {
         frames.resize(1200 - 18 - 4 - 16, 0);
         frames
     };
-    let second = padded(join(&[&crypto(early.len(), late), &[1]]));
-    let first = padded(join(&[&[1], &crypto(0, early)]));
+    let second = padded(join(&[&version.crypto(early.len(), late), &[1]]));
+    let first = padded(join(&[&[1], &version.crypto(0, early)]));
     // What the server sends is protected as well, with keys that are not looked for.
     let answer = join(&[
         &[0xc1 | version.kind << 4],
@@ -160,4 +199,46 @@ pub fn talk(client: &str, server: &str, start_ms: u64, version: &Version, name: 
         .client(short(start_ms + 4, 60))
         .server(short(start_ms + 5, 900))
         .client(short(start_ms + 6, 40))
+}
+
+/// Google's own handshake message: entries with where each value ends, then the values; the first fills it up.
+fn chlo(name: &str) -> Vec<u8> {
+    let entries: [(&[u8; 4], Vec<u8>); 4] = [
+        (b"PAD\0", vec![b'-'; 860]),
+        (b"SNI\0", name.as_bytes().to_vec()),
+        (b"VER\0", b"Q043".to_vec()),
+        (b"UAID", b"Example/1.0".to_vec()),
+    ];
+    let (mut table, mut values) = (Vec::new(), Vec::new());
+    for (tag, value) in entries {
+        values.extend(value);
+        table.extend_from_slice(tag);
+        table.extend((values.len() as u32).to_le_bytes());
+    }
+    join(&[b"CHLO", &[4, 0, 0, 0], &table, &values])
+}
+
+/// A connection of before the standard, whose hello is in clear text.
+pub fn in_clear(client: &str, server: &str, start_ms: u64, version: &[u8; 4], name: &str) -> Talk {
+    let id = noise(start_ms, 8);
+    let hash = noise(start_ms + 1, 12);
+    let head = if version == b"Q046" {
+        join(&[&[0xc3], version, &[0x50], &id, &[0, 0, 0, 1], &hash])
+    } else {
+        join(&[&[0x09], &id, version, &[1], &hash])
+    };
+    let hello = chlo(name);
+    // Numbers came to the network's order with Q039.
+    let mut length = be16(hello.len()).to_vec();
+    if version < b"Q039" {
+        length.reverse();
+    }
+    let mut first = join(&[&head, &[0xa0, 1], &length, &hello]);
+    first.resize(1350, 0);
+    let short = |seed: u64, len: usize| join(&[&[0x08], &id, &[2], &noise(seed, len)]);
+    Talk::udp(client, server, start_ms)
+        .client(first)
+        .server(short(start_ms + 2, 1200))
+        .client(short(start_ms + 3, 60))
+        .server(short(start_ms + 4, 900))
 }

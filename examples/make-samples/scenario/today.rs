@@ -43,7 +43,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario(
             "today-quic",
-            "The same over QUIC, versions 1 and 2, the hello in several packets out of order.",
+            "The same over QUIC: versions 1 and 2, the hello in several packets out of order; those of before, of drafts and vendors.",
             by_quic(),
         ),
         scenario(
@@ -392,7 +392,32 @@ fn by_quic() -> Vec<Talk> {
             let quic = quic.is(Truth::by_host(service));
             if n == 1 { vec![quic] } else { vec![dns, quic] }
         });
-    talks.flatten().collect()
+    let mut talks: Vec<Talk> = talks.flatten().collect();
+    // What captures of earlier years have; nobody asked DNS.
+    let older = [
+        (&quic::DRAFT29, "web.whatsapp.com", "whatsapp"),
+        (&quic::META, "www.messenger.com", "fbmessenger"),
+        (&quic::T051, "chat.google.com", "googlechat"),
+        (&quic::Q050, "app.snapchat.com", "snapchat"),
+    ];
+    for (n, (version, name, service)) in older.into_iter().enumerate() {
+        let talk =
+            |client: &str, server: &str, start| quic::talk(client, server, start, version, name);
+        let [_, quic] = named(80 + n, name, talk);
+        talks.push(quic.is(Truth::by_host(service)));
+    }
+    let oldest: [(&[u8; 4], &str); 2] = [
+        (b"Q043", "feelinsonice-hrd.appspot.com"),
+        (b"Q046", "gcp.api.snapchat.com"),
+    ];
+    for (n, (version, name)) in oldest.into_iter().enumerate() {
+        let talk = |client: &str, server: &str, start| {
+            quic::in_clear(client, server, start, version, name)
+        };
+        let [_, quic] = named(90 + n, name, talk);
+        talks.push(quic.is(Truth::by_host("snapchat")));
+    }
+    talks
 }
 
 fn baits() -> Vec<Talk> {
@@ -436,6 +461,10 @@ fn baits() -> Vec<Talk> {
         (&quic::V1, "www.facebook.com"),
         (&quic::V2, "www.example.com"),
         (&quic::V1, "web.whatsapp.com.example"),
+        (&quic::DRAFT29, "www.google.com"),
+        (&quic::META, "www.instagram.com"),
+        (&quic::T051, "www.google.com"),
+        (&quic::Q050, "other.appspot.com"),
     ]
     .into_iter()
     .enumerate()
@@ -443,6 +472,15 @@ fn baits() -> Vec<Talk> {
         let talk =
             |client: &str, server: &str, start| quic::talk(client, server, start, version, name);
         talks.extend(named(140 + n, name, talk));
+    }
+    for (n, (version, name)) in [(b"Q043", "other.appspot.com"), (b"Q046", "www.google.com")]
+        .into_iter()
+        .enumerate()
+    {
+        let talk = |client: &str, server: &str, start| {
+            quic::in_clear(client, server, start, version, name)
+        };
+        talks.extend(named(150 + n, name, talk));
     }
     // A content network: one address, a messenger's name and two others, so that one may be lost.
     let shared = Ipv4Addr::new(198, 18, 20, 1);

@@ -84,10 +84,7 @@ pub fn read(handshake: &[u8], over: Option<Over>) -> Answer {
             TlsExtension::SNI(names) if told.name.is_none() => {
                 let hosts = names.iter().filter(|(kind, _)| *kind == SNIType::HostName);
                 let mut names = hosts.filter_map(|(_, name)| std::str::from_utf8(name).ok());
-                told.name = names
-                    .next()
-                    .filter(|name| is_plain(name, 253))
-                    .map(|name| name.trim_end_matches('.').to_ascii_lowercase());
+                told.name = names.next().and_then(host_name);
             }
             TlsExtension::ALPN(protocols) => {
                 let names = protocols
@@ -100,6 +97,11 @@ pub fn read(handshake: &[u8], over: Option<Over>) -> Answer {
         }
     }
     Answer::Hello(told)
+}
+
+/// A server's name as it is told, if it is one.
+pub fn host_name(name: &str) -> Option<String> {
+    is_plain(name, 253).then(|| name.trim_end_matches('.').to_ascii_lowercase())
 }
 
 fn is_plain(text: &str, most: usize) -> bool {

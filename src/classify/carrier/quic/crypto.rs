@@ -17,17 +17,18 @@ pub(super) struct Crypto {
 }
 
 impl Crypto {
-    /// The frames of one packet (RFC 9000, 12.4: PADDING, PING, ACK and CRYPTO before anything else is sent).
-    pub(super) fn take_frames(&mut self, frames: &[u8]) {
+    /// The frames of one packet (RFC 9000, 12.4: PADDING, PING, ACK and CRYPTO before anything else is sent). The last of these
+    /// has this type.
+    pub(super) fn take_frames(&mut self, frames: &[u8], crypto: usize) {
         let mut cursor = Cursor {
             bytes: frames,
             at: 0,
         };
-        while self.frame(&mut cursor).is_some() {}
+        while self.frame(&mut cursor, crypto).is_some() {}
     }
 
     /// `None` at the end, and at what is not read.
-    fn frame(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+    fn frame(&mut self, cursor: &mut Cursor<'_>, crypto: usize) -> Option<()> {
         match cursor.varint()? {
             // PADDING, PING.
             0 | 1 => {}
@@ -47,7 +48,7 @@ impl Crypto {
                     }
                 }
             }
-            6 => {
+            kind if kind == crypto => {
                 let offset = cursor.varint()?;
                 let length = cursor.varint()?;
                 self.add(offset, cursor.take(length)?);

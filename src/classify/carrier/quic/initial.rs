@@ -1,5 +1,6 @@
 //! Initial packets: their header, their keys, what they hold.
 
+use super::version::Version;
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
 use aes_gcm::aead::{Aead, Payload};
@@ -12,62 +13,6 @@ const MAX_ID: usize = 20;
 /// What header protection is made of, so far behind the packet number (RFC 9001, 5.4.2).
 const SAMPLE_AT: usize = 4;
 const SAMPLE: usize = 16;
-
-/// The versions whose Initial packets can be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    /// RFC 9000 and 9001.
-    V1,
-    /// RFC 9369.
-    V2,
-}
-
-impl Version {
-    const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            1 => Some(Self::V1),
-            0x6b33_43cf => Some(Self::V2),
-            _ => None,
-        }
-    }
-
-    /// As it is told.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "Initial packet, version 1",
-            Self::V2 => "Initial packet, version 2",
-        }
-    }
-
-    /// The long header's type that is Initial.
-    const fn initial(self) -> u8 {
-        match self {
-            Self::V1 => 0b00,
-            Self::V2 => 0b01,
-        }
-    }
-
-    const fn salt(self) -> [u8; 20] {
-        match self {
-            Self::V1 => [
-                0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8,
-                0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a,
-            ],
-            Self::V2 => [
-                0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26,
-                0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9,
-            ],
-        }
-    }
-
-    /// Labels of key, nonce and header protection.
-    const fn labels(self) -> [&'static [u8]; 3] {
-        match self {
-            Self::V1 => [b"quic key", b"quic iv", b"quic hp"],
-            Self::V2 => [b"quicv2 key", b"quicv2 iv", b"quicv2 hp"],
-        }
-    }
-}
 
 /// One Initial packet, still protected.
 #[derive(Clone, Copy, Debug)]

@@ -1,18 +1,22 @@
-//! QUIC, versions 1 and 2: the server's name and the protocols out of the client's Initial packets.
+//! QUIC: the server's name and the protocols out of the client's first packets.
 //!
-//! They are encrypted with keys that anybody can derive who sees the first of them (RFC 9001, 5.2; RFC 9369, 3.3).
+//! Initial packets are encrypted with keys that anybody can derive who sees the first of them (RFC 9001, 5.2; RFC 9369, 3.3). Those
+//! of drafts and of vendors' versions have other salts. Google's versions before that begin in clear text.
 
 mod crypto;
+mod google;
 mod initial;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use super::hello::{self, Answer};
 use super::ja4::Over;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
-use crate::model::{Direction, Evidence, Format, Transport};
+use crate::model::{Direction, Event, Evidence, Format, Transport};
 use crypto::Crypto;
-use initial::{Keys, Packet, Version, packets};
+use initial::{Keys, Packet, packets};
+use version::Version;
 
 /// Datagrams that are looked at for a hello.
 const DATAGRAMS: u8 = 16;
@@ -30,14 +34,18 @@ impl Detector for Quic {
     }
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
-        let Some(packet) = packets(input.bytes).next() else {
+        let evidence = if let Some(packet) = packets(input.bytes).next() {
+            Evidence::payload("quic", packet.version.name())
+        } else if let Some(first) = google::first(input.bytes) {
+            Evidence::payload("quic", format!("CHLO, version Q{:03}", first.version))
+        } else {
             return Probe::No;
         };
         Probe::Likely(Claim {
             format: Format::other("quic"),
             offset: 0,
             sender_is_client: None,
-            evidence: Evidence::payload("quic", packet.version.name()),
+            evidence,
         })
     }
 
@@ -76,7 +84,12 @@ impl Connection {
             self.crypto = Crypto::default();
             opened
         };
-        self.crypto.take_frames(&opened);
+        self.crypto
+            .take_frames(&opened, packet.version.crypto_frame());
+        if packet.version == Version::Q050 {
+            self.google(out);
+            return;
+        }
         let over = out.wants_ja4().then_some(Over::Quic);
         match hello::read(self.crypto.beginning(), over) {
             Answer::NeedMore => self.done |= self.crypto.is_full(),
@@ -89,12 +102,34 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// What Google's own handshake, out of Initial packets, asks for.
+    fn google(&mut self, out: &mut Events) {
+        let name = google::server_name(self.crypto.beginning()).and_then(hello::host_name);
+        self.done = name.is_some() || self.crypto.is_full();
+        tell(name, out);
+    }
+}
+
+fn tell(name: Option<String>, out: &mut Events) {
+    if let Some(name) = name {
+        let via = "quic-sni";
+        out.push(Event::Host { name, via });
+    }
+}
+
 impl Dissector for Connection {
     fn feed(&mut self, _: Direction, bytes: &[u8], out: &mut Events) {
         if self.is_done() {
             return;
         }
         self.datagrams += 1;
+        if let Some(first) = google::first(bytes) {
+            let name = google::server_name(first.hello).and_then(hello::host_name);
+            self.done = name.is_some();
+            tell(name, out);
+            return;
+        }
         for packet in packets(bytes) {
             self.packet(&packet, out);
             if self.done {
