@@ -1,9 +1,9 @@
 //! The road itself: source -> decode -> flows -> classify -> findings.
 
 use crate::capture::{CaptureError, Frame, FrameSource, Frames};
-use crate::classify::engine::Engine;
+use crate::classify::engine::{Engine, Standing};
 use crate::flow::{Timeouts, Tracker, TrackerStats};
-use crate::model::{Detection, Finding, Occurrence, Summary, Timestamp};
+use crate::model::{Detection, Finding, FlowKey, Occurrence, Summary, Timestamp};
 use crate::packet::{Decoded, Defragmenter, FragmentStats, FrameMeta, Plain, decode};
 use crate::ruleset::RuleSet;
 use std::sync::Arc;
@@ -218,6 +218,12 @@ impl<'r> Road<'r> {
                 sink.detection(detection);
             }
         });
+    }
+
+    /// What is known of a flow that is open.
+    pub fn standing(&self, key: &FlowKey) -> Option<Standing> {
+        let state = self.tracker.state(key)?;
+        Some(self.tracker.handler().standing(state))
     }
 
     /// Time of the last packet.

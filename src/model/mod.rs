@@ -1,5 +1,6 @@
 //! The vocabulary every other room speaks: no I/O, and nothing of ours is imported here.
 
+mod action;
 mod activity;
 mod confidence;
 mod detection;
@@ -15,6 +16,7 @@ mod session;
 mod summary;
 mod time;
 
+pub use action::{Action, Concerned, Deed};
 pub use activity::{Activity, Detail, Occurrence, Party, what};
 pub use confidence::{Confidence, Evidence, EvidenceKind};
 pub use detection::{Detection, News};
@@ -29,5 +31,5 @@ pub use packet::{
 };
 pub use service::{Format, Service, feature};
 pub use session::{SessionId, SessionKey};
-pub use summary::{Listening, Summary};
+pub use summary::{Enforcement, InlineCounts, Listening, Summary};
 pub use time::Timestamp;

@@ -69,6 +69,17 @@ pub struct FlowState {
     facts: Option<Box<Facts>>,
 }
 
+/// What is known of a flow, as far as somebody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// What was seen may be the beginning of a messenger's, or is a messenger's and not yet sure.
+    Doubt,
+    /// Nothing that was seen is a messenger's; something that comes may be.
+    Followed,
+    /// More bytes tell nothing more.
+    Over,
+}
+
 /// What was heard of the client, as long as it was listened to.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Heard {
@@ -135,6 +146,18 @@ impl<'r> Engine<'r> {
     /// The next detection in a flow that goes on, to be taken after every packet.
     pub fn next_detection(&mut self) -> Option<Detection> {
         self.detections.pop_front()
+    }
+
+    /// Whether what was seen of a flow is enough to say what it is.
+    pub fn standing(&self, state: &FlowState) -> Standing {
+        let messenger = || state.facts.as_deref().is_some_and(Facts::is_messenger);
+        if !state.stream.wants_bytes() {
+            Standing::Over
+        } else if state.stream.is_in_doubt() || messenger() {
+            Standing::Doubt
+        } else {
+            Standing::Followed
+        }
     }
 
     /// Flows that nobody recognised and nobody looks at any more.
