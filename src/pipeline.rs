@@ -1,9 +1,9 @@
 //! The road itself: source -> decode -> flows -> classify -> findings.
 
 use crate::capture::{CaptureError, Frame, FrameSource, Frames};
-use crate::classify::engine::Engine;
+use crate::classify::engine::{Engine, Standing};
 use crate::flow::{Timeouts, Tracker, TrackerStats};
-use crate::model::{Detection, Finding, Occurrence, Summary, Timestamp};
+use crate::model::{Detection, Finding, FlowKey, Occurrence, Summary, Timestamp};
 use crate::packet::{Decoded, Defragmenter, FragmentStats, FrameMeta, Plain, decode};
 use crate::ruleset::RuleSet;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub keep_all: bool,
     /// Also tell what people did.
     pub activities: bool,
+    /// Findings also have the host names that their flows tell of.
+    pub names: bool,
     /// Memory for flows, reassembly and fragments, in bytes.
     pub memory: usize,
     /// How long flows may be silent.
@@ -39,6 +41,7 @@ impl Default for Settings {
         Self {
             keep_all: false,
             activities: false,
+            names: false,
             memory: DEFAULT_MEMORY,
             timeouts: Timeouts::default(),
             first_flow: 1,
@@ -135,7 +138,8 @@ impl<'r> Road<'r> {
     pub fn new(rules: &'r RuleSet, settings: Settings) -> Self {
         let learned = settings.memory / LEARNED_SHARE;
         let fragments = settings.memory / FRAGMENT_SHARE;
-        let mut engine = Engine::new(rules, learned, settings.keep_all, settings.activities);
+        let engine = Engine::new(rules, learned, settings.keep_all, settings.activities);
+        let mut engine = engine.naming(settings.names);
         if settings.live {
             engine = engine.live(learned);
         }
@@ -214,6 +218,12 @@ impl<'r> Road<'r> {
                 sink.detection(detection);
             }
         });
+    }
+
+    /// What is known of a flow that is open.
+    pub fn standing(&self, key: &FlowKey) -> Option<Standing> {
+        let state = self.tracker.state(key)?;
+        Some(self.tracker.handler().standing(state))
     }
 
     /// Time of the last packet.

@@ -15,8 +15,8 @@ use hello::Hello;
 use imwarden::model::{Direction, Endpoint, Service, TcpFlags, Transport};
 use imwarden::policy::prove::{Backend, Firewall, Lab, Rules};
 use imwarden::policy::{
-    Attempt, Hook, Matching, Opening, Plan, Profile, Request, Sighting, Sightings, Target,
-    feature_of, render,
+    Attempt, Hook, Matching, Opening, Other, OtherSource, Plan, Profile, Request, Sighting,
+    Sightings, Target, feature_of, render,
 };
 use imwarden::ruleset::RuleSet;
 use policy_support::{can_run, path, say};
@@ -249,8 +249,9 @@ fn sightings() -> Sightings {
         };
         add(Service::AIM, end(aim, 8080), None);
         add(Service::MSN, end(proxy, 3128), Opening::of(CONNECT, true));
-        let others = (Transport::Tcp, end(proxy, 3128));
-        all.others.insert(others, 9);
+        let client = end("10.0.0.201", 50_000).ip;
+        let other = Other::new(Transport::Tcp, client, end(proxy, 3128));
+        all.others.add(other, OtherSource::Record);
     }
     all
 }

@@ -288,7 +288,7 @@ fn every_rule_says_how_many_flows_of_others_it_would_touch() {
     for words in [
         " msn_session 2,",
         " yahoo_session 0;",
-        "`imwarden prove` can tell: sig_msn_",
+        "a capture tells: sig_msn_",
     ] {
         assert!(line.contains(words), "{words}: {line}");
     }

@@ -4,6 +4,8 @@
 
 #[path = "policy_support/combinations.rs"]
 mod combinations;
+#[path = "policy_support/sharing.rs"]
+mod sharing;
 #[path = "policy_support/mod.rs"]
 mod support;
 
@@ -83,7 +85,8 @@ const REFUSED: [&str; 5] = [
     "gateway.messenger.hotmail.com",
     "deep.scs.msg.yahoo.com",
 ];
-const ALLOWED: [&str; 6] = [
+const ALLOWED: [&str; 7] = [
+    "below.login.icq.com",
     "aol.com",
     "www.icq.com",
     "hotmail.com",
@@ -92,10 +95,10 @@ const ALLOWED: [&str; 6] = [
     "www.example.com",
 ];
 
-/// The status of an answer for each name, by a resolver on port 5300.
-fn answers(start: &str) -> Vec<(String, String)> {
-    let names = [&REFUSED[..], &ALLOWED[..]].concat().join(" ");
-    let first = REFUSED[0];
+/// The status of an answer for each name and the address in it, by a resolver on port 5300.
+fn answers(start: &str, refused: &[&str], allowed: &[&str]) -> Vec<(String, String)> {
+    let names = [refused, allowed].concat().join(" ");
+    let first = refused[0];
     let script = format!(
         "ip link set lo up
         {start}
@@ -104,10 +107,12 @@ fn answers(start: &str) -> Vec<(String, String)> {
             sleep 0.2
         done
         for name in {names}; do
-            echo $name $(dig +tries=2 +time=2 -p 5300 @127.0.0.1 $name | sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p')
+            dig +tries=2 +time=2 -p 5300 @127.0.0.1 $name >answer
+            echo $name $(sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p' answer) $(sed -n 's/.*IN\tA\t//p' answer)
         done
         # Whoever asks somebody else, over HTTPS or not, is not refused.
-        echo elsewhere $(dig +tries=2 +time=2 -p 5301 @127.0.0.1 {first} | sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p')
+        dig +tries=2 +time=2 -p 5301 @127.0.0.1 {first} >answer
+        echo elsewhere $(sed -n 's/.*status: \\([A-Z]*\\),.*/\\1/p' answer) $(sed -n 's/.*IN\tA\t//p' answer)
         kill $(cat pids) 2>/dev/null || true"
     );
     let told = shell(&script);
@@ -117,30 +122,86 @@ fn answers(start: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn judge(what: &str, answers: &[(String, String)]) {
-    assert_eq!(
-        answers.len(),
-        REFUSED.len() + ALLOWED.len() + 1,
-        "{what}: {answers:?}"
-    );
-    for (name, status) in answers {
-        let wanted = if REFUSED.contains(&name.as_str()) {
-            "NXDOMAIN"
+/// A name is refused where there is no such name, or none with an address; else it has the one that all have.
+fn judge(what: &str, start: &str, refused: &[&str], allowed: &[&str]) {
+    let answers = answers(start, refused, allowed);
+    let all = refused.len() + allowed.len() + 1;
+    assert_eq!(answers.len(), all, "{what}: {answers:?}");
+    for (name, answer) in answers {
+        if refused.contains(&name.as_str()) {
+            let none = ["NXDOMAIN", "NOERROR"].contains(&answer.as_str());
+            assert!(none, "{what}: {name} {answer}");
         } else {
-            "NOERROR"
-        };
-        assert_eq!(status, wanted, "{what}: {name}");
+            assert_eq!(answer, "NOERROR 192.0.2.80", "{what}: {name}");
+        }
     }
 }
 
 #[test]
 fn resolvers_refuse_the_names_and_none_beside_them() {
-    if !support::can_run(
-        "resolvers_refuse_the_names_and_none_beside_them",
-        &["dnsmasq", "unbound", "dig"],
-    ) {
+    let name = "resolvers_refuse_the_names_and_none_beside_them";
+    if support::can_run(name, &["dnsmasq", "unbound", "dig"]) {
+        let same = |_: &str| (REFUSED.to_vec(), ALLOWED.to_vec());
+        by_each_resolver(&[], same);
+    }
+}
+
+#[test]
+fn hosts_that_serve_others_below_refused_ones_are_answered() {
+    let name = "hosts_that_serve_others_below_refused_ones_are_answered";
+    if !support::can_run(name, &["dnsmasq", "unbound", "dig"]) {
         return;
     }
+    let rules = tempfile::tempdir().unwrap();
+    sharing::write(rules.path());
+    let rules = rules.path().to_str().unwrap();
+    let choice = ["--rules", rules, "--service", "chat"];
+    by_each_resolver(&choice, |resolver| {
+        let mut refused = vec![
+            "chat.example.com",
+            "a.b.chat.example.com",
+            "notwww.chat.example.com",
+            "bot.cdn.chat.example.com",
+            "a.talk.example.net",
+        ];
+        let mut allowed = vec![
+            "www.chat.example.com",
+            "cdn.chat.example.com",
+            "a.cdn.chat.example.com",
+            "a.b.cdn.chat.example.com",
+            "a.bot.cdn.chat.example.com",
+            "notchat.example.com",
+            "example.com",
+        ];
+        // What unbound cannot say exactly it says, and this is what becomes of it.
+        if resolver == "unbound.conf" {
+            allowed.push("below.www.chat.example.com");
+            refused.push("talk.example.net");
+        } else {
+            refused.push("below.www.chat.example.com");
+            allowed.push("talk.example.net");
+        }
+        (refused, allowed)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for (format, exact) in [
+        ("rpz", true),
+        ("dnsmasq", true),
+        ("squid", true),
+        ("unbound", false),
+    ] {
+        let text = std::fs::read_to_string(write(folder.path(), format, &choice)).unwrap();
+        assert_eq!(!text.contains("weaker"), exact, "{format}: {text}");
+        assert!(text.contains("imwarden-rule: host-except www.chat.example.com"));
+    }
+}
+
+/// Asks dnsmasq, unbound, and unbound with the file that BIND takes. `expected`: what they must refuse and answer.
+fn by_each_resolver<'a>(choice: &[&str], expected: impl Fn(&str) -> (Vec<&'a str>, Vec<&'a str>)) {
+    let judge = |what: &str, start: &str| {
+        let (refused, allowed) = expected(what);
+        judge(what, start, &refused, &allowed);
+    };
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display();
     // Everything that is not refused has an address, whoever is asked.
@@ -149,15 +210,15 @@ fn resolvers_refuse_the_names_and_none_beside_them() {
         dnsmasq --no-daemon --conf-file=/dev/null --no-resolv --no-hosts --port=5301 --listen-address=127.0.0.1 \
             --bind-interfaces --address=/#/192.0.2.80 --pid-file= --user= >up.log 2>&1 & echo $! >pids"
     );
-    let dnsmasq = write(folder.path(), "dnsmasq", &[]);
+    let dnsmasq = write(folder.path(), "dnsmasq", choice);
     judge(
         "dnsmasq",
-        &answers(&format!(
+        &format!(
             "{upstream}
             dnsmasq --no-daemon --conf-file={} --no-resolv --no-hosts --port=5300 --listen-address=127.0.0.1 --bind-interfaces \
                 --server=127.0.0.1#5301 --pid-file= --user= >own.log 2>&1 & echo $! >>pids",
             dnsmasq.display()
-        )),
+        ),
     );
     let base = format!(
         "server:\n interface: 127.0.0.1@5300\n chroot: \"\"\n username: \"\"\n directory: \"{at}\"\n pidfile: \"\"\n use-syslog: no\n \
@@ -167,12 +228,10 @@ fn resolvers_refuse_the_names_and_none_beside_them() {
         std::fs::write(folder.path().join(name), text).unwrap();
         judge(
             name,
-            &answers(&format!(
-                "{upstream}\nunbound -d -c {at}/{name} >own.log 2>&1 & echo $! >>pids"
-            )),
+            &format!("{upstream}\nunbound -d -c {at}/{name} >own.log 2>&1 & echo $! >>pids"),
         );
     };
-    let own = write(folder.path(), "unbound", &[]);
+    let own = write(folder.path(), "unbound", choice);
     unbound(
         "unbound.conf",
         &format!(
@@ -182,7 +241,7 @@ fn resolvers_refuse_the_names_and_none_beside_them() {
         ),
     );
     // The file that BIND takes works there as well.
-    let zone = write(folder.path(), "rpz", &[]);
+    let zone = write(folder.path(), "rpz", choice);
     unbound(
         "rpz.conf",
         &format!(
@@ -239,40 +298,72 @@ const BY_NAME: &str = "profile = \"none\"\nmatch = [\"sni\"]\n\
     [[rule]]\nid = \"chat\"\nsni = \"*.chat.example.com\"\nreason = \"not here\"\n\
     [[rule]]\nid = \"talk\"\nsni = \"talk.example.net\"\nport = \"8443-8444\"\nreason = \"nor here\"\n";
 
-/// `HTTP/1.1 403`, or what else a proxy says to whoever asks it for a tunnel.
 #[test]
 fn squid_refuses_tunnels_to_names_in_hellos_and_no_others() {
-    if !support::can_run(
-        "squid_refuses_tunnels_to_names_in_hellos_and_no_others",
-        &["squid", "curl"],
-    ) {
+    let name = "squid_refuses_tunnels_to_names_in_hellos_and_no_others";
+    if !support::can_run(name, &["squid", "curl"]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let at = folder.path().display();
-    std::fs::write(folder.path().join("policy.toml"), BY_NAME).unwrap();
+    let plan = folder.path().join("policy.toml");
+    std::fs::write(&plan, BY_NAME).unwrap();
+    let own = write(folder.path(), "squid", &["--plan", plan.to_str().unwrap()]);
+    through_squid(
+        &own,
+        "hello",
+        &[
+            ("chat.example.com:443", "403"),
+            ("a.b.chat.example.com:5222", "403"),
+            ("talk.example.net:8443", "403"),
+            ("talk.example.net:8444", "403"),
+            ("talk.example.net:443", "503"),
+            ("notchat.example.com:443", "503"),
+            ("chat.example.com.example.net:443", "503"),
+            ("www.example.com:443", "503"),
+        ],
+    );
+}
+
+#[test]
+fn squid_lets_pass_what_serves_others_below_refused_names() {
+    let name = "squid_lets_pass_what_serves_others_below_refused_names";
+    if !support::can_run(name, &["squid", "curl"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    sharing::write(folder.path());
+    let rules = folder.path().to_str().unwrap();
     let own = write(
         folder.path(),
         "squid",
-        &["--plan", &format!("{at}/policy.toml")],
+        &["--rules", rules, "--service", "chat"],
     );
-    // Whatever is allowed goes to a place where nobody is: squid then says 503, not 403.
+    through_squid(
+        &own,
+        "shared",
+        &[
+            ("chat.example.com:443", "403"),
+            ("a.b.chat.example.com:443", "403"),
+            ("below.www.chat.example.com:443", "403"),
+            ("bot.cdn.chat.example.com:443", "403"),
+            ("a.talk.example.net:443", "403"),
+            ("www.chat.example.com:443", "503"),
+            ("a.cdn.chat.example.com:443", "503"),
+            ("talk.example.net:443", "503"),
+        ],
+    );
+}
+
+/// Asks a squid with these rules for tunnels. Whatever is allowed goes to a place where nobody is: it then says 503, not 403.
+fn through_squid(own: &Path, run: &str, names: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
     let conf = format!(
-        "include {}\nhttp_access allow all\nhttp_port 127.0.0.1:3128\npid_filename {at}/pid\ncache_log {at}/log\naccess_log none\n\
-         coredump_dir {at}\nhosts_file {at}/hosts\nnetdb_filename none\npinger_enable off\nforward_timeout 2 seconds\n",
-        own.display()
+        "include {at}/own\nhttp_access allow all\nhttp_port 127.0.0.1:3128\npid_filename {at}/pid\ncache_log {at}/log\naccess_log none\n\
+         coredump_dir {at}\nhosts_file {at}/hosts\nnetdb_filename none\npinger_enable off\nforward_timeout 2 seconds\n"
     );
+    std::fs::copy(own, folder.path().join("own")).unwrap();
     std::fs::write(folder.path().join("squid.conf"), conf).unwrap();
-    let names = [
-        ("chat.example.com:443", "403"),
-        ("a.b.chat.example.com:5222", "403"),
-        ("talk.example.net:8443", "403"),
-        ("talk.example.net:8444", "403"),
-        ("talk.example.net:443", "503"),
-        ("notchat.example.com:443", "503"),
-        ("chat.example.com.example.net:443", "503"),
-        ("www.example.com:443", "503"),
-    ];
     let hosts: Vec<String> = names
         .iter()
         .map(|(name, _)| format!("127.0.0.1 {}\n", name.split(':').next().unwrap()))
@@ -282,7 +373,7 @@ fn squid_refuses_tunnels_to_names_in_hellos_and_no_others() {
     let told = shell(&format!(
         "ip link set lo up
         # It does not run as root.
-        unshare -U --map-user=1000 --map-group=1000 -- squid -n imwardenhello -N -f {at}/squid.conf >{at}/out 2>&1 & squid=$!
+        unshare -U --map-user=1000 --map-group=1000 -- squid -n imwarden{run} -N -f {at}/squid.conf >{at}/out 2>&1 & squid=$!
         for try in $(seq 100); do
             curl -s -o {at}/none http://127.0.0.1:3128/ && break
             sleep 0.2
@@ -344,7 +435,9 @@ fn suricatas_rules_have_the_form_that_its_manual_gives() {
                 let (name, value) = option.split_once(':').unwrap_or((option, ""));
                 match name {
                     "msg" | "content" => assert!(
-                        value.starts_with('"') && value.ends_with('"') && value.len() > 2,
+                        value.trim_start_matches('!').starts_with('"')
+                            && value.ends_with('"')
+                            && value.len() > 2,
                         "{line}"
                     ),
                     "sid" => assert!(ids.insert(value.parse::<u32>().unwrap()), "{line}"),
@@ -353,7 +446,7 @@ fn suricatas_rules_have_the_form_that_its_manual_gives() {
                         buffer = name;
                         assert!(name.starts_with(proto) && value.is_empty(), "{line}");
                     }
-                    "dotprefix" | "nocase" | "endswith" => {
+                    "dotprefix" | "nocase" | "endswith" | "startswith" => {
                         assert!(value.is_empty() && !buffer.is_empty(), "{line}");
                     }
                     "flow" | "stream_size" | "classtype" => assert!(!value.is_empty(), "{line}"),

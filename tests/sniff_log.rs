@@ -85,6 +85,33 @@ finish",
     );
 }
 
+#[test]
+fn a_system_log_is_told_what_was_done() {
+    if !can_run("sniff, syslog of what is done", &PROGRAMS) {
+        return;
+    }
+    let (ran, messages) = logged(&format!(
+        "cable
+sniff -i v1 --syslog log --enforce --dry-run
+replay {aim}
+packets 1
+finish",
+        aim = sample("aim-signon-message"),
+    ));
+    assert_eq!(ran.said, "exit 0\n", "{}", ran.err());
+    let messages = messages.into_iter();
+    let messages: Vec<String> = messages.map(|it| String::from_utf8(it).unwrap()).collect();
+    let cut = messages.iter().find(|it| it.contains("action=\"cut\""));
+    let cut = cut.unwrap_or_else(|| panic!("{messages:?} {}", ran.err()));
+    assert!(cut.contains(" action [imwarden@32473 "), "{cut}");
+    assert!(cut.contains("] would be cut: TCP 10.0.0.5:"), "{cut}");
+    let blocked = messages.iter().find(|it| it.contains("action=\"blocked\""));
+    assert!(
+        blocked.is_some_and(|it| it.contains("until=\"20")),
+        "{messages:?}"
+    );
+}
+
 /// The fields of an entry, as the protocol has them.
 fn fields(mut entry: &[u8]) -> BTreeMap<String, Vec<String>> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

@@ -66,6 +66,24 @@ impl<'a> Frames<'a> {
         (self.bytes.to_vec(), self.records.to_vec())
     }
 
+    /// Those that are wanted, in the same buffer; `kept` has room for what is known of them.
+    pub fn only<'b>(
+        &self,
+        wanted: &mut dyn FnMut(&Frame<'a>) -> bool,
+        kept: &'b mut Vec<Record>,
+    ) -> Frames<'b>
+    where
+        'a: 'b,
+    {
+        kept.clear();
+        let both = self.iter().zip(self.records);
+        kept.extend(
+            both.filter(|(frame, _)| wanted(frame))
+                .map(|(_, record)| *record),
+        );
+        Frames::new(self.bytes, kept)
+    }
+
     /// Whether there are none: the source has come to its end.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()

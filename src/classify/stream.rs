@@ -95,6 +95,11 @@ impl Stream {
         matches!(self.state, State::GivenUp)
     }
 
+    /// Whether what was seen may be the beginning of something, and more must come before anybody can say.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(&self.state, State::Undecided(Some(undecided)) if undecided.is_in_doubt())
+    }
+
     /// Bytes held on the heap.
     pub fn memory(&self) -> usize {
         match &self.state {

@@ -103,6 +103,12 @@ impl Undecided {
         u64::from(side.seen).saturating_sub(side.kept.len() as u64) + offset as u64
     }
 
+    /// Whether a detector wants more than it has seen of a beginning.
+    pub fn is_in_doubt(&self) -> bool {
+        let begun = |side: &Side| side.start == Some(Start::Beginning) && !side.kept.is_empty();
+        self.sides.iter().any(begun)
+    }
+
     /// Whether nothing more is to be found in either direction.
     pub fn is_given_up(&self) -> bool {
         self.sides.iter().all(|side| side.done)

@@ -39,6 +39,7 @@ pub fn run(out: &mut dyn Write) -> Result<u8, CliError> {
         ("sandbox", sandbox()),
         ("firewall", firewall()),
         ("enforce", enforce()),
+        ("inline", inline()),
         ("namespaces", namespaces()),
     ];
     let mut ill = false;
@@ -241,6 +242,49 @@ fn enforce() -> Health {
         "; it needs CAP_NET_ADMIN (see permission)"
     };
     Health::Well(format!("imwarden sniff --enforce by {by}{also}"))
+}
+
+/// What `sniff --inline` would use. What a kernel could load when it is asked is not loaded for the question.
+fn inline() -> Health {
+    let missing: Vec<&str> = ["iptables", "ip6tables"]
+        .into_iter()
+        .filter(|tool| find_program(tool).is_none())
+        .collect();
+    if !missing.is_empty() {
+        return Health::Less(
+            format!(
+                "no {}: imwarden sniff --inline cannot hold packets",
+                missing.join(" and no ")
+            ),
+            vec!["sudo apt install iptables".to_owned()],
+        );
+    }
+    let has_queue = Path::new("/proc/self/net/netfilter/nfnetlink_queue").exists();
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
+    let modules =
+        fs::read_to_string(format!("/lib/modules/{release}/modules.dep")).unwrap_or_default();
+    let has_module = |name: &str| {
+        modules
+            .lines()
+            .any(|line| line.contains(&format!("/{name}.ko")))
+    };
+    if has_queue {
+        Health::Well("imwarden sniff --inline by iptables' NFQUEUE".to_owned())
+    } else if has_module("nfnetlink_queue") && has_module("xt_NFQUEUE") {
+        Health::Less(
+            "NFQUEUE is not loaded yet; root's imwarden sniff --inline has the kernel load it"
+                .to_owned(),
+            vec!["sudo modprobe -a nfnetlink_queue xt_NFQUEUE".to_owned()],
+        )
+    } else {
+        Health::Less(
+            "this kernel has no NFQUEUE: imwarden sniff --inline cannot hold packets, --enforce can still cut".to_owned(),
+            vec!["a kernel with CONFIG_NETFILTER_NETLINK_QUEUE and CONFIG_NETFILTER_XT_TARGET_NFQUEUE".to_owned()],
+        )
+    }
 }
 
 /// `prove` builds its router in one.

@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<u8, CliError> {
         } else {
             Vec::new()
         };
-        machine.expect(now, guarded, drift);
+        machine.expect(now, guarded, drift, super::policy::today());
     }
     if args.resolve {
         machine.ask()?;

@@ -108,6 +108,11 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     }
 
     /// The value at a slot.
+    pub fn get(&self, slot: Slot) -> Option<&V> {
+        self.entry(slot).map(|entry| &entry.value)
+    }
+
+    /// The same, to change it.
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
         self.entry_mut(slot).map(|entry| &mut entry.value)
     }

@@ -237,6 +237,12 @@ impl<H: FlowHandler> Tracker<H> {
         }
     }
 
+    /// What the handler remembers of a flow, if it is open.
+    pub fn state(&self, key: &FlowKey) -> Option<&H::State> {
+        let slot = self.table.find(self.table.hash(key), key)?;
+        self.table.get(slot).map(|flow| &flow.state)
+    }
+
     /// Takes one packet.
     pub fn packet(&mut self, packet: &Packet<'_>) {
         let headline = packet.headline();

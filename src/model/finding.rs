@@ -1,6 +1,8 @@
 //! What the reader sees of one flow.
 
-use super::{Confidence, Evidence, Exposure, FiveTuple, LayerPath, Mac, Service, Timestamp, Unit};
+use super::{
+    Confidence, Evidence, Exposure, FiveTuple, LayerPath, Mac, Names, Service, Timestamp, Unit,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Packets and bytes of a flow, both directions together.
@@ -57,6 +59,8 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// The flow that announced this one.
     pub learned_from: Option<u64>,
+    /// Host names that it tells of, if they were asked for and there are any.
+    pub names: Option<Box<Names>>,
 }
 
 impl Finding {

@@ -51,6 +51,40 @@ pub struct Listening {
     pub open_flows: u64,
     /// Bytes held for them.
     pub memory: u64,
+    /// What was done about what was found, if anything was to be done.
+    pub enforced: Option<Enforcement>,
+}
+
+/// What was done about what was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enforcement {
+    /// Connections that were cut.
+    pub cut: u64,
+    /// Places that were refused to everybody.
+    pub refused: u64,
+    /// Connections that were left alone.
+    pub spared: u64,
+    /// Connections that were too many at a time.
+    pub rate_limited: u64,
+    /// What could not be done.
+    pub failed: u64,
+    /// What became of packets that were held, if any were to be.
+    pub inline: Option<InlineCounts>,
+}
+
+/// What became of the first packets of connections, where they are held until it is known what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InlineCounts {
+    /// Packets that were looked at before they went on.
+    pub asked: u64,
+    /// Those of them that had to wait, for more or for an end of their connection.
+    pub held: u64,
+    /// Those that were let go since they had waited for long enough.
+    pub late: u64,
+    /// Connections in which that happened until it was enough.
+    pub given_up: u64,
+    /// Packets that passed without having been looked at.
+    pub unheld: u64,
 }
 
 impl Summary {

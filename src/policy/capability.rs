@@ -1,6 +1,6 @@
 //! What each target can do of a plan: nothing of it is left out in silence.
 
-use super::{Action, CustomRule, Hook, HostDeny, Place, Plan, Target, Who, hello};
+use super::{Action, CustomRule, Hook, HostDeny, NameGroup, Place, Plan, Target, Who, hello};
 use crate::model::Service;
 use crate::ruleset::Speaker;
 use std::net::{IpAddr, Ipv4Addr};
@@ -135,13 +135,14 @@ pub fn capabilities(plan: &Plan, target: Target) -> Vec<Capability> {
     }
     for group in &plan.sni {
         for host in &group.names {
-            say(hello::what(group, host), asked_for(plan, target, host));
+            say(hello::what(group, host), asked_for(target, host));
         }
     }
     for host in &plan.hosts {
         say(host.name.clone(), name(plan, target, host));
     }
-    for group in plan.names.iter().filter(|group| group.ports.is_some()) {
+    let some_ports = |group: &&NameGroup| group.custom && group.ports.is_some();
+    for group in plan.names.iter().filter(some_ports) {
         for host in &group.names {
             let what = format!("{} ({})", host.name, group.id);
             let can = match target.kind() {
@@ -271,7 +272,7 @@ macro_rules! search {
 }
 
 /// A name in a TLS hello.
-fn asked_for(plan: &Plan, target: Target, host: &HostDeny) -> Can {
+fn asked_for(target: Target, host: &HostDeny) -> Can {
     let (_, below) = hello::parts(host);
     match target {
         Target::Nftables | Target::NftablesKeep => Can::Impossible(
@@ -289,9 +290,6 @@ fn asked_for(plan: &Plan, target: Target, host: &HostDeny) -> Can {
         )),
         Target::Ip6tables | Target::IptablesScript => {
             Can::Weaker(search!("; so does one behind IPv6 extension headers"))
-        }
-        Target::Suricata if plan.spared.iter().any(|it| hello::takes_in(&host.name, it)) => {
-            Can::Weaker(SHARED)
         }
         Target::Suricata => Can::Exact,
         Target::Squid => Can::Weaker(
@@ -320,25 +318,24 @@ const fn told(target: Target) -> Can {
 
 fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
     let below = host.name.starts_with("*.");
-    let kept = plan
-        .names
-        .iter()
-        .any(|group| group.ports.is_none() && group.names.iter().any(|it| it.name == host.name));
+    let kept = plan.names.iter().any(|group| {
+        let whole = group.ports.is_none() || !group.custom;
+        whole && group.names.iter().any(|it| it.name == host.name)
+    });
     if plan.action == Action::Log && target.kind() == Kind::Resolver {
         return Can::Impossible("this policy only looks, and a resolver cannot");
     }
-    let shared = plan.spared.iter().any(|it| hello::takes_in(&host.name, it));
+    let shared = plan.passed.iter();
+    let mut shared = shared.filter(|it| hello::takes_in(&host.name, it));
     match (target, below) {
-        (
-            Target::Rpz | Target::Squid | Target::Suricata | Target::Unbound | Target::Dnsmasq,
-            true,
-        ) if shared => Can::Weaker(SHARED),
-        (Target::Rpz | Target::Squid | Target::Suricata, _)
-        | (Target::Unbound | Target::Dnsmasq, true)
-        | (Target::Hosts, false) => Can::Exact,
-        (Target::Unbound | Target::Dnsmasq, false) => {
-            Can::Weaker("names below it are refused as well")
+        (Target::Unbound, true) if shared.clone().any(|it| *it == hello::parts(host).0) => {
+            Can::Weaker("the domain's own name serves others, and is refused as well")
         }
+        (Target::Unbound, true) if shared.any(|it| !it.starts_with("*.")) => {
+            Can::Weaker("names below hosts that serve others are answered as well")
+        }
+        (Target::Rpz | Target::Squid | Target::Suricata | Target::Unbound | Target::Dnsmasq, _)
+        | (Target::Hosts, false) => Can::Exact,
         (Target::Hosts, true) => Can::Impossible("a hosts file knows no names below a name"),
         (target, _) => match target.kind() {
             Kind::Filter | Kind::Feeder if kept => told(target),
@@ -373,9 +370,6 @@ fn user_can(plan: &Plan, kind: Kind) -> Vec<(&'static str, Can)> {
     };
     plan.hooks.iter().map(at).collect()
 }
-/// Names below one that are not a messenger's alone.
-const SHARED: &str = "hosts below it that serve others are refused as well";
-
 /// What becomes of those who were not meant.
 const EVERYBODY: &str = "whoever comes here is refused";
 

@@ -1,12 +1,10 @@
 //! Which rule decides about a connection: the plan, read as a firewall reads its rules.
 
 use super::render::{RuleNames, rule_names};
-use super::{Action, HostDeny, Opening, Owner, Place, Plan, Sightings, Target, hello};
+use super::{Action, HostDeny, Opening, Owner, Place, Plan, Target, hello};
 use crate::model::{Endpoint, Transport};
 use crate::ruleset::Speaker;
-use ipnet::IpNet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A connection that somebody opens.
 #[derive(Clone, Debug)]
@@ -92,7 +90,8 @@ impl Plan {
 
     /// The same, where more is known than the connection itself.
     pub fn decide_in(&self, attempt: &Attempt, target: Target, around: &Surroundings) -> Decision {
-        match (self.judge(attempt, target, around), self.action) {
+        let names = rule_names(self, target);
+        match (self.judge(attempt, target, around, &names), self.action) {
             (Decision::Refused(reason) | Decision::RefusedByPayload(reason), Action::Log) => {
                 Decision::Logged(reason)
             }
@@ -100,7 +99,14 @@ impl Plan {
         }
     }
 
-    fn judge(&self, attempt: &Attempt, target: Target, around: &Surroundings) -> Decision {
+    /// What its rules, which are called so, do with it; what only looks does as if it refused.
+    pub(super) fn judge(
+        &self,
+        attempt: &Attempt,
+        target: Target,
+        around: &Surroundings,
+        names: &RuleNames,
+    ) -> Decision {
         let (client, server) = (attempt.client.ip, attempt.server.ip);
         let (incoming, outgoing) = (&around.incoming, &around.outgoing);
         if !self
@@ -120,7 +126,6 @@ impl Plan {
         {
             return Decision::Passes;
         }
-        let names = rule_names(self, target);
         // What was seen comes first, whichever end it is.
         for (group, name) in self.seen.iter().zip(&names.seen) {
             for seen in group.seen.iter().filter(|seen| seen.opening.is_none()) {
@@ -135,10 +140,10 @@ impl Plan {
         if !self.is_about(client) {
             return Decision::Passes;
         }
-        self.by_place(attempt, &names, around)
+        self.by_place(attempt, names, around)
             .map(Decision::Refused)
             .or_else(|| {
-                self.by_content(attempt, target, &names, around)
+                self.by_content(attempt, target, names, around)
                     .map(Decision::RefusedByPayload)
             })
             .unwrap_or(Decision::Passes)
@@ -262,116 +267,6 @@ impl HostDeny {
     }
 }
 
-/// Flows of others that a plan would touch.
-#[derive(Clone, Debug, Default)]
-pub struct Collateral {
-    /// How many.
-    pub touched: u64,
-    /// Of so many.
-    pub flows: u64,
-    /// Where they went, by which rule, and how many each; the most first.
-    pub places: Vec<(Transport, Endpoint, String, u64)>,
-}
-
-impl Collateral {
-    /// How many of them a rule touches.
-    pub fn by(&self, rule: &str) -> u64 {
-        let its = self.places.iter().filter(|place| place.2 == rule);
-        its.map(|place| place.3).sum()
-    }
-
-    /// More than one in a thousand: nobody would want that by accident.
-    pub const fn is_too_much(&self) -> bool {
-        self.touched.saturating_mul(1000) > self.flows
-    }
-}
-
-impl Plan {
-    /// For each rule, in their order: its counter in nftables, and how many of the other flows that were seen it would touch;
-    /// `None` where that depends on what is said, which only a replay tells.
-    pub(super) fn touch(&self, sightings: &Sightings) -> Vec<(String, Option<u64>)> {
-        let collateral = self.collateral(sightings);
-        let names = rule_names(self, Target::Nftables);
-        let by_place = names.seen.iter().zip(&self.seen).map(|(name, group)| {
-            let whole = group.seen.iter().any(|seen| seen.opening.is_none());
-            (name, whole)
-        });
-        let known = names.custom.iter().map(|name| (name, true));
-        let told = names.names.iter().map(|name| (name, false));
-        let said = names.signatures.iter().map(|name| (name, false));
-        by_place
-            .chain(known)
-            .chain(told)
-            .chain(names.groups.iter().map(|name| (name, true)))
-            .chain(said)
-            .map(|(name, counts)| (name.clone(), counts.then(|| collateral.by(name))))
-            .collect()
-    }
-
-    /// The same in words, if others were seen at all.
-    pub fn touched_words(&self) -> Option<String> {
-        if self.others == 0 {
-            return None;
-        }
-        let (known, open): (Vec<_>, Vec<_>) = self.touched.iter().partition(|(_, it)| it.is_some());
-        let known: Vec<String> = known
-            .iter()
-            .map(|(name, flows)| format!("{name} {}", flows.unwrap_or_default()))
-            .collect();
-        let open: Vec<&str> = open.iter().map(|(name, _)| name.as_str()).collect();
-        let mut words = format!(
-            "Of {} flows of others that were seen, so many would be touched by each rule: {}",
-            self.others,
-            if known.is_empty() {
-                "-".to_owned()
-            } else {
-                known.join(", ")
-            }
-        );
-        if !open.is_empty() {
-            words.push_str("; by names or content, which only `imwarden prove` can tell: ");
-            words.push_str(&open.join(", "));
-        }
-        Some(words)
-    }
-
-    /// What these rules would do to the other flows that were seen. Who opened them is not kept, so that `--source` does not
-    /// make it less.
-    pub fn collateral(&self, sightings: &Sightings) -> Collateral {
-        let mut all = Collateral {
-            flows: sightings.other_flows(),
-            ..Collateral::default()
-        };
-        for ((transport, server), flows) in &sightings.others {
-            let attempt = Attempt {
-                transport: *transport,
-                client: self.anybody(server.ip),
-                server: *server,
-                payload: Vec::new(),
-                extended: false,
-            };
-            if let Decision::Refused(reason) = self.decide(&attempt, Target::Nftables) {
-                all.touched += flows;
-                all.places.push((*transport, *server, reason.rule, *flows));
-            }
-        }
-        all.places
-            .sort_by(|a, b| b.3.cmp(&a.3).then_with(|| (a.0, a.1).cmp(&(b.0, b.1))));
-        all
-    }
-
-    /// A client that the plan is about.
-    fn anybody(&self, server: IpAddr) -> Endpoint {
-        let same = |net: &&IpNet| net.addr().is_ipv4() == server.is_ipv4();
-        let ip = match (self.sources.iter().find(same), server) {
-            (Some(net), _) => net.addr(),
-            (None, IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
-            (None, IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        Endpoint::new(ip, 0)
-    }
-}
-
 /// iptables looks at a fixed place behind the IPv6 header; nftables walks there.
 fn finds(opening: &Opening, said: &[u8], attempt: &Attempt, target: Target) -> bool {
     !is_blind(attempt, target) && opening.is_in(said)
@@ -386,39 +281,4 @@ fn is_blind(attempt: &Attempt, target: Target) -> bool {
 /// Whether bytes are found in this connection wherever they are.
 fn searches(attempt: &Attempt, target: Target) -> bool {
     target.searches() && !is_blind(attempt, target)
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::policy::{Hook, Request};
-    use crate::ruleset::RuleSet;
-
-    #[test]
-    fn other_flows_on_closed_ports_are_counted() {
-        let request = Request {
-            hooks: vec![Hook::Forward],
-            ..Request::default()
-        };
-        let plan = Plan::new(&RuleSet::builtin().unwrap(), &request).unwrap();
-        let at = |last, port| {
-            let place = Endpoint::new([192, 0, 2, last].into(), port);
-            (Transport::Tcp, place)
-        };
-        let with = |others: &[((Transport, Endpoint), u64)]| {
-            plan.collateral(&Sightings {
-                others: others.iter().copied().collect(),
-                ..Sightings::default()
-            })
-        };
-        let few = with(&[(at(1, 443), 9_999), (at(2, 5050), 1)]);
-        assert_eq!((few.touched, few.flows), (1, 10_000));
-        assert!(!few.is_too_much());
-        let many = with(&[(at(1, 443), 900), (at(2, 5050), 1), (at(3, 1863), 5)]);
-        assert!(many.is_too_much());
-        assert_eq!(many.places[0].2, "msn_session");
-        assert!(!with(&[(at(1, 443), 5)]).is_too_much());
-        assert!(!with(&[]).is_too_much());
-    }
 }

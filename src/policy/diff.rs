@@ -25,6 +25,9 @@ pub fn contents(plan: &Plan) -> Vec<String> {
     for host in &plan.hosts {
         all.insert(format!("host {} {}", host.name, host.service));
     }
+    for name in &plan.passed {
+        all.insert(format!("host-except {name}"));
+    }
     for group in &plan.names {
         for host in &group.names {
             let ports = group
@@ -50,8 +53,9 @@ pub fn contents(plan: &Plan) -> Vec<String> {
                 Some(opening) => format!(" opening {opening}"),
                 None => String::new(),
             };
+            let how = if seen.flows == 0 { "named" } else { "seen" };
             all.insert(format!(
-                "seen {} {} {} {}{opening}",
+                "{how} {} {} {} {}{opening}",
                 seen.transport.name().to_lowercase(),
                 seen.server,
                 group.service,

@@ -49,9 +49,13 @@ pub(super) fn opening() -> Opening {
 
 /// The name, and whether all below it are meant too.
 pub(super) fn parts(host: &HostDeny) -> (&str, bool) {
-    host.name
-        .strip_prefix("*.")
-        .map_or((host.name.as_str(), false), |name| (name, true))
+    split(&host.name)
+}
+
+/// The same of a name by itself.
+pub(super) fn split(name: &str) -> (&str, bool) {
+    name.strip_prefix("*.")
+        .map_or((name, false), |name| (name, true))
 }
 
 /// Whether it can be searched for.

@@ -3,10 +3,12 @@
 //! An endpoint that carried nothing but messengers is closed as a whole, whoever connects to it. One that others use as well (a
 //! proxy, a web server) is left to them: there only what the messenger's connection opens with is refused.
 
+use super::named::Named;
+use super::others::Others;
 use crate::model::{Endpoint, Service, Transport};
 use crate::ruleset::Feature;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::{self, Write as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// A messenger's flow, as far as a rule is about it.
 #[derive(Clone, Debug)]
@@ -33,7 +35,7 @@ pub struct Sighting {
 pub fn feature_of(app_proto: &str) -> Feature {
     match app_proto {
         "oft" | "msnftp" => Feature::FileTransfer,
-        "odc" | "icq-direct" | "msn-p2p" | "ars" => Feature::PeerToPeer,
+        "odc" | "icq-direct" | "msn-p2p" | "ars" | "irc-dcc" => Feature::PeerToPeer,
         "msn-webcam" | "yahoo-webcam" => Feature::Webcam,
         "oscar-http" | "msn-http" | "ymsg-http" => Feature::Http,
         _ => Feature::Session,
@@ -45,15 +47,10 @@ pub fn feature_of(app_proto: &str) -> Feature {
 pub struct Sightings {
     /// The messengers'.
     pub flows: Vec<Sighting>,
-    /// How many flows of others each endpoint had.
-    pub others: HashMap<(Transport, Endpoint), u64>,
-}
-
-impl Sightings {
-    /// All flows of others.
-    pub fn other_flows(&self) -> u64 {
-        self.others.values().sum()
-    }
+    /// Places that they named for others.
+    pub named: Vec<Named>,
+    /// Flows of others.
+    pub others: Others,
 }
 
 /// What a connection opens with: bytes at places of a segment's payload.
@@ -159,32 +156,34 @@ pub struct Seen {
     pub server: Endpoint,
     /// Only connections that open so; all of them, if `None`.
     pub opening: Option<Opening>,
-    /// Where it was seen first.
+    /// Where it was seen first, or named.
     pub place: String,
-    /// In how many flows.
+    /// In how many flows; in none, if another flow named it and nobody was seen to go there.
     pub flows: u64,
 }
 
 impl Seen {
-    /// What a rule's comment says of it. Names of files reach no rule: quotes and line ends in them would.
+    /// What a rule's comment says of it.
     pub fn words(&self) -> String {
-        let mut words = format!("seen in {} flow", self.flows);
-        if self.flows != 1 {
-            words.push('s');
-        }
-        let place: String = self
-            .place
-            .chars()
-            .map(|c| {
-                let plain = c.is_ascii_alphanumeric() || " .,-_/".contains(c);
-                if plain { c } else { '_' }
-            })
-            .take(60)
-            .collect();
-        // Writing to a String cannot fail.
-        let _ = write!(words, ", {place}");
-        words
+        let words = match self.flows {
+            0 => format!("named in {}", self.place),
+            1 => format!("seen in 1 flow, {}", self.place),
+            many => format!("seen in {many} flows, {}", self.place),
+        };
+        plain(&words)
     }
+}
+
+/// Names of files reach no rule: quotes and line ends in them would.
+pub(super) fn plain(words: &str) -> String {
+    words
+        .chars()
+        .map(|c| {
+            let plain = c.is_ascii_alphanumeric() || " .,-_/".contains(c);
+            if plain { c } else { '_' }
+        })
+        .take(90)
+        .collect()
 }
 
 /// Endpoints that are counted together.
@@ -198,15 +197,15 @@ pub struct SeenGroup {
     pub seen: Vec<Seen>,
 }
 
-/// A flow that was seen and for which there is no rule.
+/// A flow that was seen or a place that was named, for which there is no rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
     /// Where it was seen.
     pub place: String,
     /// Its messenger.
     pub service: Service,
-    /// Where it went.
-    pub server: Endpoint,
+    /// Where it went, or would have gone: an address or a host name, and a port.
+    pub server: String,
     /// Why not.
     pub reason: &'static str,
 }
@@ -214,6 +213,7 @@ pub struct Unseen {
 /// Groups, and what is left without a rule.
 pub(super) fn groups(
     sightings: &Sightings,
+    named: Vec<(Service, Feature, Seen)>,
     wanted: impl Fn(&Service, Feature) -> bool,
 ) -> (Vec<SeenGroup>, Vec<Unseen>) {
     let mut places: BTreeMap<(Transport, Endpoint), Vec<&Sighting>> = BTreeMap::new();
@@ -230,8 +230,8 @@ pub(super) fn groups(
     let mut groups: BTreeMap<(Service, Feature), BTreeMap<_, Seen>> = BTreeMap::new();
     let mut unseen = Vec::new();
     for ((transport, server), flows) in places {
-        let shared = sightings.others.contains_key(&(transport, server))
-            || flows.iter().any(|flow| flow.proxied);
+        let shared =
+            sightings.others.are_at(transport, server) || flows.iter().any(|flow| flow.proxied);
         for flow in flows {
             let opening = match (&flow.opening, shared) {
                 (_, false) => None,
@@ -240,7 +240,7 @@ pub(super) fn groups(
                     unseen.push(Unseen {
                         place: flow.place.clone(),
                         service: flow.service.clone(),
-                        server,
+                        server: server.to_string(),
                         reason: if flow.proxied {
                             "it goes through a proxy that others use, and the capture does not show how it asks for its tunnel"
                         } else {
@@ -265,6 +265,11 @@ pub(super) fn groups(
                 .flows += 1;
         }
     }
+    for (service, feature, seen) in named {
+        let key = (seen.transport, seen.server, seen.opening.clone());
+        let group = groups.entry((service, feature)).or_default();
+        group.entry(key).or_insert(seen);
+    }
     // Two messengers at one endpoint: a firewall looks it up once, so the first one has it.
     let mut taken = BTreeSet::new();
     let groups = groups
@@ -287,6 +292,7 @@ pub(super) fn groups(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::policy::{Other, OtherSource};
 
     fn flow(service: &Service, server: &str, opening: Option<Opening>, proxied: bool) -> Sighting {
         Sighting {
@@ -320,12 +326,11 @@ mod tests {
             true,
         );
         let blind = flow(&Service::YAHOO, "192.0.2.1:3128", None, true);
-        let web = (Transport::Tcp, by_web.server);
-        let sightings = Sightings {
-            flows: vec![aim, by_web, tunnel, blind],
-            others: [(web, 3)].into(),
-        };
-        let (groups, unseen) = groups(&sightings, |_, _| true);
+        let mut sightings = Sightings::default();
+        let other = Other::new(Transport::Tcp, [10, 0, 0, 6].into(), by_web.server);
+        sightings.others.add(other, OtherSource::Record);
+        sightings.flows = vec![aim, by_web, tunnel, blind];
+        let (groups, unseen) = groups(&sightings, Vec::new(), |_, _| true);
         let openings: Vec<bool> = groups
             .iter()
             .flat_map(|group| &group.seen)
@@ -369,7 +374,7 @@ mod tests {
             flows: vec![flow(&Service::AIM, "192.0.2.9:5190", None, false)],
             ..Sightings::default()
         };
-        let (groups, _) = groups(&sightings, |_, _| true);
+        let (groups, _) = groups(&sightings, Vec::new(), |_, _| true);
         assert_eq!(
             groups[0].seen[0].words(),
             "seen in 1 flow, a _b__.pcap, flow 1"

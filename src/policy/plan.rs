@@ -3,13 +3,14 @@
 use super::conflict::{self, Shadowed};
 use super::groups::{disjoint, group};
 use super::hello;
+use super::named::{self, Places};
 use super::observed::{self, SeenGroup, Sightings, Unseen};
 use super::request::Selected;
 use super::safety::{self, Judgement};
 use super::signature::{self, SignatureGroup};
 use super::{
     Action, CustomRule, Exception, Hook, Interfaces, Mark, Place, PlanError, Profile, Request,
-    Target, User, Who, scope,
+    Target, Touched, User, Who, scope,
 };
 use crate::model::{Service, Transport};
 use crate::ruleset::{Feature, HostRule, HostUse, Messenger, PortRange, RuleSet, Source, Speaker};
@@ -129,6 +130,8 @@ pub struct Plan {
     pub sni: Vec<NameGroup>,
     /// Hosts that serve others too, below names of the messengers.
     pub spared: Vec<String>,
+    /// Those of them that whoever knows names does not refuse: no rule of one's own is about them.
+    pub passed: Vec<String>,
     /// What a connection that opened so is marked with.
     pub mark: Mark,
     /// The NFLOG group that refusals are told to.
@@ -155,8 +158,10 @@ pub struct Plan {
     pub shadowed: Vec<Shadowed>,
     /// How many flows of others were seen.
     pub others: u64,
-    /// Each rule, and how many of them it would touch, where that can be told.
-    pub touched: Vec<(String, Option<u64>)>,
+    /// Each rule of a packet filter, and how many of them it would touch.
+    pub touched: Vec<(String, Touched)>,
+    /// The same of each name in `hosts`.
+    pub denied: Vec<(String, Touched)>,
     /// What else is to be known: ports that messengers share, what `--force` overrode.
     pub notes: Vec<String>,
 }
@@ -229,9 +234,10 @@ impl Plan {
             facts.clear();
             left_out.clear();
         }
-        let (seen, unseen) = observed::groups(sightings, |service, feature| {
-            wanted(&selected, request, service, feature)
-        });
+        let asked = |service: &Service, feature| wanted(&selected, request, service, feature);
+        let places = named::places(sightings, rules, asked);
+        let (seen, mut unseen) = observed::groups(sightings, places.seen, asked);
+        unseen.extend(places.unseen);
         let mut hooks = request.hooks.clone();
         hooks.sort_unstable();
         hooks.dedup();
@@ -249,13 +255,13 @@ impl Plan {
             .partition(|exception| over(exception.until));
         rules_of_ones_own.sort_by(|a, b| a.width().cmp(&b.width()));
         let mut hosts = hosts(request, &selected);
+        let of_messengers = names_of(&hosts);
+        let by_port = Places::add_to(&mut hosts, places.hosts);
         let spared = hello::shared_below(&hosts, rules);
-        let sni = hello::groups(request, &rules_of_ones_own, names_of(&hosts));
-        let mut names = if request.matching.names {
-            names_of(&hosts)
-        } else {
-            Vec::new()
-        };
+        let of_messengers = [of_messengers, by_port].concat();
+        let sni = hello::groups(request, &rules_of_ones_own, of_messengers.clone());
+        let mut names = of_messengers;
+        names.retain(|_| request.matching.names);
         for rule in &rules_of_ones_own {
             names_of_ones_own(rule, request, &mut hosts, &mut names);
         }
@@ -305,6 +311,7 @@ impl Plan {
             names,
             signatures,
             sni,
+            passed: passed(&spared, &rules_of_ones_own),
             spared,
             mark: request.mark,
             log: request.log,
@@ -327,8 +334,9 @@ impl Plan {
                 )
                 .collect(),
             shadowed: Vec::new(),
-            others: sightings.other_flows(),
+            others: sightings.others.count(),
             touched: Vec::new(),
+            denied: Vec::new(),
             notes: Vec::new(),
         };
         plan.keep_safe(rules, request, &rules_of_ones_own)?;
@@ -337,9 +345,7 @@ impl Plan {
         if !plan.sni.is_empty() {
             plan.limits.push(hello::LIMIT.to_owned());
         }
-        if plan.others > 0 {
-            plan.touched = plan.touch(sightings);
-        }
+        plan.weigh(sightings);
         plan.shadowed = conflict::shadowed(&plan);
         plan.shadowed.extend(shadowed);
         plan.notes.extend(conflict::shared(&plan, rules));
@@ -455,6 +461,20 @@ fn exclusive<'a>(
             && selected.features.contains(&host.feature)
             && request.profile.takes(host.source)
     })
+}
+
+/// Shared hosts, less those that rules of one's own refuse.
+fn passed(spared: &[String], own: &[CustomRule]) -> Vec<String> {
+    let refused = |name: &&String| {
+        let mut whole = own.iter().filter(|rule| rule.ports.is_none());
+        whole.any(|rule| {
+            let its = rule.place.to_string();
+            matches!(rule.place, Place::Name { .. })
+                && (its == **name || hello::takes_in(&its, name))
+        })
+    };
+    let all = spared.iter();
+    all.filter(|name| !refused(name)).cloned().collect()
 }
 
 /// The names of each messenger that a resolver would refuse.

@@ -237,7 +237,7 @@ impl Plan {
                 unseen.push(Unseen {
                     place: it.place.clone(),
                     service: service.clone(),
-                    server: it.server,
+                    server: it.server.to_string(),
                     reason: match what {
                         "gateway" => "it is this machine's gateway",
                         "resolver" => "it is this machine's resolver",

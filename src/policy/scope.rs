@@ -141,6 +141,18 @@ impl Mark {
     pub const fn value(self) -> u32 {
         (self.value as u32) << self.shift
     }
+
+    /// Another value of the same byte, for the opposite of what this one says. It is no policy's usual one.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        let taken = |value: &u8| *value == 0 || *value == Self::default().value;
+        let others = [self.value ^ 0x80, self.value ^ 0x40];
+        let value = others.into_iter().find(|value| !taken(value));
+        Self {
+            value: value.unwrap_or(u8::MAX),
+            ..self
+        }
+    }
 }
 
 impl FromStr for Mark {
@@ -208,6 +220,17 @@ mod tests {
             "0x+1/0xff",
         ] {
             assert!(wrong.parse::<Mark>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_opposite_of_a_mark_is_another_that_is_one() {
+        for value in 1..=u8::MAX {
+            let mark = Mark { shift: 8, value };
+            let other = mark.opposite();
+            assert!(other.value != value && other.value != 0, "{mark}");
+            assert_ne!(other.value, Mark::default().value, "{mark}");
+            assert_eq!(other.mask(), mark.mask());
         }
     }
 

@@ -3,7 +3,7 @@
 use super::json::write_line;
 use super::record::{Ends, community_id};
 use super::{FlowRecord, Report, RiskRecord};
-use crate::model::{Finding, Risk, Severity, Summary, Timestamp, risk};
+use crate::model::{Action, Deed, Finding, Risk, Service, Severity, Summary, Timestamp, risk};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -136,6 +136,34 @@ impl Report for Eve<'_> {
         }
         let rest = json!({ "flow": ended, "imwarden": im });
         write_line(&head(&finding, "flow", finding.last_seen, rest), out)
+    }
+
+    /// As Suricata has what it drops. What was left alone is not dropped, and it has no word for that.
+    fn action(&mut self, action: &Action, out: &mut dyn Write) -> io::Result<()> {
+        let dropped = matches!(action.deed, Deed::Cut | Deed::Blocked) && !action.dry_run;
+        let Some(about) = action.about.as_ref().filter(|_| dropped) else {
+            return Ok(());
+        };
+        let record = json!({
+            "timestamp": time(action.timestamp),
+            "flow_id": about.flow_id,
+            "event_type": "drop",
+            "src_ip": about.tuple.client.ip,
+            "src_port": about.tuple.client.port,
+            "dest_ip": about.tuple.server.ip,
+            "dest_port": about.tuple.server.port,
+            "proto": about.tuple.transport.name(),
+            "app_proto": about.app_proto.unwrap_or("unknown"),
+            "drop": { "reason": "rules" },
+            "imwarden": {
+                "action": action.deed.name(),
+                "service": about.service.as_ref().map(Service::id),
+                "account": about.account,
+                "until": action.until.map(time),
+                "reason": action.reason,
+            },
+        });
+        write_line(&record, out)
     }
 
     fn finish(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

@@ -1,7 +1,9 @@
 //! NDJSON (one record a line) and JSON (one document).
 
-use super::{EventRecord, FlowRecord, People, PeopleRecord, Report, RiskRecord, SummaryRecord};
-use crate::model::{Detection, Finding, News, Occurrence, Risk, Summary};
+use super::{
+    ActionRecord, EventRecord, FlowRecord, People, PeopleRecord, Report, RiskRecord, SummaryRecord,
+};
+use crate::model::{Action, Detection, Finding, News, Occurrence, Risk, Summary};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -50,6 +52,10 @@ impl Report for Ndjson<'_> {
             ..FlowRecord::from(&detection.finding)
         };
         write_line(&record, out)
+    }
+
+    fn action(&mut self, action: &Action, out: &mut dyn Write) -> io::Result<()> {
+        write_line(&ActionRecord::from(action), out)
     }
 
     fn statistics(&mut self, summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! [`FlowRecord`], [`EventRecord`], [`RiskRecord`], [`PeopleRecord`] and [`SummaryRecord`] are the machine's view, the
 //! same fields in every format. The table is the one-screen answer for people.
 
+mod act;
 mod clean;
 mod csv;
 mod eve;
@@ -20,6 +21,7 @@ mod table;
 mod vendor;
 mod zeek;
 
+pub use act::ActionRecord;
 pub use clean::clean;
 pub use csv::Csv;
 pub use eve::Eve;
@@ -39,7 +41,7 @@ pub use table::{
 pub use vendor::vendor;
 pub use zeek::Zeek;
 
-use crate::model::{Detection, Finding, Occurrence, Summary};
+use crate::model::{Action, Detection, Finding, Occurrence, Summary};
 use std::io::{self, Write};
 
 /// A way to write what was found.
@@ -58,6 +60,12 @@ pub trait Report {
     /// A flow that goes on is a messenger's, or more is known of it (live).
     fn detection(&mut self, detection: &Detection, out: &mut dyn Write) -> io::Result<()> {
         let _ = (detection, out);
+        Ok(())
+    }
+
+    /// Something was done about what was found (live).
+    fn action(&mut self, action: &Action, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (action, out);
         Ok(())
     }
 

@@ -3,8 +3,8 @@
 use super::people::{Session, Together, User};
 use super::vendor::vendor;
 use crate::model::{
-    Confidence, Detail, Direction, Evidence, Finding, FiveTuple, Occurrence, Party, Risk, Service,
-    Severity, Sighting, Summary, Transport,
+    Confidence, Detail, Direction, Enforcement, Evidence, Finding, FiveTuple, Occurrence, Party,
+    Risk, Service, Severity, Sighting, Summary, Transport,
 };
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -151,6 +151,51 @@ pub struct ListeningRecord {
     pub lost_packets: u64,
     pub open_flows: u64,
     pub memory: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforced: Option<EnforcedRecord>,
+}
+
+/// What was done about what was found: part of a summary.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "described in docs/schema")]
+pub struct EnforcedRecord {
+    pub cut: u64,
+    pub refused: u64,
+    pub spared: u64,
+    pub rate_limited: u64,
+    pub failed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inline: Option<InlineRecord>,
+}
+
+/// What became of the first packets of connections.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "described in docs/schema")]
+pub struct InlineRecord {
+    pub asked: u64,
+    pub held: u64,
+    pub late: u64,
+    pub given_up: u64,
+    pub unheld: u64,
+}
+
+impl From<Enforcement> for EnforcedRecord {
+    fn from(it: Enforcement) -> Self {
+        Self {
+            cut: it.cut,
+            refused: it.refused,
+            spared: it.spared,
+            rate_limited: it.rate_limited,
+            failed: it.failed,
+            inline: it.inline.map(|it| InlineRecord {
+                asked: it.asked,
+                held: it.held,
+                late: it.late,
+                given_up: it.given_up,
+                unheld: it.unheld,
+            }),
+        }
+    }
 }
 
 impl<'a> SummaryRecord<'a> {
@@ -178,6 +223,7 @@ impl<'a> SummaryRecord<'a> {
                 lost_packets: listening.lost_packets,
                 open_flows: listening.open_flows,
                 memory: listening.memory,
+                enforced: listening.enforced.map(EnforcedRecord::from),
             }),
         }
     }

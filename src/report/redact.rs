@@ -1,7 +1,7 @@
 //! Names made unrecognisable, the same name always in the same way: for reports that leave the house.
 
 use crate::model::{
-    Activity, Detail, Endpoint, Finding, FiveTuple, Occurrence, Party, Target, risk,
+    Action, Activity, Deed, Detail, Endpoint, Finding, FiveTuple, Occurrence, Party, Target, risk,
 };
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -94,6 +94,19 @@ impl Redactor {
                     _ => {}
                 }
             }
+        }
+    }
+
+    /// Something that was done. What a tool said when it did not work may name anybody.
+    pub fn action(&self, action: &mut Action) {
+        if let Some(about) = &mut action.about {
+            self.tuple(&mut about.tuple);
+            if let Some(account) = &mut about.account {
+                *account = self.name("account", account);
+            }
+        }
+        if action.deed == Deed::Failed {
+            action.reason = None;
         }
     }
 

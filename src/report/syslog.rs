@@ -1,8 +1,9 @@
 //! Detections for a system log: a line each, as RFC 5424 has them.
 
+use super::act::{severity, words};
 use super::notice::{Notice, notices};
 use super::{Report, clean};
-use crate::model::{Detection, Finding, Risk, Service, Summary};
+use crate::model::{Action, Detection, Finding, Risk, Service, Summary, Timestamp};
 use std::io::{self, Write};
 
 /// Daemons.
@@ -59,19 +60,34 @@ impl<'r> Syslog<'r> {
             ("proto", tuple.transport.name().to_owned()),
             ("flow_id", finding.flow_id.to_string()),
         ];
+        self.line(
+            notice.severity,
+            finding.last_seen,
+            notice.kind,
+            &fields,
+            &notice.text,
+        )
+    }
+
+    fn line(
+        &self,
+        severity: u8,
+        at: Timestamp,
+        kind: &str,
+        fields: &[(&str, String)],
+        text: &str,
+    ) -> String {
         let data: Vec<String> = fields
             .iter()
             .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
             .collect();
         format!(
-            "<{}>1 {} {} imwarden {} {} [{DATA} {}] {}\n",
-            FACILITY * 8 + notice.severity,
-            finding.last_seen,
+            "<{}>1 {at} {} imwarden {} {kind} [{DATA} {}] {}\n",
+            FACILITY * 8 + severity,
             self.host,
             self.process,
-            notice.kind,
             data.join(" "),
-            clean(&notice.text),
+            clean(text),
         )
     }
 }
@@ -93,6 +109,27 @@ impl Report for Syslog<'_> {
         notices(self.risks, detection, &mut |notice| {
             out.write_all(self.message(notice).as_bytes())
         })
+    }
+
+    fn action(&mut self, action: &Action, out: &mut dyn Write) -> io::Result<()> {
+        let mut fields = vec![("action", action.deed.name().to_owned())];
+        if let Some(about) = &action.about {
+            let service = about.service.as_ref().map_or("-", Service::id);
+            fields.extend([
+                ("service", service.to_owned()),
+                ("accounts", about.account.clone().unwrap_or_default()),
+                ("src", about.tuple.client.to_string()),
+                ("dest", about.tuple.server.to_string()),
+                ("proto", about.tuple.transport.name().to_owned()),
+                ("flow_id", about.flow_id.to_string()),
+            ]);
+        }
+        if let Some(until) = action.until {
+            fields.push(("until", until.to_string()));
+        }
+        let text = words(action);
+        let line = self.line(severity(action), action.timestamp, "action", &fields, &text);
+        out.write_all(line.as_bytes())
     }
 
     fn finding(&mut self, _: Finding, _: &mut dyn Write) -> io::Result<()> {

@@ -147,7 +147,7 @@ impl Machine {
     }
 }
 
-fn say(number: &str, words: &str) {
+pub fn say(number: &str, words: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "LAB {number} {words}").unwrap();
     out.flush().unwrap();
@@ -228,6 +228,11 @@ fn work(words: &[String], stop: &Arc<AtomicBool>) {
             }
             Err(error) => say(number, &error),
         },
+        ["collect", at, how] => crate::pieces::collect(number, at, *how == "answering"),
+        ["pieces", from, at, size, text] => {
+            crate::pieces::send(number, from, at, size.parse().unwrap(), text);
+        }
+        ["turns", from, at, words @ ..] => crate::pieces::turns(number, from, at, words),
         ["connect", from, at] => {
             let how = connect(from, at).map_or_else(|error| error, |_| "open".to_owned());
             say(number, &how);
@@ -241,7 +246,7 @@ fn work(words: &[String], stop: &Arc<AtomicBool>) {
 }
 
 /// The system chooses the address that it comes from, if that is `-`.
-fn connect(from: &str, at: &str) -> Result<TcpStream, String> {
+pub fn connect(from: &str, at: &str) -> Result<TcpStream, String> {
     let to: SocketAddr = at.parse().unwrap();
     if from == "-" {
         return TcpStream::connect_timeout(&to, CONNECT).map_err(|error| kind(error.kind()));
@@ -313,7 +318,9 @@ pub fn ruleset() -> String {
 /// Nothing of ours is loaded any more.
 pub fn is_clean() -> bool {
     let all = sh("nft list ruleset; ipset save; iptables-legacy-save; ip6tables-legacy-save");
-    !all.contains("imwarden_live") && !all.contains("IMWLIVE") && !all.contains("imwlive")
+    !["imwarden_live", "IMWLIVE", "imwlive", "IMWHOLD"]
+        .iter()
+        .any(|name| all.contains(name))
 }
 
 /// Whether the server's address is in a set of ours.
@@ -362,11 +369,16 @@ impl Lab {
 
     /// Starts `imwarden sniff --enforce` on the router; it listens by the time this returns.
     pub fn enforce(&mut self, words: &[&str]) {
+        self.act("--enforce", "lan", words);
+    }
+
+    /// Starts it with `--inline`, or what it is.
+    pub fn act(&mut self, how: &str, interface: &str, words: &[&str]) {
         assert!(self.sniffing.is_none());
         let err = std::fs::File::create("err.txt").unwrap();
         let out = std::fs::File::create("out.ndjson").unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_imwarden"))
-            .args(["sniff", "-i", "lan", "--enforce", "--format", "ndjson"])
+            .args(["sniff", "-i", interface, how, "--format", "ndjson"])
             .args(["--interval", "1"])
             .args(words)
             .stdin(Stdio::null())

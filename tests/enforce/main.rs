@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod cut;
+mod inline;
 mod lab;
+mod pieces;
 #[path = "../policy_support/mod.rs"]
 mod policy_support;
 mod talk;
@@ -28,11 +30,15 @@ const PROGRAMS: [&str; 9] = [
     "iptables-legacy",
 ];
 
+/// A server, by both families.
+const V4: &str = "198.51.100.10";
+const V6: &str = "[2001:db8:2::10]";
+
 /// A client that speaks first, and one whose server does.
 const MSN: (&str, &str) = ("msn-signon-chat", "207.46.107.25:1863");
 const AIM: (&str, &str) = ("aim-signon-message", "205.188.7.9:5190");
 
-const SCENES: [(&str, fn()); 17] = [
+const SCENES: [(&str, fn()); 28] = [
     ("cut nftables", || cut("nftables")),
     ("cut iptables-nft", || cut("iptables-nft")),
     ("cut iptables-legacy", || cut("iptables-legacy")),
@@ -50,6 +56,19 @@ const SCENES: [(&str, fn()); 17] = [
     ("flushed", flushed),
     ("rights", rights),
     ("policy", policy),
+    ("inline nftables", || inline::held("nftables", V4)),
+    ("inline iptables-nft", || inline::held("iptables-nft", V4)),
+    ("inline iptables-legacy", || {
+        inline::held("iptables-legacy", V4);
+    }),
+    ("inline six nftables", || inline::held("nftables", V6)),
+    ("inline six iptables", || inline::held("iptables", V6)),
+    ("inline bystanders", inline::bystanders),
+    ("inline counts", inline::counts),
+    ("inline asleep", inline::asleep),
+    ("inline own", inline::own),
+    ("inline spared", inline::spared),
+    ("inline dry", inline::dry),
 ];
 
 #[test]
@@ -129,6 +148,35 @@ fn only_the_enforcer_has_a_right_and_without_it_nothing_begins() {
 #[test]
 fn policies_beside_it_are_told_apart_from_it() {
     stage(&["policy"]);
+}
+
+#[test]
+fn what_is_held_does_not_leak_however_it_is_cut() {
+    stage(&[
+        "inline nftables",
+        "inline iptables-nft",
+        "inline iptables-legacy",
+    ]);
+}
+
+#[test]
+fn what_is_held_does_not_leak_by_ipv6_either() {
+    stage(&["inline six nftables", "inline six iptables"]);
+}
+
+#[test]
+fn those_who_are_held_and_are_no_messenger_go_on_whole_and_are_counted_once() {
+    stage(&["inline bystanders", "inline counts"]);
+}
+
+#[test]
+fn when_nobody_looks_everything_passes() {
+    stage(&["inline asleep"]);
+}
+
+#[test]
+fn the_machines_own_connections_are_held_and_those_to_be_left_alone_are_let_go() {
+    stage(&["inline own", "inline spared", "inline dry"]);
 }
 
 fn dry() {
@@ -217,6 +265,15 @@ fn spared() {
         "said once: {}",
         said()
     );
+    let told = inline::records();
+    let spared = told.iter().filter(|it| it["action"] == "spared");
+    let spared: Vec<_> = spared.map(|it| (&it["src_ip"], &it["reason"])).collect();
+    assert_eq!(spared.len(), 3, "{spared:?}");
+    for (from, _, why) in ends {
+        let one = spared.iter().find(|(client, _)| *client == from);
+        let reason = one.unwrap_or_else(|| panic!("{spared:?}")).1.as_str();
+        assert!(reason.unwrap().contains(why), "{spared:?}");
+    }
     assert_eq!(ruleset(), was);
     // One that nobody protects.
     let (chat, _) = lab.chat("192.0.2.10", "198.51.100.10:1863", MSN, "talking");
@@ -280,6 +337,9 @@ fn rate() {
         !metrics.contains("\nimwarden_enforce_rate_limited_total 0\n"),
         "{metrics}"
     );
+    let limited = inline::records();
+    let limited = limited.iter().filter(|it| it["action"] == "rate_limited");
+    assert_eq!(limited.count(), 1, "once a minute");
     // There is room for one more every half minute.
     until("the third one's turn", || {
         said().matches(": cut TCP").count() == 3

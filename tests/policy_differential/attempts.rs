@@ -4,7 +4,9 @@
 use crate::hellos;
 use crate::wrap::{CHAINS, Header, Wire};
 use imwarden::model::{Endpoint, Service, Transport};
-use imwarden::policy::{Attempt, Opening, Plan, Sighting, Sightings, feature_of};
+use imwarden::policy::{
+    Attempt, Opening, Other, OtherSource, Plan, Sighting, Sightings, feature_of,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The same numbers every time (splitmix64).
@@ -110,7 +112,8 @@ pub fn sightings() -> Sightings {
             let opening = Opening::of(&request, proxied);
             add(Transport::Tcp, proxy, opening, proxied);
         }
-        all.others.insert((Transport::Tcp, proxy), 9);
+        let other = Other::new(Transport::Tcp, there(six, 77), proxy);
+        all.others.add(other, OtherSource::Record);
     }
     all
 }

@@ -10,6 +10,7 @@ use crate::capture::{CaptureError, FrameSource, Frames, SourceStats};
 use crate::model::Timestamp;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
+use std::os::fd::OwnedFd;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Longest wait for a frame, in nanoseconds: timeouts go on without any.
@@ -25,6 +26,8 @@ pub struct Live {
     links: Option<Links>,
     stats: SourceStats,
     notices: Vec<String>,
+    /// What ends a wait as well.
+    beside: Option<OwnedFd>,
 }
 
 impl Live {
@@ -59,7 +62,13 @@ impl Live {
             counters: Counters::new(names),
             stats: SourceStats::default(),
             notices: Vec::new(),
+            beside: None,
         })
+    }
+
+    /// From now on, what comes here ends a wait for frames as well: there are none then.
+    pub fn wake_on(&mut self, beside: OwnedFd) {
+        self.beside = Some(beside);
     }
 
     /// What happened to the interfaces since it was asked last.
@@ -104,6 +113,7 @@ impl Live {
         let there = self.interfaces.iter().filter(|it| it.is_there());
         let mut waiting: Vec<PollFd<'_>> = there
             .map(|it| PollFd::from_borrowed_fd(it.socket(), PollFlags::IN))
+            .chain(self.beside.iter().map(|it| PollFd::new(it, PollFlags::IN)))
             .collect();
         let tick = Timespec {
             tv_sec: 0,

@@ -87,10 +87,16 @@ impl Engine<'_> {
                         packet: info.packet,
                     };
                     self.learned.resolved(&answer, info.last_seen);
+                    if self.naming {
+                        state.facts().give(&name, &addresses);
+                    }
                 }
                 Event::Host { name, via } => {
                     let hit = self.rules.host(&name).map(|hit| hit.service.clone());
                     let facts = state.facts();
+                    if self.naming {
+                        facts.carry(&name);
+                    }
                     let looks = facts.looks().filter(|_| hit.is_none());
                     if looks.is_some_and(|service| self.rules.shares_host(service, &name)) {
                         facts.name_fits_looks();

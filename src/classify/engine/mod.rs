@@ -45,6 +45,8 @@ pub struct Engine<'r> {
     outbox: Outbox,
     /// Whether anybody wants to hear what people did.
     listened: bool,
+    /// Whether flows keep the host names that they tell of.
+    naming: bool,
     occurrences: VecDeque<Occurrence>,
     /// Flows are told of while they live, and go out when they end, whatever their order.
     live: bool,
@@ -65,6 +67,17 @@ pub struct FlowState {
     heard: Heard,
     /// Allocated with the first fact: most flows never have one.
     facts: Option<Box<Facts>>,
+}
+
+/// What is known of a flow, as far as somebody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// What was seen may be the beginning of a messenger's, or is a messenger's and not yet sure.
+    Doubt,
+    /// Nothing that was seen is a messenger's; something that comes may be.
+    Followed,
+    /// More bytes tell nothing more.
+    Over,
 }
 
 /// What was heard of the client, as long as it was listened to.
@@ -95,6 +108,7 @@ impl<'r> Engine<'r> {
             given_up: 0,
             outbox: Outbox::new(memory / 8, false),
             listened,
+            naming: false,
             occurrences: VecDeque::new(),
             live: false,
             detections: VecDeque::new(),
@@ -108,6 +122,13 @@ impl<'r> Engine<'r> {
     pub fn live(mut self, memory: usize) -> Self {
         self.live = true;
         self.outbox = Outbox::new(memory / 8, true);
+        self
+    }
+
+    /// Findings have the host names that their flows tell of.
+    #[must_use]
+    pub const fn naming(mut self, naming: bool) -> Self {
+        self.naming = naming;
         self
     }
 
@@ -125,6 +146,18 @@ impl<'r> Engine<'r> {
     /// The next detection in a flow that goes on, to be taken after every packet.
     pub fn next_detection(&mut self) -> Option<Detection> {
         self.detections.pop_front()
+    }
+
+    /// Whether what was seen of a flow is enough to say what it is.
+    pub fn standing(&self, state: &FlowState) -> Standing {
+        let messenger = || state.facts.as_deref().is_some_and(Facts::is_messenger);
+        if !state.stream.wants_bytes() {
+            Standing::Over
+        } else if state.stream.is_in_doubt() || messenger() {
+            Standing::Doubt
+        } else {
+            Standing::Followed
+        }
     }
 
     /// Flows that nobody recognised and nobody looks at any more.

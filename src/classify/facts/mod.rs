@@ -8,7 +8,7 @@ use super::learned::Expectation;
 use crate::flow::FlowInfo;
 use crate::model::{
     Activity, Confidence, Direction, Event, Evidence, EvidenceKind, Exposure, FiveTuple, Format,
-    Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, risk, what,
+    Names, Service, ServiceHint, SessionKey, Sighting, Timestamp, Token, Unit, risk, what,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -77,6 +77,8 @@ pub struct Facts {
     /// What this flow showed that nobody had given out by then.
     pub shown: Vec<Token>,
     learned_from: Option<u64>,
+    /// Host names that it tells of, where somebody asks for them.
+    names: Option<Box<Names>>,
     /// The session that this flow carries a part of; of several, the first.
     pub session: Option<SessionKey>,
     /// The server's address is in a messenger's range.
@@ -296,6 +298,20 @@ impl Facts {
         });
         self.hint(service.clone(), ServiceHint::Host);
         self.host.get_or_insert(service);
+    }
+
+    /// The flow asks for a host.
+    pub fn carry(&mut self, name: &str) {
+        self.held += self.names.get_or_insert_default().carry(name);
+    }
+
+    /// The flow gives these addresses for a name.
+    pub fn give(&mut self, name: &str, addresses: &[IpAddr]) {
+        let names = self.names.get_or_insert_default();
+        self.held += addresses
+            .iter()
+            .map(|ip| names.give(name, *ip))
+            .sum::<usize>();
     }
 
     /// The flow asks for a protocol in TLS that only this messenger speaks.

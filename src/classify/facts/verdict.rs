@@ -45,6 +45,7 @@ impl Facts {
             to_server: info.sides[usize::from(self.swapped)],
             evidence,
             learned_from: self.learned_from,
+            names: self.names,
         }
     }
 

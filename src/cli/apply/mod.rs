@@ -341,9 +341,9 @@ fn choose(args: &Args) -> Result<Chosen, CliError> {
     let (plan, sightings) = args
         .plan
         .planned_by_force(&args.plan.ruleset()?, args.force)?;
-    super::policy::check(&plan.collateral(&sightings), args.force)?;
     let backend = args.backend.unwrap_or(BackendArg::Nftables).backend()?;
     let target = Chosen::target(backend);
+    super::policy::check(&plan, &plan.collateral(&sightings, target), args.force)?;
     if closes_nothing(&plan, target) {
         return Err(CliError::Findings(
             "this policy closes nothing here, and so is not applied: `imwarden policy` with the same arguments says why"

@@ -5,13 +5,14 @@ use crate::cli::{observe, output};
 use crate::model::Confidence;
 use crate::policy::{
     Action, Exception, FeatureChoice, Hook, Interfaces, Mark, Matching, Plan, PolicyFile, Profile,
-    Request, Sightings, Target, Who, net as network,
+    Request, Sightings, Target, Unseen, Who, net as network,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use jiff::civil::Date;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,7 @@ pub struct PlanArgs {
     matching: Vec<MatchArg>,
 
     /// Captures, or findings (`analyze --format ndjson`, named *.ndjson): rules against the addresses and ports that
-    /// messengers were seen at there
+    /// messengers were seen at there, and those that they named for others
     #[arg(long, value_name = "FILE,...", value_delimiter = ',')]
     observed: Vec<PathBuf>,
 
@@ -212,21 +213,20 @@ impl PlanArgs {
             (None, Some(least)) => least,
             _ => self.least(),
         };
-        let seen = observe::sightings(&observed, rules, least)
+        let mut observed = observe::sightings(&observed, rules, least)
             .map_err(|error| PolicyError::Observed(error.to_string()))?;
         let request = Request {
             guard: guard::of_this_machine(),
             force,
             ..self.request_with(file)?
         };
-        let plan = Plan::observing(rules, &request, &seen)?;
-        for flow in &plan.unseen {
-            output::complain(&format!("no rule for {}: {}", flow.place, flow.reason));
-        }
+        let mut plan = Plan::observing(rules, &request, &observed.sightings)?;
+        observed.weigh(&mut plan);
+        complain_of(&plan.unseen);
         for note in plan.notes.iter().filter(|note| note.starts_with("--force")) {
             output::complain(note);
         }
-        Ok((plan, seen))
+        Ok((plan, observed.sightings))
     }
 
     /// The policy file, or one that says nothing.
@@ -356,6 +356,25 @@ pub fn today() -> Date {
     jiff::Timestamp::now()
         .to_zoned(jiff::tz::TimeZone::UTC)
         .date()
+}
+
+/// Says what has no rule: a few for each reason, since the file has them all.
+fn complain_of(unseen: &[Unseen]) {
+    const SHOWN: usize = 5;
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    for flow in unseen {
+        let count = told.entry(flow.reason).or_default();
+        *count += 1;
+        if *count <= SHOWN {
+            output::complain(&format!(
+                "no rule for {}, {}: {}",
+                flow.place, flow.server, flow.reason
+            ));
+        }
+    }
+    for (reason, count) in told.into_iter().filter(|(_, count)| *count > SHOWN) {
+        output::complain(&format!("no rule for {} more: {reason}", count - SHOWN));
+    }
 }
 
 /// The first, if it says anything.

@@ -102,8 +102,10 @@ fn who(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
     for note in &plan.notes {
         writeln!(out, "Note: {note}")?;
     }
-    if let Some(words) = plan.touched_words() {
-        writeln!(out, "{words}")?;
+    for words in [plan.touched_words(), plan.denied_words()] {
+        if let Some(words) = words {
+            writeln!(out, "{words}")?;
+        }
     }
     Ok(())
 }
@@ -187,6 +189,12 @@ fn what(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
             writeln!(out, "  {} ({}){note}", group.id, host.source)?;
         }
     }
+    for name in &plan.passed {
+        writeln!(
+            out,
+            "Left alone by whoever knows names: {name}, which serves others as well"
+        )?;
+    }
     for name in plan.lets_pass() {
         writeln!(
             out,
@@ -233,7 +241,11 @@ fn limits(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
         )?;
     }
     for unseen in &plan.unseen {
-        writeln!(out, "Left open: {}, {}", unseen.place, unseen.reason)?;
+        writeln!(
+            out,
+            "Left open: {}, {}: {}",
+            unseen.place, unseen.server, unseen.reason
+        )?;
     }
     for limit in &plan.limits {
         writeln!(out, "Cannot stop: {limit}")?;

@@ -10,8 +10,9 @@ const MOST_PARENTS: usize = 64;
 /// Default gateways, resolvers, and the SSH connection that this is asked over. What cannot be read is not there.
 pub fn of_this_machine() -> Guard {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let mut gateways = gateways4(&read("/proc/net/route"));
-    gateways.extend(gateways6(&read("/proc/net/ipv6_route")));
+    // Where a service may only see processes (`ProcSubset=pid`), /proc/net is not there, and this is.
+    let mut gateways = gateways4(&read("/proc/self/net/route"));
+    gateways.extend(gateways6(&read("/proc/self/net/ipv6_route")));
     Guard {
         gateways,
         resolvers: resolvers(&read("/etc/resolv.conf")),

@@ -11,8 +11,8 @@ use self::args::target;
 use super::output;
 use crate::model::Service;
 use crate::policy::{
-    Capability, Collateral, Hook, Plan, PlanError, PolicyFileError, Request, Target, capabilities,
-    closes_nothing, render,
+    Action, Capability, Collateral, Hook, Plan, PlanError, PolicyFileError, Request, Target,
+    capabilities, closes_nothing, render,
 };
 use crate::ruleset::{RuleSet, RulesError};
 use clap::Args;
@@ -131,7 +131,7 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     }
     let rules = args.plan.ruleset()?;
     let (plan, sightings) = args.plan.planned_by_force(&rules, args.force)?;
-    check(&plan.collateral(&sightings), args.force)?;
+    check(&plan, &plan.collateral(&sightings, args.format), args.force)?;
     for shadowed in &plan.shadowed {
         output::complain(&shadowed.to_string());
     }
@@ -173,8 +173,8 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<(), PolicyError> {
     }
 }
 
-/// Refuses what would touch others, and says what it would.
-pub fn check(collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
+/// Refuses what would touch others, and says what it would. Who only looks touches nobody.
+pub fn check(plan: &Plan, collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
     const SHOWN: usize = 5;
     if collateral.touched == 0 {
         return Ok(());
@@ -193,7 +193,7 @@ pub fn check(collateral: &Collateral, force: bool) -> Result<(), PolicyError> {
         collateral.flows,
         places.join("\n")
     );
-    if collateral.is_too_much() && !force {
+    if collateral.is_too_much() && !force && plan.action != Action::Log {
         return Err(PolicyError::Collateral(format!(
             "{words}\nThat is more than one in a thousand: --force writes them all the same, --except leaves hosts alone"
         )));

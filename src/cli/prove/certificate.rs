@@ -124,7 +124,7 @@ pub fn certify(
     let (mut messengers, mut left_alone) = (Counted::default(), Counted::default());
     let (mut unsure, mut others) = (Counted::default(), Counted::default());
     let (mut not_replayed, mut lines) = (0, Vec::new());
-    for Flow { finding, named } in flows {
+    for Flow { finding, named, .. } in flows {
         let (Some(was), Some(is)) = (before.get(&finding.flow_id), after.get(&finding.flow_id))
         else {
             not_replayed += 1;

@@ -160,8 +160,9 @@ impl Board {
         lock(&self.rules).take()
     }
 
-    /// Fills in what was not written.
+    /// Fills in what was not written, and what was done.
     pub fn losses(&self, listening: &mut Listening) {
+        listening.enforced = self.enforced.numbers();
         listening.lost_records = self.lost_records.load(Ordering::Relaxed);
         listening.lost_packets = self.lost_packets.load(Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! The thread that listens: interfaces -> road -> records for the writer. It waits for nobody but the kernel.
 
 use super::board::Board;
-use super::enforce::Handle;
+use super::enforce::{Handle, Inline};
 use super::record::Record;
 use super::save::Saver;
 use crate::capture::live::Live;
@@ -147,6 +147,7 @@ pub struct Heard {
 /// Listens until it is told to stop, or cannot any more.
 pub fn listen(
     live: &mut Live,
+    mut inline: Option<Inline>,
     rules: &RuleSet,
     settings: Settings,
     plan: Plan,
@@ -168,10 +169,14 @@ pub fn listen(
     };
     let mut left = plan.count.unwrap_or(u64::MAX);
     let mut failed = None;
+    let mut kept = Vec::new();
     while !board.stopped() && left > 0 {
         board.rounds.fetch_add(1, Ordering::Relaxed);
         if let Some(rules) = board.take_rules() {
             road.set_rules(rules);
+        }
+        if let (Some(inline), Some(enforcer)) = (&mut inline, readers.enforcer) {
+            inline.serve(&mut road, &mut sender, enforcer);
         }
         let most = usize::try_from(left).map_or(BATCH, |left| left.min(BATCH));
         let frames = match live.next_frames(most) {
@@ -190,7 +195,12 @@ pub fn listen(
             if let Some(saver) = saver {
                 saver.save(frames);
             }
-            road.frames(frames, &mut sender);
+            if let (Some(inline), Some(enforcer)) = (&mut inline, readers.enforcer) {
+                road.frames(inline.fresh(frames, &mut kept), &mut sender);
+                inline.note(enforcer);
+            } else {
+                road.frames(frames, &mut sender);
+            }
         }
         for notice in live.take_notices() {
             board.say(notice);
@@ -224,6 +234,10 @@ pub fn listen(
     let mut summary = road.finish(&mut sender);
     summary.drops = before_end.drops;
     summary.listening = before_end.listening;
+    if let Some(enforcer) = readers.enforcer {
+        // What it still does belongs before the end.
+        enforcer.end();
+    }
     sender.send(Record::End(Box::new(summary.clone())));
     readers.close();
     Heard { summary, failed }

@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use super::enforce::Enforced;
-use crate::model::Summary;
+use crate::model::{Enforcement, Summary};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -217,8 +217,7 @@ fn text(summary: &Summary, enforced: &Enforced) -> String {
         ),
     ];
     let mut text = String::new();
-    let enforced = enforced.numbers().into_iter();
-    let enforced = enforced.map(|(name, about, number)| (name, "counter", about, number));
+    let enforced = enforced.numbers().map(|it| done(&it)).unwrap_or_default();
     for (name, kind, about, number) in counted.into_iter().chain(enforced) {
         let _ = write!(
             text,
@@ -226,4 +225,59 @@ fn text(summary: &Summary, enforced: &Enforced) -> String {
         );
     }
     text
+}
+
+/// What was done about what was found.
+fn done(it: &Enforcement) -> Vec<Metric<'static>> {
+    let mut all = vec![
+        ("enforce_cut_total", "Connections that were cut.", it.cut),
+        (
+            "enforce_additions_total",
+            "Places that were refused to everybody.",
+            it.refused,
+        ),
+        (
+            "enforce_spared_total",
+            "Connections that were left alone.",
+            it.spared,
+        ),
+        (
+            "enforce_rate_limited_total",
+            "Connections that were too many for --enforce-rate.",
+            it.rate_limited,
+        ),
+        ("enforce_failed_total", "What could not be done.", it.failed),
+    ];
+    if let Some(it) = it.inline {
+        all.extend([
+            (
+                "inline_asked_total",
+                "Packets that were looked at before they went on.",
+                it.asked,
+            ),
+            (
+                "inline_held_total",
+                "Packets that had to wait, for more or for an end of their connection.",
+                it.held,
+            ),
+            (
+                "inline_late_total",
+                "Packets that were let go undecided, since they had waited for long enough.",
+                it.late,
+            ),
+            (
+                "inline_given_up_total",
+                "Connections of which no more packets were held, since enough had waited.",
+                it.given_up,
+            ),
+            (
+                "inline_unheld_total",
+                "Packets that passed without having been looked at.",
+                it.unheld,
+            ),
+        ]);
+    }
+    let all = all.into_iter();
+    all.map(|(name, about, number)| (name, "counter", about, number))
+        .collect()
 }

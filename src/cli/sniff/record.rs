@@ -1,6 +1,6 @@
 //! What is on its way to the writer.
 
-use crate::model::{Detection, Finding, Occurrence, Summary};
+use crate::model::{Action, Detection, Finding, Occurrence, Summary};
 use crate::report::Redactor;
 
 /// One thing to write.
@@ -12,6 +12,8 @@ pub enum Record {
     Flow(Box<Finding>),
     /// Somebody did something.
     Event(Box<Occurrence>),
+    /// Something was done about it.
+    Action(Box<Action>),
     /// How it goes.
     Statistics(Box<Summary>),
     /// All in all; the last one.
@@ -25,6 +27,7 @@ impl Record {
             Self::Detection(detection) => redactor.finding(&mut detection.finding),
             Self::Flow(finding) => redactor.finding(finding),
             Self::Event(occurrence) => redactor.occurrence(occurrence),
+            Self::Action(action) => redactor.action(action),
             Self::Statistics(_) | Self::End(_) => {}
         }
     }

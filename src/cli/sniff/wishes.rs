@@ -1,13 +1,39 @@
 //! What was asked for, where words alone do not show that it makes no sense.
 
-use super::{Args, CliError};
+use super::Args;
+use crate::capture::live;
+use crate::cli::CliError;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// What was asked for, as far as it makes sense.
+pub struct Wishes<'a> {
+    /// The interfaces, each once.
+    pub interfaces: Vec<String>,
+    /// The file for records.
+    pub output: Option<&'a Path>,
+}
+
+impl<'a> Wishes<'a> {
+    /// Of these words.
+    pub fn of(args: &'a Args) -> Result<Self, CliError> {
+        if args.interfaces.is_empty() {
+            return Err(CliError::WhichInterface(format!(
+                "which interface? -i NAME says it; there are: {} (imwarden devices tells more)",
+                live::names().join(", ")
+            )));
+        }
+        Ok(Self {
+            interfaces: interfaces(args)?,
+            output: output(args)?,
+        })
+    }
+}
+
 /// The interfaces, each once.
-pub fn interfaces(args: &Args) -> Result<Vec<String>, CliError> {
+fn interfaces(args: &Args) -> Result<Vec<String>, CliError> {
     let mut names: Vec<String> = Vec::new();
     for name in &args.interfaces {
         if !names.contains(name) {
@@ -23,7 +49,7 @@ pub fn interfaces(args: &Args) -> Result<Vec<String>, CliError> {
 }
 
 /// The file for records; `-` is stdout, as elsewhere.
-pub fn output(args: &Args) -> Result<Option<&Path>, CliError> {
+fn output(args: &Args) -> Result<Option<&Path>, CliError> {
     if args.write.as_deref() == Some(Path::new("-")) {
         return Err(CliError::Usage(
             "-w writes to a file, not to standard output (tcpdump -w - does that)",

@@ -52,6 +52,7 @@ impl Voice<'_> {
             Record::Detection(detection) => report.detection(&detection, out),
             Record::Flow(finding) => report.finding(*finding, out),
             Record::Event(occurrence) => report.occurrence(&occurrence, out),
+            Record::Action(action) => report.action(&action, out),
             Record::Statistics(mut summary) => {
                 if let Some(listening) = &mut summary.listening {
                     board.losses(listening);

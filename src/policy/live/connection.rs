@@ -4,12 +4,10 @@
 //! of either direction, so that one behind NAT is found on both sides of it.
 
 use super::Order;
+use super::netlink::{NESTED, attribute, message, outcome, send};
 use crate::model::{Endpoint, Transport};
 use crate::policy::Mark;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
-    setsockopt, socket, sockopt::ReceiveTimeout,
-};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 use std::net::IpAddr;
@@ -19,7 +17,6 @@ use std::time::Duration;
 
 /// `NFNL_SUBSYS_CTNETLINK`, and `IPCTNL_MSG_CT_NEW`: without `NLM_F_CREATE`, a change.
 const CHANGE: u16 = 1 << 8;
-const NLA_NESTED: u16 = 1 << 15;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_MARK: u16 = 8;
 const CTA_MARK_MASK: u16 = 21;
@@ -45,12 +42,7 @@ pub struct Connections {
 impl Connections {
     /// Opens it.
     pub fn open() -> io::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkNetFilter,
-        )?;
+        let socket = super::netlink::open()?;
         setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(PATIENCE))?;
         Ok(Self { socket, number: 0 })
     }
@@ -61,10 +53,23 @@ impl Connections {
             if attempt > 0 {
                 sleep(PAUSE);
             }
-            for (from, to) in [(order.client, order.server), (order.server, order.client)] {
-                if self.change(order.transport, from, to, mark)? {
-                    return Ok(true);
-                }
+            if self.mark_now(order.transport, (order.client, order.server), mark)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The same for one that the kernel has written down by now, if it ever will.
+    pub fn mark_now(
+        &mut self,
+        transport: Transport,
+        (one, other): (Endpoint, Endpoint),
+        mark: Mark,
+    ) -> io::Result<bool> {
+        for (from, to) in [(one, other), (other, one)] {
+            if self.change(transport, from, to, mark)? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -78,12 +83,9 @@ impl Connections {
         mark: Mark,
     ) -> io::Result<bool> {
         self.number = self.number.wrapping_add(1);
-        let message = message(self.number, transport, from, to, mark);
-        sendto(
-            self.socket.as_raw_fd(),
-            &message,
-            &NetlinkAddr::new(0, 0),
-            MsgFlags::empty(),
+        send(
+            &self.socket,
+            &change(self.number, transport, from, to, mark),
         )?;
         let mut answer = [0; 4096];
         loop {
@@ -105,24 +107,6 @@ impl Connections {
     }
 }
 
-/// The number and the error of an `NLMSG_ERROR`.
-fn outcome(answer: &[u8]) -> Option<(u32, i32)> {
-    let word = |at: usize| -> Option<[u8; 4]> { answer.get(at..at + 4)?.try_into().ok() };
-    let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
-    (i32::from(kind) == libc::NLMSG_ERROR)
-        .then(|| Some((u32::from_ne_bytes(word(8)?), i32::from_ne_bytes(word(16)?))))?
-}
-
-/// One attribute: length, kind, bytes, up to a whole word.
-fn attribute(kind: u16, bytes: &[u8]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(bytes.len() + 8);
-    all.extend(((bytes.len() + 4) as u16).to_ne_bytes());
-    all.extend(kind.to_ne_bytes());
-    all.extend(bytes);
-    all.resize(all.len().next_multiple_of(4), 0);
-    all
-}
-
 fn address(kinds: ([u16; 2], [u16; 2]), at: usize, ip: IpAddr) -> Vec<u8> {
     let (v4, v6) = kinds;
     match ip {
@@ -131,7 +115,7 @@ fn address(kinds: ([u16; 2], [u16; 2]), at: usize, ip: IpAddr) -> Vec<u8> {
     }
 }
 
-fn message(number: u32, transport: Transport, from: Endpoint, to: Endpoint, mark: Mark) -> Vec<u8> {
+fn change(number: u32, transport: Transport, from: Endpoint, to: Endpoint, mark: Mark) -> Vec<u8> {
     let kinds = (CTA_IP_V4, CTA_IP_V6);
     let ips = [address(kinds, 0, from.ip), address(kinds, 1, to.ip)].concat();
     let protocol = match transport {
@@ -145,12 +129,12 @@ fn message(number: u32, transport: Transport, from: Endpoint, to: Endpoint, mark
     ]
     .concat();
     let tuple = [
-        attribute(CTA_TUPLE_IP | NLA_NESTED, &ips),
-        attribute(CTA_TUPLE_PROTO | NLA_NESTED, &ports),
+        attribute(CTA_TUPLE_IP | NESTED, &ips),
+        attribute(CTA_TUPLE_PROTO | NESTED, &ports),
     ]
     .concat();
     let attributes = [
-        attribute(CTA_TUPLE_ORIG | NLA_NESTED, &tuple),
+        attribute(CTA_TUPLE_ORIG | NESTED, &tuple),
         attribute(CTA_MARK, &mark.value().to_be_bytes()),
         attribute(CTA_MARK_MASK, &mark.mask().to_be_bytes()),
     ]
@@ -160,15 +144,5 @@ fn message(number: u32, transport: Transport, from: Endpoint, to: Endpoint, mark
     } else {
         libc::AF_INET6 as u8
     };
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
-    let mut all = Vec::with_capacity(20 + attributes.len());
-    all.extend((20 + attributes.len() as u32).to_ne_bytes());
-    all.extend(CHANGE.to_ne_bytes());
-    all.extend(flags.to_ne_bytes());
-    all.extend(number.to_ne_bytes());
-    // From whom: the kernel knows.
-    all.extend([0; 4]);
-    all.extend([family, 0, 0, 0]);
-    all.extend(attributes);
-    all
+    message(CHANGE, number, (family, 0), &attributes)
 }

@@ -3,7 +3,8 @@
 //! * [`judge`] says what may be done about a connection, and what must be left alone;
 //! * [`nftables`] and [`xtables`] keep the endpoints in sets whose elements come to an end, in a table and in chains of their
 //!   own: policies that `imwarden apply` loads know nothing of them, and are not touched;
-//! * [`connection`] marks one running connection in the kernel's table, which the rules refuse from then on.
+//! * [`connection`] marks one running connection in the kernel's table, which the rules refuse from then on;
+//! * [`hold`] and [`queue`] hold the first packets of connections until somebody has looked at them (`--inline`).
 //!
 //! A connection is marked and not forgotten: an entry that is deleted comes back with the next packet of whoever speaks first.
 
@@ -11,15 +12,23 @@
 mod alone;
 #[cfg(target_os = "linux")]
 mod connection;
+mod hold;
 mod judge;
+#[cfg(target_os = "linux")]
+mod netlink;
 mod nftables;
+#[cfg(target_os = "linux")]
+mod queue;
 mod xtables;
 
 #[cfg(target_os = "linux")]
 pub use alone::only_one;
 #[cfg(target_os = "linux")]
 pub use connection::Connections;
+pub use hold::{Hold, PACKETS, QUEUE};
 pub use judge::{Limits, Narrow, Order, Spared};
+#[cfg(target_os = "linux")]
+pub use queue::Queue;
 
 use super::Mark;
 use super::apply::{is_here, usual_iptables};
@@ -62,16 +71,30 @@ pub fn usual_backend() -> Result<Backend, ToolError> {
     })
 }
 
+/// The iptables that holds packets for this firewall (`--inline`).
+pub fn holder(backend: Backend) -> Result<Backend, ToolError> {
+    match backend {
+        Backend::Nftables => usual_iptables().map_err(|error| ToolError {
+            program: "iptables".to_owned(),
+            what: format!(
+                "--inline holds packets by iptables' NFQUEUE, whatever refuses them: {error}"
+            ),
+        }),
+        Backend::IptablesNft | Backend::IptablesLegacy => Ok(backend),
+    }
+}
+
 /// Our rules, in the kernel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Live {
     settings: Settings,
+    hold: Option<Hold>,
 }
 
 impl Live {
     /// For these settings; nothing is changed yet.
-    pub const fn new(settings: Settings) -> Self {
-        Self { settings }
+    pub const fn new(settings: Settings, hold: Option<Hold>) -> Self {
+        Self { settings, hold }
     }
 
     /// Loads them. Places that an earlier run left behind (`--keep`) stay refused.
@@ -79,15 +102,29 @@ impl Live {
         match self.settings.backend {
             Backend::Nftables => nftables::load(&self.settings),
             Backend::IptablesNft | Backend::IptablesLegacy => xtables::load(&self.settings),
+        }?;
+        // What holds packets comes last, and goes first.
+        if let Some(hold) = &self.hold {
+            hold::load(&self.settings, hold)?;
         }
+        Ok(())
+    }
+
+    /// Nothing is held any more.
+    pub fn let_go(&self) -> Result<(), ToolError> {
+        self.hold
+            .as_ref()
+            .map_or(Ok(()), |hold| hold::remove(hold.by))
     }
 
     /// What [`Live::load`] loads, in words that an administrator could load.
     pub fn text(&self) -> String {
-        match self.settings.backend {
+        let text = match self.settings.backend {
             Backend::Nftables => nftables::table(&self.settings),
             Backend::IptablesNft | Backend::IptablesLegacy => xtables::text(&self.settings),
-        }
+        };
+        let held = self.hold.as_ref().map(|it| hold::text(&self.settings, it));
+        text + &held.unwrap_or_default()
     }
 
     /// Refuses these places from now on, or for longer if they are refused already. All of them or none.
@@ -116,20 +153,30 @@ impl Live {
 
     /// Whether all of it is there and stands before the rules of others. Somebody may have flushed everything.
     pub fn is_whole(&self) -> Result<bool, ToolError> {
-        match self.settings.backend {
+        let whole = match self.settings.backend {
             Backend::Nftables => nftables::is_there(),
             Backend::IptablesNft | Backend::IptablesLegacy => xtables::is_whole(&self.settings),
-        }
+        }?;
+        Ok(whole && self.hold.as_ref().map_or(Ok(true), hold::is_whole)?)
     }
 
     /// Takes all of it away.
     pub fn remove(&self) -> Result<(), ToolError> {
-        remove(self.settings.backend)
+        let let_go = self.let_go();
+        refuse_nothing(self.settings.backend)?;
+        let_go
     }
 }
 
-/// Takes away what is there of it.
+/// Takes away what is there of it, and what may be there to hold packets.
 pub fn remove(backend: Backend) -> Result<(), ToolError> {
+    if let Ok(by) = holder(backend) {
+        hold::remove(by)?;
+    }
+    refuse_nothing(backend)
+}
+
+fn refuse_nothing(backend: Backend) -> Result<(), ToolError> {
     match backend {
         Backend::Nftables => nftables::remove(),
         Backend::IptablesNft | Backend::IptablesLegacy => xtables::remove(backend),
@@ -174,7 +221,7 @@ pub(in crate::policy) fn begins_our_table(line: &str) -> bool {
 
 /// Whether a chain of iptables is one of these.
 pub(in crate::policy) fn is_our_chain(chain: &str) -> bool {
-    xtables::CHAINS.contains(&chain)
+    xtables::CHAINS.contains(&chain) || chain == hold::CHAIN
 }
 
 /// As the programs have it.

@@ -15,7 +15,7 @@ const HOOKS: [(&str, &[&str]); 3] = [
     ("INPUT", &["!", "-i", "lo"]),
 ];
 /// Others who are at it are soon done, in seconds.
-const LOCK_WAIT: &str = "10";
+pub(super) const LOCK_WAIT: &str = "10";
 /// Rules that are gone let go of their sets a moment later.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);

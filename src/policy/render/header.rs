@@ -44,17 +44,23 @@ fn about(text: &mut Text, plan: &Plan, searches: bool, commands: Commands<'_>) {
         Profile::Full => "every known port, whoever states it (profile full),",
         Profile::None => "",
     };
-    let seen: usize = plan.seen.iter().map(|group| group.seen.len()).sum();
-    let places = match seen {
-        1 => "the one place that they were seen at".to_owned(),
-        many => format!("the {many} places that they were seen at"),
+    let places = |named: bool| {
+        let all = plan.seen.iter().flat_map(|group| &group.seen);
+        all.filter(|seen| (seen.flows == 0) == named).count()
     };
     let mut what = vec![what.to_owned()];
     if plan.groups.is_empty() {
         what.clear();
     }
-    if !plan.seen.is_empty() {
-        what.push(places);
+    match places(false) {
+        0 => {}
+        1 => what.push("the one place that they were seen at".to_owned()),
+        many => what.push(format!("the {many} places that they were seen at")),
+    }
+    match places(true) {
+        0 => {}
+        1 => what.push("the one place that they named".to_owned()),
+        many => what.push(format!("the {many} places that they named")),
     }
     if !plan.signatures.is_empty() {
         what.push("what opens as a messenger does, on any port,".to_owned());
@@ -263,6 +269,14 @@ fn limits(text: &mut Text, plan: &Plan) {
             "Where others use the same place: a request that is cut into several segments, since each is judged by itself.",
         );
     }
+    let mut places = plan.seen.iter().flat_map(|group| &group.seen);
+    if places.any(|seen| seen.flows == 0) {
+        text.paragraph(
+            "#   - ",
+            "#     ",
+            "Somebody who names a place that is not his: where nobody was seen to go, a rule says what was said (named in flow ...).",
+        );
+    }
     text.paragraph(
         "#   - ",
         "#     ",
@@ -294,7 +308,7 @@ fn unseen(text: &mut Text, plan: &Plan) {
         return;
     }
     text.line("#");
-    text.line("# Seen, and not blocked:");
+    text.line("# Seen or named, and not blocked:");
     for flow in &plan.unseen {
         // Names of files: no line of them may end the comment.
         let place: String = flow.place.chars().filter(|c| !c.is_control()).collect();

@@ -132,10 +132,7 @@ impl Target {
                 "host names, for a hosts file: those without names below them",
             ),
             Self::Squid => ("squid", "host names and ports, for squid"),
-            Self::Suricata => (
-                "suricata",
-                "everything, for Suricata in the path (not tried with the engine)",
-            ),
+            Self::Suricata => ("suricata", "everything, for Suricata in the path"),
             Self::Firewalld => (
                 "firewalld",
                 "a shell script that gives firewalld policies of our own",

@@ -27,6 +27,14 @@ fn head(text: &mut Text, plan: &Plan, target: Target, mark: &str, commands: &[(&
     }
     text.line(mark);
     lacking(text, plan, target, mark);
+    let touched = match target {
+        Target::Squid => vec![plan.touched_words(), plan.denied_words()],
+        _ => vec![plan.denied_words()],
+    };
+    for words in touched.into_iter().flatten() {
+        text.paragraph(&first, &first, &words);
+        text.line(mark);
+    }
     let (item, rest) = (format!("{mark}   - "), format!("{mark}     "));
     text.line(format!("{mark} What refusing names cannot stop:"));
     for limit in [
@@ -71,12 +79,14 @@ fn about(host: &HostDeny) -> String {
 /// The hosts to name: each once, and none that another one takes in already.
 fn hosts_of(plan: &Plan) -> Vec<&HostDeny> {
     let wider = |host: &HostDeny| {
+        let between = |wide: &str| {
+            let mut passed = plan.passed.iter();
+            passed.any(|it| hello::takes_in(wide, it) && hello::takes_in(it, &host.name))
+        };
         plan.hosts.iter().any(|other| {
-            let (it, below) = hello::parts(other);
-            let (own, _) = hello::parts(host);
-            below
-                && other.name != host.name
-                && (own == it || own.strip_suffix(it).is_some_and(|rest| rest.ends_with('.')))
+            other.name != host.name
+                && hello::takes_in(&other.name, &host.name)
+                && !between(&other.name)
         })
     };
     let mut seen = std::collections::BTreeSet::new();
@@ -86,6 +96,34 @@ fn hosts_of(plan: &Plan) -> Vec<&HostDeny> {
         .filter(|host| !wider(host) && seen.insert(&host.name))
         .collect()
 }
+
+/// Shared hosts below those: the name, and whether all below it are meant too.
+fn passed_of(plan: &Plan) -> Vec<(&str, bool)> {
+    let hosts = hosts_of(plan);
+    let named = |name: &str| hosts.iter().any(|host| hello::takes_in(&host.name, name));
+    let passed = plan.passed.iter().filter(|name| named(name));
+    passed.map(|name| hello::split(name)).collect()
+}
+
+/// The domain itself serves others: only what is below it is refused.
+fn itself_passes(plan: &Plan, domain: &str) -> bool {
+    plan.passed.iter().any(|name| name == domain)
+}
+
+/// A host of a messenger's own below one that serves others.
+fn is_within(plan: &Plan, host: &HostDeny) -> bool {
+    let mut passed = plan.passed.iter();
+    passed.any(|name| hello::takes_in(name, &host.name))
+}
+
+/// All below this name is refused.
+fn is_domain(plan: &Plan, name: &str) -> bool {
+    let mut hosts = hosts_of(plan).into_iter();
+    hosts.any(|host| hello::parts(host) == (name, true))
+}
+
+/// What stands before the lines about them.
+const PASSED: &str = "these serve others as well, and are answered";
 
 /// A response policy zone, for BIND, unbound and others.
 pub(super) fn rpz(plan: &Plan) -> String {
@@ -111,8 +149,22 @@ pub(super) fn rpz(plan: &Plan) -> String {
     for host in hosts_of(plan) {
         let (name, below) = hello::parts(host);
         text.line(format!("; {}", about(host)));
-        text.line(format!("{name} CNAME ."));
+        if !(below && itself_passes(plan, name)) {
+            text.line(format!("{name} CNAME ."));
+        }
         if below {
+            text.line(format!("*.{name} CNAME ."));
+        }
+    }
+    for (number, (name, below)) in passed_of(plan).into_iter().enumerate() {
+        if number == 0 {
+            text.line(format!("; {PASSED}"));
+        }
+        text.line(format!("{name} CNAME rpz-passthru."));
+        // A name that is there ends what the one above says of names below.
+        if below {
+            text.line(format!("*.{name} CNAME rpz-passthru."));
+        } else if !is_domain(plan, name) {
             text.line(format!("*.{name} CNAME ."));
         }
     }
@@ -138,11 +190,31 @@ pub(super) fn unbound(plan: &Plan) -> String {
     );
     text.line("server:");
     for host in hosts_of(plan) {
-        let (name, _) = hello::parts(host);
-        text.line(format!(
-            "    local-zone: \"{name}.\" always_nxdomain  # {}",
-            about(host)
-        ));
+        let (name, below) = hello::parts(host);
+        if below {
+            text.line(format!(
+                "    local-zone: \"{name}.\" always_nxdomain  # {}",
+                about(host)
+            ));
+        } else {
+            // A name with something of our own has nothing else, and those below it are not ours.
+            text.line(format!(
+                "    local-zone: \"{name}.\" transparent  # {}",
+                about(host)
+            ));
+            text.line(format!(
+                "    local-data: '{name}. TXT \"refused by imwarden\"'"
+            ));
+        }
+    }
+    for (number, (name, _)) in passed_of(plan).into_iter().enumerate() {
+        if number == 0 {
+            text.line(format!("    # {PASSED}"));
+        }
+        // Of a domain, unbound cannot answer the one name alone.
+        if !is_domain(plan, name) {
+            text.line(format!("    local-zone: \"{name}.\" always_transparent"));
+        }
     }
     text.finish()
 }
@@ -158,7 +230,7 @@ pub(super) fn dnsmasq(plan: &Plan) -> String {
         &[
             (
                 "check",
-                "dnsmasq --test -C FILE (it says ok to much: ask it for a name as well)",
+                "dnsmasq --test -C FILE (2.86 or later; it says ok to much: ask it for a name as well)",
             ),
             (
                 "load",
@@ -168,10 +240,27 @@ pub(super) fn dnsmasq(plan: &Plan) -> String {
         ],
     );
     for host in hosts_of(plan) {
-        let (name, _) = hello::parts(host);
+        let (name, below) = hello::parts(host);
         text.line(format!("# {}", about(host)));
         // Without an address: there is no such name.
+        if below && itself_passes(plan, name) {
+            text.line(format!("address=/*.{name}/"));
+            continue;
+        }
         text.line(format!("address=/{name}/"));
+        if !below {
+            text.line(format!("server=/*.{name}/#"));
+        }
+    }
+    for (number, (name, below)) in passed_of(plan).into_iter().enumerate() {
+        if number == 0 {
+            text.line(format!("# {PASSED}"));
+        }
+        // By whomever the rest is asked of.
+        text.line(format!("server=/{name}/#"));
+        if !below && !is_domain(plan, name) {
+            text.line(format!("address=/*.{name}/"));
+        }
     }
     text.finish()
 }
@@ -224,14 +313,35 @@ pub(super) fn squid(plan: &Plan) -> String {
         let (name, below) = hello::parts(host);
         let dot = if below { "." } else { "" };
         text.line(format!("# {}", about(host)));
-        text.line(format!("acl imwarden_hosts dstdomain {dot}{name}"));
+        let acl = if is_within(plan, host) {
+            "imwarden_within"
+        } else {
+            "imwarden_hosts"
+        };
+        text.line(format!("acl {acl} dstdomain {dot}{name}"));
+    }
+    let passed = passed_of(plan);
+    for (number, (name, below)) in passed.iter().enumerate() {
+        if number == 0 {
+            text.line(format!("# {PASSED}"));
+        }
+        let dot = if *below { "." } else { "" };
+        text.line(format!("acl imwarden_shared dstdomain {dot}{name}"));
     }
     if plan.action != Action::Log {
         squid_ports(&mut text, plan);
         squid_tunnels(&mut text, plan);
     }
+    if hosts_of(plan).iter().any(|host| is_within(plan, host)) {
+        text.line("http_access deny imwarden_within");
+    }
     if !hosts_of(plan).is_empty() {
-        text.line("http_access deny imwarden_hosts");
+        let but = if passed.is_empty() {
+            ""
+        } else {
+            " !imwarden_shared"
+        };
+        text.line(format!("http_access deny imwarden_hosts{but}"));
     }
     text.finish()
 }

@@ -1,4 +1,5 @@
-//! Suricata rules, for an engine that sits in the path. Not tried against the engine itself: no package of it was at hand.
+//! Suricata rules, for an engine that sits in the path. Suricata 7 reads every file and finds in captures what it should; in the
+//! path, where it would refuse, it was not tried.
 
 use super::text::{Text, and, reference};
 use crate::model::Transport;
@@ -41,7 +42,7 @@ pub(super) fn render(plan: &Plan) -> String {
         "# ",
         "# ",
         &format!(
-            "imwarden policy: refuses {} (profile {}). UNVERIFIED: these rules were written by Suricata's manual and not tried with it.",
+            "imwarden policy: refuses {} (profile {}). Suricata 7.0 was tried on captures with such rules, not in the path.",
             and(&names),
             plan.profile.name()
         ),
@@ -51,6 +52,11 @@ pub(super) fn render(plan: &Plan) -> String {
     text.line("#   load     suricata in the path (IPS mode) with -S FILE, or in rule-files");
     text.line("#   remove   leave it out again; suricatasc -c reload-rules");
     text.line("#");
+    let touched = [plan.touched_words(), plan.denied_words()];
+    for words in touched.into_iter().flatten() {
+        text.paragraph("# ", "# ", &words);
+        text.line("#");
+    }
     let action = match plan.action {
         Action::Reject => "reject",
         Action::Drop => "drop",
@@ -138,7 +144,8 @@ pub(super) fn render(plan: &Plan) -> String {
             ("tls", "tls.sni"),
             ("http", "http.host"),
         ] {
-            let options = format!("{buffer}; {}", named(host));
+            let but: Vec<&str> = plan.passed.iter().map(String::as_str).collect();
+            let options = format!("{buffer}; {}", named(host, &but));
             // The host of a request has no capitals by the time that it is compared.
             let options = match proto {
                 "http" => options.replace("nocase; ", ""),
@@ -153,17 +160,27 @@ pub(super) fn render(plan: &Plan) -> String {
     rules.text.finish()
 }
 
-/// A whole name, or any below one.
-fn named(host: &HostDeny) -> String {
-    match hello::parts(host) {
-        (name, true) => format!("dotprefix; content:\".{name}\"; nocase; endswith; "),
-        (name, false) => format!("content:\"{name}\"; nocase; bsize:{}; ", name.len()),
+/// A whole name, or any below one but these.
+fn named(host: &HostDeny, but: &[&str]) -> String {
+    let (name, true) = hello::parts(host) else {
+        let name = &host.name;
+        return format!("content:\"{name}\"; nocase; bsize:{}; ", name.len());
+    };
+    let mut options = format!("dotprefix; content:\".{name}\"; nocase; endswith; ");
+    for other in but.iter().filter(|it| hello::takes_in(&host.name, it)) {
+        options.push_str(&match hello::split(other) {
+            (name, true) => format!("content:!\".{name}\"; nocase; endswith; "),
+            (name, false) => format!("content:!\".{name}\"; nocase; startswith; endswith; "),
+        });
     }
+    options
 }
 
 /// Names in hellos that are not refused as hosts already.
 fn hellos(rules: &mut Rules, plan: &Plan) {
+    let passed = plan.lets_pass();
     for group in &plan.sni {
+        let but = if group.custom { &[][..] } else { &passed };
         let ports = group
             .ports
             .map(|(_, range)| range.to_string().replace('-', ":"));
@@ -175,7 +192,7 @@ fn hellos(rules: &mut Rules, plan: &Plan) {
             let ports = ports.as_deref().unwrap_or("any");
             let head = format!("tls {} any -> {} {ports}", rules.clients, rules.anywhere);
             let message = format!("{} {} ({})", group.id, host.name, host.source);
-            rules.add(&head, &message, &format!("tls.sni; {}", named(host)));
+            rules.add(&head, &message, &format!("tls.sni; {}", named(host, but)));
         }
     }
 }

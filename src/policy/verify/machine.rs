@@ -123,8 +123,8 @@ impl Machine {
         }
     }
 
-    /// Tells what was applied; `drift` is in which lines the rules differ from it.
-    pub fn expect(&mut self, now: &Generation, guarded: bool, drift: Vec<String>) {
+    /// Tells what was applied, and the day; `drift` is in which lines the rules differ from it.
+    pub fn expect(&mut self, now: &Generation, guarded: bool, drift: Vec<String>, today: Date) {
         self.expected = Some(Expected {
             number: now.number,
             backend: now.backend,
@@ -133,9 +133,7 @@ impl Machine {
             drift,
             timed: now.wanted.timed_sets(),
             text: now.text.clone(),
-            today: jiff::Timestamp::now()
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date(),
+            today,
         });
     }
 

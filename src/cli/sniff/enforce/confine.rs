@@ -3,7 +3,6 @@
 //! The programs that it starts inherit all of it.
 
 use crate::cli::sniff::user;
-use crate::policy::prove::Backend;
 use caps::{CapSet, Capability, CapsHashSet};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr,
@@ -72,9 +71,8 @@ const REFUSED: [i64; 29] = [
     libc::SYS_userfaultfd,
 ];
 
-/// Gives it up, for good.
-pub fn confine(backend: Backend, asked: Option<&str>) -> Result<(), String> {
-    let nftables = backend == Backend::Nftables;
+/// Gives it up, for good. `nftables` says that iptables is not needed.
+pub fn confine(nftables: bool, asked: Option<&str>) -> Result<(), String> {
     // The old iptables talks to the kernel over a raw socket. Its lock belongs to root.
     let mut keep = CapsHashSet::from([Capability::CAP_NET_ADMIN]);
     if !nftables {

@@ -1,22 +1,28 @@
 //! The process that may change the firewall, and does little else.
 
+mod look;
+
 use super::confine::confine;
+use super::gate::{Fate, Gate};
+use super::rate::Rate;
 use super::span;
 use super::tell::mark_words;
 use super::wire::{Acted, Answer, Inbox, Open, Request};
 use crate::cli::apply::BackendArg;
 use crate::cli::policy::guard::of_this_machine;
 use crate::cli::{CliError, DONE, UNREADABLE, output};
-use crate::policy::live::{Connections, Limits, Live, Order, Place, ROOM, Settings, only_one};
+use crate::policy::live::{
+    Connections, Hold, Limits, Live, Order, PACKETS, Place, QUEUE, Queue, ROOM, Settings, only_one,
+};
+use crate::policy::prove::Backend;
 use crate::policy::{Mark, ToolError};
 use crate::ruleset::RuleSet;
 use ipnet::IpNet;
+use look::own_addresses;
 use lru::LruCache;
-use nix::ifaddrs::getifaddrs;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -51,40 +57,17 @@ pub struct EnforcerArgs {
     rules: Option<PathBuf>,
     #[arg(long)]
     user: Option<String>,
+    /// What packets are held by, if they are to be.
+    #[arg(long, value_enum)]
+    hold_by: Option<BackendArg>,
+    #[arg(long = "interface")]
+    interfaces: Vec<String>,
     #[arg(long)]
     keep: bool,
     #[arg(long)]
     dry_run: bool,
     #[arg(long)]
     no_sandbox: bool,
-}
-
-/// So much a minute, and no more than that at once. What may be done is saved up as time.
-struct Rate {
-    costs: Duration,
-    saved: Duration,
-    at: Instant,
-}
-
-impl Rate {
-    const MOST: Duration = Duration::from_secs(60);
-
-    fn new(a_minute: u32, now: Instant) -> Self {
-        Self {
-            costs: Self::MOST / a_minute.max(1),
-            saved: Self::MOST,
-            at: now,
-        }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let saved = self.saved + now.duration_since(self.at);
-        self.saved = saved.min(Self::MOST);
-        self.at = now;
-        let rest = self.saved.checked_sub(self.costs);
-        self.saved = rest.unwrap_or(self.saved);
-        rest.is_some()
-    }
 }
 
 /// What was done about a connection.
@@ -96,6 +79,8 @@ enum Dealt {
 
 struct Enforcer {
     live: Live,
+    /// Packets are to be held.
+    holds: bool,
     settings: Settings,
     dry_run: bool,
     limits: Limits,
@@ -107,6 +92,10 @@ struct Enforcer {
     looked: Instant,
     /// Nobody else does this here.
     held: Option<UnixListener>,
+    /// Holds the first packets of connections.
+    gate: Option<Gate>,
+    /// What is to be said, to the one that listens.
+    words: Vec<String>,
     /// The rules are loaded.
     begun: bool,
 }
@@ -129,6 +118,7 @@ pub fn enforce(args: &EnforcerArgs) -> Result<u8, CliError> {
             Ok(requests) => requests,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 enforcer.look();
+                enforcer.say(&mut socket)?;
                 continue;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -143,7 +133,9 @@ pub fn enforce(args: &EnforcerArgs) -> Result<u8, CliError> {
                 Request::Cut(order) => orders.push(*order),
                 Request::Begin => enforcer.begin(args).send(&mut socket)?,
                 Request::End => {
-                    enforcer.end(args.keep).send(&mut socket)?;
+                    let ended = enforcer.end(args.keep);
+                    enforcer.say(&mut socket)?;
+                    ended.send(&mut socket)?;
                     return Ok(DONE);
                 }
             }
@@ -152,6 +144,7 @@ pub fn enforce(args: &EnforcerArgs) -> Result<u8, CliError> {
             answer.send(&mut socket)?;
         }
         enforcer.look();
+        enforcer.say(&mut socket)?;
     }
     // Whoever listened was killed.
     let begun = enforcer.begun;
@@ -160,6 +153,10 @@ pub fn enforce(args: &EnforcerArgs) -> Result<u8, CliError> {
         Answer::Done(what) => (what, DONE),
         _ => (String::new(), DONE),
     };
+    // There is nobody left to say it to.
+    for what in enforcer.words {
+        output::complain(&format!("enforcer: {what}"));
+    }
     if begun {
         output::complain(&format!("enforcer: nobody listens any more; {words}"));
     }
@@ -184,8 +181,16 @@ impl Enforcer {
             shared: Limits::shared_ports(&rules),
         };
         let now = Instant::now();
+        let hold = match args.hold_by {
+            Some(by) => Some(Hold {
+                by: by.backend()?,
+                interfaces: args.interfaces.clone(),
+            }),
+            None => None,
+        };
         Ok(Self {
-            live: Live::new(settings),
+            holds: hold.is_some(),
+            live: Live::new(settings, hold),
             settings,
             dry_run: args.dry_run,
             limits,
@@ -195,6 +200,8 @@ impl Enforcer {
             places: HashMap::new(),
             looked: now,
             held: None,
+            gate: None,
+            words: Vec::new(),
             begun: false,
         })
     }
@@ -231,7 +238,10 @@ impl Enforcer {
             );
         }
         if !args.no_sandbox
-            && let Err(what) = confine(self.settings.backend, args.user.as_deref())
+            && let Err(what) = confine(
+                self.settings.backend == Backend::Nftables && !self.holds,
+                args.user.as_deref(),
+            )
         {
             return failed(format!("the enforcer: {what}"));
         }
@@ -239,18 +249,44 @@ impl Enforcer {
             Ok(connections) => self.connections = Some(connections),
             Err(error) => return failed(format!("cannot reach the kernel's connections: {error}")),
         }
+        // Before there is a rule that sends anything there.
+        if self.holds {
+            match self.open_gate() {
+                Ok(gate) => self.gate = Some(gate),
+                Err(error) => {
+                    return failed(format!(
+                        "--inline cannot hold packets: {}",
+                        explained(&error)
+                    ));
+                }
+            }
+        }
         if let Err(error) = self.live.load() {
+            // A part of them may be there.
+            let _ = self.live.remove();
             return Answer::Failed {
                 permission: error.is_permission(),
                 what: format!("--enforce cannot load its rules: {error}"),
             };
         }
         self.begun = true;
+        let held = if self.holds {
+            format!(
+                "; the first {PACKETS} packets of a connection wait until it is known what it is"
+            )
+        } else {
+            String::new()
+        };
         Answer::Done(format!(
-            "by {}; a server is refused until nobody has tried for {}",
+            "by {}; a server is refused until nobody has tried for {}{held}",
             self.settings.backend.name(),
             span(self.settings.timeout)
         ))
+    }
+
+    fn open_gate(&self) -> io::Result<Gate> {
+        let listener = io::stdout().as_fd().try_clone_to_owned()?;
+        Gate::begin(Queue::open(QUEUE)?, listener, self.settings.mark)
     }
 
     fn end(&mut self, keep: bool) -> Answer {
@@ -258,6 +294,14 @@ impl Enforcer {
             return Answer::Done("nothing was changed".to_owned());
         }
         self.begun = false;
+        // Whatever stays in force, nothing is held without somebody who looks at it.
+        let let_go = self.live.let_go();
+        self.gate = None;
+        if let Err(error) = let_go {
+            self.words.push(format!(
+                "what holds packets could not be taken away, and lets everything pass: {error}"
+            ));
+        }
         if keep {
             return Answer::Done(
                 "the rules stay (--keep); `imwarden undo --all` takes them away".to_owned(),
@@ -280,6 +324,9 @@ impl Enforcer {
             let answer = self.cut(order);
             if let Answer::Acted(Acted { place: Ok(()), .. }) = &answer {
                 places.push(order.place());
+            }
+            if let Some(gate) = &self.gate {
+                gate.settle(order, fate(&answer));
             }
             answers.push(answer);
         }
@@ -386,84 +433,38 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Looks, now and then, what this machine is to be reached by, and whether the rules are still there.
-    fn look(&mut self) {
-        if !self.begun || self.looked.elapsed() < LOOK {
-            return;
+    /// Says what there is to say.
+    fn say(&mut self, socket: &mut UnixStream) -> io::Result<()> {
+        for what in self.words.drain(..) {
+            Answer::Word(what).send(socket)?;
         }
-        let ssh = self.limits.guard.ssh;
-        self.limits.guard = of_this_machine();
-        self.limits.guard.ssh = ssh;
-        self.limits.own = own_addresses();
-        self.look_at_rules();
+        Ok(())
     }
+}
 
-    fn look_at_rules(&mut self) {
-        self.looked = Instant::now();
-        match self.live.is_whole() {
-            Ok(true) => {}
-            Ok(false) => self.mend(self.looked),
-            Err(error) => output::complain(&format!("enforcer: cannot see the rules: {error}")),
-        }
+/// What that means for packets that wait.
+const fn fate(answer: &Answer) -> Fate {
+    match answer {
+        Answer::Acted(Acted { cut: true, .. }) => Fate::Cut,
+        Answer::Already => Fate::Known,
+        _ => Fate::Left,
     }
+}
 
-    fn mend(&mut self, now: Instant) {
-        let timeout = self.settings.timeout;
-        self.places
-            .retain(|_, at| now.duration_since(*at) < timeout);
-        let places: Vec<Place> = self.places.keys().copied().collect();
-        let mended = self.live.load().and_then(|()| {
-            if places.is_empty() {
-                return Ok(());
-            }
-            self.live.add(&places)
-        });
-        match mended {
-            Ok(()) => output::complain(&format!(
-                "enforcer: somebody took the rules away, or put others before them: loaded again, with {} places",
-                places.len()
-            )),
-            Err(error) => output::complain(&format!(
-                "enforcer: somebody took the rules away, and they cannot be loaded again: {error}"
-            )),
+/// Why there is no queue to hold packets in.
+fn explained(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EBUSY) => format!("somebody else has the queue {QUEUE}"),
+        Some(libc::EINVAL | libc::EOPNOTSUPP | libc::EPROTONOSUPPORT) => {
+            format!(
+                "this kernel has no NFQUEUE ({error}); sudo modprobe nfnetlink_queue may bring it"
+            )
         }
+        _ => error.to_string(),
     }
 }
 
 /// What the kernel says of a set with no room.
 fn is_full(error: &ToolError) -> bool {
     error.what.contains("Too many open files in system") || error.what.contains("is full")
-}
-
-fn own_addresses() -> Vec<IpAddr> {
-    let Ok(all) = getifaddrs() else {
-        return Vec::new();
-    };
-    all.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|it| IpAddr::V4(it.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|it| IpAddr::V6(it.ip())))
-    })
-    .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_than_that_is_done_in_a_minute() {
-        let begun = Instant::now();
-        let mut rate = Rate::new(6, begun);
-        let at_once = (0..20).filter(|_| rate.take(begun)).count();
-        assert_eq!(at_once, 6);
-        let mut taken = 0;
-        for second in 1..=60 {
-            taken += usize::from(rate.take(begun + Duration::from_secs(second)));
-        }
-        assert_eq!(taken, 6);
-        // Nothing is saved up.
-        let later = begun + Duration::from_secs(3600);
-        assert_eq!((0..20).filter(|_| rate.take(later)).count(), 6);
-    }
 }

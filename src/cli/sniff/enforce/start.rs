@@ -1,14 +1,16 @@
 //! What is asked for, and the enforcer, started.
 
+use super::slip;
 use super::wire::{Answer, Request};
 use crate::cli::apply::BackendArg;
 use crate::cli::policy::{ask_for_addresses, today};
 use crate::cli::{CliError, quoted};
 use crate::model::Confidence;
 use crate::policy::apply::ApplyError;
-use crate::policy::live::usual_backend;
+use crate::policy::live::{holder, usual_backend};
 use crate::policy::{Mark, PolicyFile, Who};
 use crate::ruleset::RuleSet;
+use clap::ArgGroup;
 use ipnet::IpNet;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -22,13 +24,20 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What to do about what is found.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(ArgGroup::new("acting").args(["enforce", "inline"]).multiple(true)))]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch")]
 pub struct EnforceArgs {
     /// Act: cut confirmed connections that pass here, and refuse their servers for a time
     #[arg(long)]
-    pub enforce: bool,
+    enforce: bool,
 
-    /// With --enforce, change nothing: say what would be done
-    #[arg(long, requires = "enforce")]
+    /// --enforce, and hold the first packets of each TCP connection (by iptables' NFQUEUE) until it is known whose it is: for a
+    /// fraction of a second at most
+    #[arg(long, conflicts_with = "filter")]
+    inline: bool,
+
+    /// With --enforce or --inline, change nothing: say what would be done
+    #[arg(long, requires = "acting")]
     dry_run: bool,
 
     /// Act on what is at least so sure
@@ -37,28 +46,28 @@ pub struct EnforceArgs {
         value_enum,
         default_value = "confirmed",
         value_name = "NAME",
-        requires = "enforce"
+        requires = "acting"
     )]
     enforce_confidence: crate::cli::policy::ConfidenceArg,
 
     /// For how long a server is refused after the last attempt to reach it: 30s, 10m, 1h
-    #[arg(long, default_value = "1h", value_name = "TIME", requires = "enforce", value_parser = crate::cli::apply::span)]
+    #[arg(long, default_value = "1h", value_name = "TIME", requires = "acting", value_parser = crate::cli::apply::span)]
     enforce_timeout: Duration,
 
     /// Act on so many connections a minute; what is more is counted, said, and tried again
-    #[arg(long, default_value_t = 60, value_name = "N", requires = "enforce", value_parser = clap::value_parser!(u32).range(1..=6000))]
+    #[arg(long, default_value_t = 60, value_name = "N", requires = "acting", value_parser = clap::value_parser!(u32).range(1..=6000))]
     enforce_rate: u32,
 
     /// Leave these addresses and networks alone, whichever end of a connection they are (several: --allow A --allow B)
-    #[arg(long, value_name = "NET", requires = "enforce", value_parser = crate::cli::policy::net)]
+    #[arg(long, value_name = "NET", requires = "acting", value_parser = crate::cli::policy::net)]
     allow: Vec<IpNet>,
 
     /// Leave alone what this policy file has exceptions for
-    #[arg(long, value_name = "FILE", requires = "enforce")]
+    #[arg(long, value_name = "FILE", requires = "acting")]
     plan: Option<PathBuf>,
 
     /// Which firewall [default: nftables, or iptables where there is no nft]
-    #[arg(long, value_enum, value_name = "NAME", requires = "enforce")]
+    #[arg(long, value_enum, value_name = "NAME", requires = "acting")]
     firewall: Option<BackendArg>,
 
     /// The byte of the connection mark that is ours, and what is written there
@@ -66,12 +75,12 @@ pub struct EnforceArgs {
         long,
         default_value = "0x4a0000/0xff0000",
         value_name = "VALUE/MASK",
-        requires = "enforce"
+        requires = "acting"
     )]
     enforce_mark: Mark,
 
     /// Leave the rules in force when sniffing ends
-    #[arg(long, requires = "enforce")]
+    #[arg(long, requires = "acting")]
     keep: bool,
 }
 
@@ -85,11 +94,14 @@ pub struct Surroundings<'a> {
     pub user: Option<&'a str>,
     /// Lock it in.
     pub sandbox: bool,
+    /// What is listened on.
+    pub interfaces: &'a [String],
 }
 
 /// The process that may change the firewall, as the one that listens knows it.
 pub struct Enforcer {
     pub(super) socket: UnixStream,
+    pub(super) packets: Option<OwnedFd>,
 }
 
 impl EnforceArgs {
@@ -108,21 +120,37 @@ impl EnforceArgs {
         self.dry_run
     }
 
+    /// The rules are to stay.
+    pub const fn keep(&self) -> bool {
+        self.keep
+    }
+
     /// Starts the enforcer, if it is wanted. It does nothing before [`Enforcer::begin`].
     pub fn start(&self, around: &Surroundings<'_>) -> Result<Option<Enforcer>, CliError> {
-        if !self.enforce {
+        if !self.enforce && !self.inline {
             return Ok(None);
         }
         let (here, there) = UnixStream::pair()?;
         here.set_read_timeout(Some(PATIENCE))?;
-        let child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        command
             .args(self.words(around)?)
-            .stdin(Stdio::from(OwnedFd::from(there)))
-            .stdout(Stdio::null())
-            .spawn();
+            .stdin(Stdio::from(OwnedFd::from(there)));
+        let packets = if self.inline && !self.dry_run {
+            let (here, there) = slip::pair()?;
+            command.stdout(Stdio::from(there));
+            Some(here)
+        } else {
+            command.stdout(Stdio::null());
+            None
+        };
+        let child = command.spawn();
         // It ends when its socket does, and whoever started it ends with it: nobody waits for it.
         child.map_err(|error| CliError::Enforce(format!("cannot start the enforcer: {error}")))?;
-        Ok(Some(Enforcer { socket: here }))
+        Ok(Some(Enforcer {
+            socket: here,
+            packets,
+        }))
     }
 
     fn words(&self, around: &Surroundings<'_>) -> Result<Vec<OsString>, CliError> {
@@ -149,6 +177,15 @@ impl EnforceArgs {
             .chain(self.exceptions(around.ruleset)?)
         {
             say("--allow", net.to_string().into());
+        }
+        if self.inline {
+            let by = holder(backend).map_err(ApplyError::from)?;
+            say("--hold-by", by.name().into());
+            // Of all interfaces, no name is asked for.
+            let all = around.interfaces.iter().any(|name| name == "any");
+            for name in around.interfaces.iter().filter(|_| !all) {
+                say("--interface", name.into());
+            }
         }
         if let Some(rules) = around.rules {
             say("--rules", std::path::absolute(rules)?.into());

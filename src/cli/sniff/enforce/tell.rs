@@ -1,20 +1,24 @@
 //! The thread that asks the enforcer, and says what came of it.
 
+use super::handle::{Ask, Handle};
+use super::inline::Inline;
+use super::slip::{LONGEST, Numbers, Slip};
 use super::start::Enforcer;
 use super::wire::{Acted, Answer, Open, Request, TOGETHER};
 use super::{Enforced, span};
-use crate::cli::observe::is_proxied;
+use crate::capture::live::now;
+use crate::cli::mailbox::Mailbox;
 use crate::cli::sniff::board::Board;
-use crate::model::{Confidence, Finding, Transport};
-use crate::policy::feature_of;
+use crate::cli::sniff::record::Record;
+use crate::model::{Action, Concerned, Deed, Transport};
 use crate::policy::live::Order;
-use crate::ruleset::Feature;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fmt::Write as _;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Connections that may wait. Each that does not fit is told of again, at the next interval.
@@ -23,86 +27,21 @@ const ROOM: usize = 1024;
 const TICK: Duration = Duration::from_millis(100);
 /// What is said of a limit that is reached is not said again so soon.
 const QUIET: Duration = Duration::from_secs(60);
-/// What strangers call themselves is not repeated at any length.
-const LONGEST_NAME: usize = 64;
-
-/// A connection, and what is said of it.
-struct Ask {
-    order: Order,
-    words: String,
-}
-
-/// For whoever finds something: asks for an end of it, and waits for nothing.
-#[derive(Clone)]
-pub struct Handle {
-    asks: SyncSender<Ask>,
-    board: Arc<Board>,
-    ended: Arc<AtomicBool>,
-    least: Confidence,
-    names: bool,
-}
-
-impl Handle {
-    /// A finding: acted on if it is sure enough.
-    pub fn found(&self, finding: &Finding) {
-        if finding.confidence >= Some(self.least) {
-            self.block(finding);
-        }
-    }
-
-    /// Ends this connection and refuses its server, whatever is known of it. Whether it is asked for.
-    pub fn block(&self, finding: &Finding) -> bool {
-        let tuple = &finding.tuple;
-        let between_users = matches!(
-            feature_of(finding.app_proto.unwrap_or_default()),
-            Feature::FileTransfer | Feature::PeerToPeer
-        );
-        let order = Order {
-            transport: tuple.transport,
-            client: tuple.client,
-            server: tuple.server,
-            // What is carried inside something else is not the server's only business.
-            only_connection: between_users || is_proxied(finding) || !finding.carriers.is_empty(),
-        };
-        let asked = self.asks.try_send(Ask {
-            order,
-            words: self.words(finding),
-        });
-        if let Err(TrySendError::Full(_)) = asked {
-            Enforced::count(&self.board.enforced.too_many);
-        }
-        asked.is_ok()
-    }
-
-    /// Nothing more will be found.
-    pub fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-    }
-
-    /// `192.0.2.1 (alice), aim oscar bos, confirmed`
-    fn words(&self, finding: &Finding) -> String {
-        let mut words = finding.tuple.client.ip.to_string();
-        if self.names
-            && let Some(account) = finding.accounts.first()
-        {
-            let account: String = account.chars().take(LONGEST_NAME).collect();
-            let _ = write!(words, " ({})", account.escape_debug());
-        }
-        if let Some(verdict) = finding.verdict() {
-            let _ = write!(words, ", {verdict}");
-        }
-        words
-    }
-}
 
 /// The other end of a handle.
 pub struct Teller {
     enforcer: Enforcer,
     asks: Receiver<Ask>,
     board: Arc<Board>,
+    /// Whoever writes is told what was done.
+    records: Option<Arc<Mailbox<Record>>>,
     ended: Arc<AtomicBool>,
+    done: Arc<AtomicBool>,
     timeout: Duration,
     dry_run: bool,
+    keep: bool,
+    /// Where packets that wait are spoken of: how it went is said there last.
+    packets: Option<OwnedFd>,
     /// When it was said last that there are too many.
     too_many: Option<Instant>,
 }
@@ -110,31 +49,43 @@ pub struct Teller {
 impl Enforcer {
     /// A handle, and the thread's part.
     pub fn divide(
-        self,
+        mut self,
         args: &super::EnforceArgs,
         names: bool,
         board: &Arc<Board>,
-    ) -> (Handle, Teller) {
+        records: Option<Arc<Mailbox<Record>>>,
+    ) -> io::Result<(Handle, Teller, Option<Inline>)> {
         let (sender, asks) = sync_channel(ROOM);
-        let ended = Arc::new(AtomicBool::new(false));
+        let inline = self.packets.take().map(Inline::new);
+        let packets = inline.as_ref().map(Inline::socket).transpose()?;
+        if inline.is_some() {
+            board.enforced.note(Numbers::default());
+        }
+        let (ended, done) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
         board.enforced.on.store(true, Ordering::Relaxed);
         let handle = Handle {
             asks: sender,
             board: Arc::clone(board),
             ended: Arc::clone(&ended),
+            done: Arc::clone(&done),
             least: args.least(),
             names,
+            asked: inline.is_some().then(Arc::default),
         };
         let teller = Teller {
             enforcer: self,
             asks,
             board: Arc::clone(board),
+            records,
             ended,
+            done,
             timeout: args.timeout(),
             dry_run: args.dry_run(),
+            keep: args.keep(),
+            packets,
             too_many: None,
         };
-        (handle, teller)
+        Ok((handle, teller, inline))
     }
 }
 
@@ -148,6 +99,34 @@ impl Teller {
                  `imwarden undo --all` takes them away"
                     .to_owned(),
             );
+            let reason = "the enforcer is gone: nothing is enforced any more".to_owned();
+            self.tell(Deed::Failed, None, None, Some(reason));
+        }
+        self.done.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whoever writes.
+    fn tell(
+        &self,
+        deed: Deed,
+        about: Option<&Concerned>,
+        lasting: Option<Duration>,
+        reason: Option<String>,
+    ) {
+        let Some(records) = &self.records else {
+            return;
+        };
+        let timestamp = now();
+        let action = Action {
+            timestamp,
+            deed,
+            about: about.cloned(),
+            until: lasting.map(|it| timestamp.after_seconds(it.as_secs())),
+            reason,
+            dry_run: self.dry_run,
+        };
+        if !records.offer(Record::Action(Box::new(action)), Duration::ZERO) {
+            self.board.lost_records.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -166,27 +145,61 @@ impl Teller {
             let requests: Vec<Request> = batch.iter().map(|it| Request::Cut(it.order)).collect();
             Request::send(&requests, &mut self.enforcer.socket)?;
             for ask in batch {
-                let answer = Answer::receive(&mut self.enforcer.socket)?;
+                let answer = self.hear()?;
                 self.note(&ask, answer);
             }
         }
         Request::send(&[Request::End], &mut self.enforcer.socket)?;
-        match Answer::receive(&mut self.enforcer.socket)? {
-            Answer::Done(what) | Answer::Failed { what, .. } => {
-                self.board.say(format!("enforce: {what}"));
-            }
-            _ => {}
+        let (deed, what) = match self.hear()? {
+            Answer::Done(what) => (Deed::Removed, what),
+            Answer::Failed { what, .. } => (Deed::Failed, what),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        // With --keep nothing is, and a dry run has nothing.
+        if deed == Deed::Failed || !self.keep && !self.dry_run {
+            let reason = (deed == Deed::Failed).then(|| what.clone());
+            self.tell(deed, None, None, reason);
         }
+        self.board.say(format!("enforce: {what}"));
+        self.hear_numbers();
         Ok(())
     }
 
-    /// It says nothing that it was not asked for, so that anything to be read is its end.
-    fn is_alive(&self) -> io::Result<()> {
-        let mut one = [PollFd::new(&self.enforcer.socket, PollFlags::IN)];
-        if poll(&mut one, Some(&Timespec::default()))? > 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    /// The next answer; what the enforcer says by itself comes before it.
+    fn hear(&mut self) -> io::Result<Answer> {
+        loop {
+            match Answer::receive(&mut self.enforcer.socket)? {
+                Answer::Word(what) => self.board.say(format!("enforcer: {what}")),
+                answer => return Ok(answer),
+            }
         }
-        Ok(())
+    }
+
+    /// Whether it is there, when nothing is asked for; what it says by itself.
+    fn is_alive(&mut self) -> io::Result<()> {
+        loop {
+            let mut one = [PollFd::new(&self.enforcer.socket, PollFlags::IN)];
+            if poll(&mut one, Some(&Timespec::default()))? == 0 {
+                return Ok(());
+            }
+            match Answer::receive(&mut self.enforcer.socket)? {
+                Answer::Word(what) => self.board.say(format!("enforcer: {what}")),
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+
+    /// What was said last about packets that waited. Whoever listened does not any more.
+    fn hear_numbers(&self) {
+        let Some(socket) = &self.packets else {
+            return;
+        };
+        let mut buffer = vec![0; LONGEST];
+        while let Some(slip) = Slip::receive(socket, &mut buffer) {
+            if let Slip::Numbers(numbers) = slip {
+                self.board.enforced.note(numbers);
+            }
+        }
     }
 
     fn note(&mut self, ask: &Ask, answer: Answer) {
@@ -201,10 +214,13 @@ impl Teller {
                 if acted.place.is_ok() {
                     Enforced::count(&counts.added);
                 }
+                self.tell_acted(&ask.about, &acted);
                 self.acted(&ask.order, &acted)
             }
             Answer::Spared(why) => {
                 Enforced::count(&counts.spared);
+                let reason = Some(why.words().to_owned());
+                self.tell(Deed::Spared, Some(&ask.about), None, reason);
                 format!("left alone: {}", why.words())
             }
             Answer::TooMany => {
@@ -213,18 +229,39 @@ impl Teller {
                     return;
                 }
                 self.too_many = Some(Instant::now());
+                self.tell(Deed::RateLimited, Some(&ask.about), None, None);
                 "left alone for now: more connections a minute than --enforce-rate allows; the others are counted, and tried again"
                     .to_owned()
             }
             Answer::Failed { what, .. } => {
                 Enforced::count(&counts.failed);
+                self.tell(Deed::Failed, Some(&ask.about), None, Some(what.clone()));
                 format!("FAILED: {what}")
             }
-            Answer::Already | Answer::Done(_) => return,
+            Answer::Already | Answer::Done(_) | Answer::Word(_) => return,
         };
         let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
         self.board
             .say(format!("enforce: {now} {}: {said}", ask.words));
+    }
+
+    /// A connection that is cut, and its server, are two things.
+    fn tell_acted(&self, about: &Concerned, acted: &Acted) {
+        let open = match acted.place {
+            Ok(()) => None,
+            Err(Open::Narrow(why)) => Some(format!("its server stays open: {}", why.words())),
+            Err(Open::Full) => Some("its server stays open: there is no room for more".to_owned()),
+            Err(Open::Refused) => Some("its server is refused already".to_owned()),
+        };
+        if acted.cut {
+            self.tell(Deed::Cut, Some(about), None, open);
+        } else if open.is_some() {
+            let reason = "the kernel does not know the connection".to_owned();
+            self.tell(Deed::Failed, Some(about), None, Some(reason));
+        }
+        if acted.place.is_ok() {
+            self.tell(Deed::Blocked, Some(about), Some(self.timeout), None);
+        }
     }
 
     fn acted(&self, order: &Order, acted: &Acted) -> String {

@@ -46,6 +46,8 @@ pub enum Answer {
     Spared(Spared),
     /// Nothing was done: there are too many.
     TooMany,
+    /// Nobody asked: what the enforcer has to say by itself.
+    Word(String),
 }
 
 /// What was done about a connection.
@@ -181,6 +183,10 @@ impl Answer {
                 text = what;
                 [b'F', u8::from(*permission), 0]
             }
+            Self::Word(what) => {
+                text = what;
+                [b'W', 0, 0]
+            }
             Self::Already => [b'R', 0, 0],
             Self::TooMany => [b'M', 0, 0],
             Self::Spared(why) => [b'S', number(&Spared::ALL, why), 0],
@@ -223,6 +229,7 @@ impl Answer {
                 permission: permission != 0,
                 what: text(),
             },
+            [b'W', _, _] => Self::Word(text()),
             [b'R', _, _] => Self::Already,
             [b'M', _, _] => Self::TooMany,
             [b'S', why, _] => Self::Spared(*Spared::ALL.get(usize::from(why))?),
@@ -288,6 +295,7 @@ mod tests {
             },
             Answer::Already,
             Answer::TooMany,
+            Answer::Word("somebody took the rules away".into()),
         ];
         answers.extend(Spared::ALL.map(Answer::Spared));
         let opens = Narrow::ALL.map(Open::Narrow).into_iter();

@@ -2,7 +2,9 @@
 
 use crate::cli::{observe, policy};
 use crate::model::{Finding, Transport};
-use crate::policy::{Guard, Hook, Plan, Profile, Request, Sighting, Sightings, Target, render};
+use crate::policy::{
+    Guard, Hook, Other, OtherSource, Plan, Profile, Request, Sighting, Sightings, Target, render,
+};
 use crate::report::service_title;
 use crate::ruleset::{Feature, RuleSet};
 use std::sync::Arc;
@@ -61,7 +63,8 @@ impl Planner {
         for flow in &flows {
             let web = flow.feature == Feature::Http || SHARED.contains(&flow.server.port);
             if web && flow.transport == Transport::Tcp {
-                sightings.others.insert((flow.transport, flow.server), 1);
+                let other = Other::new(flow.transport, flow.client.ip, flow.server);
+                sightings.others.add(other, OtherSource::Record);
             }
         }
         let services = flows.iter().map(|flow| flow.service.clone()).collect();

@@ -15,6 +15,7 @@ mod text;
 mod tty;
 
 use super::board::Board;
+use super::crew::spawn;
 use super::record::Record;
 use crate::cli::mailbox::Mailbox;
 use crate::cli::output;
@@ -31,8 +32,8 @@ use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::{flag, low_level};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use text::Looks;
@@ -247,14 +248,11 @@ impl Shown {
         screen: Screen,
         news: &Arc<Mailbox<Record>>,
         board: &Arc<Board>,
-        gate: impl FnOnce() + Send + 'static,
+        gate: &Arc<Barrier>,
     ) -> Result<Self, crate::cli::CliError> {
         let tty = Arc::clone(&screen.tty);
         let (its_news, its_board) = (Arc::clone(news), Arc::clone(board));
-        let thread = super::spawn("screen", move || {
-            gate();
-            screen.show(&its_news, &its_board)
-        })?;
+        let thread = spawn("screen", gate, move || screen.show(&its_news, &its_board))?;
         Ok(Self {
             thread,
             tty,

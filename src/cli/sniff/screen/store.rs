@@ -218,7 +218,7 @@ impl Store {
             }
             Record::Flow(finding) => self.flow(*finding, true, now),
             Record::Event(event) => self.event(*event),
-            Record::Statistics(_) | Record::End(_) => return false,
+            Record::Action(_) | Record::Statistics(_) | Record::End(_) => return false,
         }
         true
     }

@@ -55,6 +55,7 @@ pub fn finding(id: u64, service: Service, account: &str, server: &str) -> Findin
         },
         evidence: vec![evidence],
         learned_from: None,
+        names: None,
     }
 }
 

@@ -1,16 +1,23 @@
 //! `--observed`: what was seen in captures, or in the findings of an earlier run, for rules against it.
 
+mod findings;
+mod listen;
+
+pub use listen::Observed;
+
+use self::listen::Capture;
 use super::CliError;
 use crate::capture::{self, CaptureError};
 use crate::flow::Chosen;
-use crate::model::{Confidence, Endpoint, Finding, Packet, Service, Transport};
+use crate::model::{Activity, Confidence, Detail, Finding, Occurrence, Packet, Transport, what};
 use crate::packet::{Decoded, Defragmenter, decode};
-use crate::pipeline::{self, Settings};
-use crate::policy::{Opening, Sighting, Sightings, feature_of};
+use crate::pipeline::{self, Settings, Sink};
+use crate::policy::{
+    Address, Named, Opening, Other, OtherSource, Others, Sighting, Sightings, feature_of,
+    openings_of,
+};
 use crate::ruleset::RuleSet;
-use serde_json::Value;
-use std::io::BufRead;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -45,6 +52,85 @@ pub struct Flow {
     pub finding: Finding,
     /// It is one of those that rules are made of.
     pub named: bool,
+    /// Where it sends others.
+    sends: BTreeSet<Sends>,
+}
+
+/// A place that an event names for another flow: a redirect's server, an offer's endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sends {
+    to: Address,
+    /// What will go there.
+    app_proto: String,
+    role: String,
+}
+
+impl Sends {
+    /// What an event says: what it is, the flow's own port, and its facts by name.
+    fn of<'a>(
+        event: &str,
+        port: u16,
+        fact: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Option<Self> {
+        // An address without a format is one that somebody has, and not one to go to.
+        if ![what::REDIRECT, what::ADDRESS].contains(&event) {
+            return None;
+        }
+        Some(Self {
+            to: Address::parse(fact("address")?, port)?,
+            app_proto: fact("format")?.to_owned(),
+            role: fact("role").unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// For rules against it, said by a flow of this messenger.
+    fn named(self, service: &crate::model::Service, place: String) -> Named {
+        Named {
+            service: service.clone(),
+            feature: feature_of(&self.app_proto),
+            openings: openings_of(&self.app_proto, &self.role),
+            address: self.to,
+            place,
+        }
+    }
+}
+
+/// A flow's place, as rules say it that are about what it named.
+fn named_by(file: &str, flow: impl std::fmt::Display) -> String {
+    format!("flow {flow} of {file}")
+}
+
+/// Takes in what the road hands out.
+struct Listener {
+    least: Confidence,
+    flows: Vec<Flow>,
+    /// What flows said that are not over.
+    sends: BTreeMap<u64, BTreeSet<Sends>>,
+}
+
+impl Sink for Listener {
+    fn finding(&mut self, finding: Finding) {
+        self.flows.push(Flow {
+            named: finding.service.is_some() && finding.confidence >= Some(self.least),
+            sends: self.sends.remove(&finding.flow_id).unwrap_or_default(),
+            finding,
+        });
+    }
+
+    fn occurrence(&mut self, occurrence: Occurrence) {
+        let Activity { what, details, .. } = &occurrence.activity;
+        let fact = |key| {
+            details.iter().find_map(|(its, detail)| match detail {
+                Detail::Text(text) if *its == key => Some(text.as_str()),
+                Detail::Word(word) if *its == key => Some(*word),
+                _ => None,
+            })
+        };
+        if let Some(sends) = Sends::of(what, occurrence.tuple.server.port, fact) {
+            let of_flow = self.sends.entry(occurrence.flow_id).or_default();
+            of_flow.insert(sends);
+        }
+    }
 }
 
 /// All flows of a capture; of others than messengers' too.
@@ -56,20 +142,24 @@ pub fn flows(
     let mut source = capture::open(path).map_err(CliError::Capture)?;
     let settings = Settings {
         keep_all: true,
+        activities: true,
+        names: true,
         ..Settings::default()
     };
-    let mut found = Vec::new();
+    let mut heard = Listener {
+        least,
+        flows: Vec::new(),
+        sends: BTreeMap::new(),
+    };
     let analysis = pipeline::run(
         &mut *source,
         rules,
         settings,
         &AtomicBool::new(false),
         &mut |_| {},
-        &mut |finding: Finding| {
-            let named = finding.service.is_some() && finding.confidence >= Some(least);
-            found.push(Flow { finding, named });
-        },
+        &mut heard,
     );
+    let mut found = heard.flows;
     found.sort_by_key(|flow| flow.finding.flow_id);
     Ok((found, analysis.error))
 }
@@ -79,39 +169,71 @@ pub fn sightings(
     paths: &[PathBuf],
     rules: &RuleSet,
     least: Confidence,
-) -> Result<Sightings, CliError> {
+) -> Result<Observed, CliError> {
     let mut all = Sightings::default();
+    let mut captures = Vec::new();
     for path in paths {
         if path
             .extension()
             .is_some_and(|end| end == "ndjson" || end == "json")
         {
-            from_findings(path, least, &mut all)?;
+            findings::read(path, least, &mut all)?;
         } else {
             let (flows, error) = flows(path, rules, least)?;
             if let Some(error) = error {
                 super::output::complain(&format!("{error}; what came before it is used"));
             }
             from_capture(path, &flows, &mut all);
+            captures.push(Capture::of(path, &flows));
         }
     }
-    Ok(all)
+    Ok(Observed {
+        sightings: all,
+        captures,
+    })
+}
+
+/// What a flow, of whomever, said of names.
+fn names_given(finding: &Finding, others: &mut Others) {
+    let Some(names) = finding.names.as_deref() else {
+        return;
+    };
+    if names.more {
+        others.lack_names();
+    }
+    for (ip, all) in &names.given {
+        for name in all {
+            others.give(*ip, name.clone());
+        }
+    }
 }
 
 /// What was seen in a capture whose flows are known.
 pub fn from_capture(path: &Path, flows: &[Flow], all: &mut Sightings) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let first = all.flows.len();
-    for Flow { finding, named } in flows {
+    for Flow {
+        finding,
+        named,
+        sends,
+    } in flows
+    {
         let tuple = &finding.tuple;
         let place = || format!("{name}, flow {}", finding.flow_id);
         if *named && let Some(sighting) = sighting(finding, place()) {
+            let by = named_by(&name, finding.flow_id);
+            let sends = sends.iter().cloned();
+            all.named
+                .extend(sends.map(|it| it.named(&sighting.service, by.clone())));
             all.flows.push(sighting);
         } else if finding.service.is_none() {
-            *all.others
-                .entry((tuple.transport, tuple.server))
-                .or_default() += 1;
+            let mut other = Other::new(tuple.transport, tuple.client.ip, tuple.server);
+            if let Some(names) = finding.names.as_deref() {
+                other.names = names.carried.clone();
+            }
+            all.others.add(other, OtherSource::Capture);
         }
+        names_given(finding, &mut all.others);
     }
     // How a connection opens is asked only where the place does not tell it from others.
     let mut chosen = Chosen::default();
@@ -122,7 +244,7 @@ pub fn from_capture(path: &Path, flows: &[Flow], all: &mut Sightings) {
         let Some(sighting) = all.flows.get(number) else {
             break;
         };
-        if sighting.proxied || all.others.contains_key(&(tuple.transport, tuple.server)) {
+        if sighting.proxied || all.others.are_at(tuple.transport, tuple.server) {
             let (from, to) = (flow.finding.first_seen, flow.finding.last_seen);
             chosen.add(tuple, from, to, number);
             wanted += 1;
@@ -181,82 +303,4 @@ pub fn packets(path: &Path, each: &mut dyn FnMut(&Packet<'_>)) {
         }
     }
     defragmenter.finish(&mut |packet| each(packet));
-}
-
-/// Flow records of `--format ndjson`.
-fn from_findings(path: &Path, least: Confidence, all: &mut Sightings) -> Result<(), CliError> {
-    let wrong =
-        |line: usize, what: &str| CliError::Findings(format!("{}:{line}: {what}", path.display()));
-    let file = std::fs::File::open(path)
-        .map_err(|error| CliError::Findings(format!("cannot read {}: {error}", path.display())))?;
-    for (number, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let number = number + 1;
-        let line = line.map_err(|error| wrong(number, &error.to_string()))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let record: Value =
-            serde_json::from_str(&line).map_err(|error| wrong(number, &error.to_string()))?;
-        if record["schema"] != "imwarden/1" {
-            return Err(wrong(
-                number,
-                "this is no record of `analyze --format ndjson`",
-            ));
-        }
-        if record["event_type"] != "flow" {
-            continue;
-        }
-        let flow = flow_of(&record).ok_or_else(|| wrong(number, "a flow without its addresses"))?;
-        match (record["service"].as_str(), confidence(&record)) {
-            (Some(service), Some(sure)) if sure >= least => all.flows.push(Sighting {
-                service: Service::named(service.to_owned()),
-                feature: feature_of(record["app_proto"].as_str().unwrap_or_default()),
-                proxied: record["path"].as_array().is_some_and(|path| {
-                    path.iter()
-                        .filter_map(Value::as_str)
-                        .any(|layer| TUNNELS.contains(&layer))
-                }),
-                opening: None,
-                place: format!(
-                    "{}, flow {}",
-                    path.file_name().unwrap_or_default().to_string_lossy(),
-                    record["flow_id"]
-                ),
-                transport: flow.0,
-                client: flow.1,
-                server: flow.2,
-            }),
-            (Some(_), _) => {}
-            (None, _) => *all.others.entry((flow.0, flow.2)).or_default() += 1,
-        }
-    }
-    Ok(())
-}
-
-fn flow_of(record: &Value) -> Option<(Transport, Endpoint, Endpoint)> {
-    let end = |ip: &str, port: &str| -> Option<Endpoint> {
-        let ip: IpAddr = record[ip].as_str()?.parse().ok()?;
-        let port = u16::try_from(record[port].as_u64()?).ok()?;
-        Some(Endpoint::new(ip, port))
-    };
-    let transport = match record["proto"].as_str()? {
-        "TCP" => Transport::Tcp,
-        "UDP" => Transport::Udp,
-        _ => return None,
-    };
-    Some((
-        transport,
-        end("src_ip", "src_port")?,
-        end("dest_ip", "dest_port")?,
-    ))
-}
-
-fn confidence(record: &Value) -> Option<Confidence> {
-    let all = [
-        Confidence::Possible,
-        Confidence::Probable,
-        Confidence::Confirmed,
-    ];
-    let word = record["confidence"].as_str()?;
-    all.into_iter().find(|it| it.name() == word)
 }

@@ -1,0 +1,146 @@
+//! Connections that say what they have to say in small pieces, and what of it arrives.
+
+use crate::lab::{Lab, connect, say, until};
+use crate::talk::{PATIENCE, kind};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// Takes connections, and says after each word what has arrived of whom. One that `answers` gives a word for each.
+pub fn collect(number: &str, at: &str, answers: bool) {
+    let listener = TcpListener::bind(at).unwrap();
+    say(number, "listening");
+    for stream in listener.incoming() {
+        let (number, mut stream) = (number.to_owned(), stream.unwrap());
+        thread::spawn(move || {
+            let peer = stream.peer_addr().unwrap().port();
+            let mut all = Vec::new();
+            let mut piece = [0; 4096];
+            while let Ok(read @ 1..) = stream.read(&mut piece) {
+                all.extend_from_slice(&piece[..read]);
+                say(&number, &format!("{peer} {}", hex(&all)));
+                if answers {
+                    stream.write_all(b"go on\n").unwrap();
+                }
+            }
+        });
+    }
+}
+
+/// Sends this in pieces of that size; says how it ended.
+pub fn send(number: &str, from: &str, at: &str, size: usize, text: &str) {
+    match connect(from, at) {
+        Ok(stream) => {
+            say(number, &stream.local_addr().unwrap().port().to_string());
+            say(number, &in_pieces(stream, size, &unhex(text)));
+        }
+        Err(error) => say(number, &error),
+    }
+}
+
+/// Each piece is a segment of its own as far as the system lets it; then it waits for the end.
+fn in_pieces(mut stream: TcpStream, size: usize, bytes: &[u8]) -> String {
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    for piece in bytes.chunks(size) {
+        if let Err(error) = stream.write_all(piece) {
+            return kind(error.kind());
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    match stream.read(&mut [0; 16]) {
+        Ok(0) => "closed".to_owned(),
+        Ok(_) => "answered".to_owned(),
+        Err(error) => kind(error.kind()),
+    }
+}
+
+/// Says one word after the other, each when the one before was answered; says how long that took, in milliseconds.
+pub fn turns(number: &str, from: &str, at: &str, words: &[&str]) {
+    let begun = Instant::now();
+    let mut stream = match connect(from, at) {
+        Ok(stream) => stream,
+        Err(error) => return say(number, &error),
+    };
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    say(number, &stream.local_addr().unwrap().port().to_string());
+    for word in words {
+        let said = stream.write_all(&unhex(word));
+        if let Err(error) = said.and_then(|()| stream.read(&mut [0; 64]).map(drop)) {
+            return say(number, &kind(error.kind()));
+        }
+    }
+    say(number, &format!("{}", begun.elapsed().as_millis()));
+}
+
+/// From the router itself: how it ended, and the port that it came from.
+pub fn from_here(at: &str, size: usize, bytes: &[u8]) -> (u16, String) {
+    let (sender, receiver) = channel();
+    let (at, bytes) = (at.to_owned(), bytes.to_vec());
+    thread::spawn(move || {
+        let stream = connect("-", &at).unwrap();
+        let port = stream.local_addr().unwrap().port();
+        sender
+            .send((port, in_pieces(stream, size, &bytes)))
+            .unwrap();
+    });
+    receiver.recv_timeout(2 * PATIENCE).unwrap()
+}
+
+impl Lab {
+    /// A server that says what it has received.
+    pub fn collector(&mut self, at: &str, how: &str) -> usize {
+        let number = self.server.tell(&format!("collect {at} {how}"));
+        assert_eq!(self.server.hear(number, 0), "listening");
+        number
+    }
+
+    /// A client that sends this in pieces: its number, and its port.
+    pub fn pieces(&mut self, at: &str, size: usize, bytes: &[u8]) -> (usize, u16) {
+        let words = format!("pieces - {at} {size} {}", hex(bytes));
+        let number = self.client.tell(&words);
+        let port = self.client.hear(number, 0);
+        (number, port.parse().unwrap_or_else(|_| panic!("{port}")))
+    }
+
+    /// A client that waits for answers: its number.
+    pub fn turns(&mut self, at: &str, words: &[&[u8]]) -> usize {
+        let words: Vec<String> = words.iter().map(|word| hex(word)).collect();
+        let number = self
+            .client
+            .tell(&format!("turns - {at} {}", words.join(" ")));
+        let port = self.client.hear(number, 0);
+        assert!(port.parse::<u16>().is_ok(), "{port}");
+        number
+    }
+
+    /// What this server has received from that port.
+    pub fn received(&self, collector: usize, port: u16) -> Vec<u8> {
+        let words = format!("{port} ");
+        let said = self.server.heard(collector);
+        let last = said.iter().rev().find_map(|line| line.strip_prefix(&words));
+        last.map(unhex).unwrap_or_default()
+    }
+
+    pub fn until_received(&self, collector: usize, port: u16, bytes: &[u8]) {
+        until("all of it arrives", || {
+            self.received(collector, port) == bytes
+        });
+    }
+}
