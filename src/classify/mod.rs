@@ -19,6 +19,7 @@ pub mod irc;
 mod learned;
 mod matrix;
 pub mod msn;
+mod msrp;
 mod opening;
 pub mod oscar;
 mod outbox;
@@ -31,6 +32,7 @@ pub mod stream;
 mod testing;
 mod undecided;
 mod units;
+mod wechat;
 pub mod xmpp;
 pub mod yahoo;
 

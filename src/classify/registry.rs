@@ -2,8 +2,8 @@
 
 use super::carrier::http::HttpMessenger;
 use super::{
-    Detector, Probe, ProbeInput, Start, call, carrier, gadugadu, icq, irc, matrix, msn, oscar, sip,
-    xmpp, yahoo,
+    Detector, Probe, ProbeInput, Start, call, carrier, gadugadu, icq, irc, matrix, msn, msrp,
+    oscar, sip, wechat, xmpp, yahoo,
 };
 use crate::model::{Direction, Transport};
 use std::sync::LazyLock;
@@ -18,12 +18,19 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
     irc::DETECTORS,
     gadugadu::DETECTORS,
     sip::DETECTORS,
+    msrp::DETECTORS,
     call::DETECTORS,
     carrier::DETECTORS,
 ];
 
 /// The messengers that hide in HTTP.
-pub const HTTP: &[&[&dyn HttpMessenger]] = &[oscar::HTTP, msn::HTTP, yahoo::HTTP, matrix::HTTP];
+pub const HTTP: &[&[&dyn HttpMessenger]] = &[
+    oscar::HTTP,
+    msn::HTTP,
+    yahoo::HTTP,
+    matrix::HTTP,
+    wechat::HTTP,
+];
 
 /// Those of one transport, and which of them what begins with a byte may concern.
 struct Asked {

@@ -85,6 +85,8 @@ pub trait StunMessage {
     fn kind(&self) -> u16;
     /// Whether it has the magic cookie.
     fn has_cookie(&self) -> bool;
+    /// Types of its attributes, in order, and of the one whose value the capture has cut.
+    fn attribute_types(&self) -> impl Iterator<Item = u16>;
     /// Types and values of its attributes, in order.
     fn attributes(&self) -> impl Iterator<Item = (u16, &[u8])>;
 }
@@ -108,7 +110,7 @@ impl StunRule {
         kind && cookie
             && self
                 .attribute
-                .is_none_or(|those| message.attributes().any(|(kind, _)| those.contains(kind)))
+                .is_none_or(|those| message.attribute_types().any(|kind| those.contains(kind)))
             && self
                 .realm
                 .as_ref()

@@ -17,6 +17,10 @@ impl StunMessage for Shown {
         self.1
     }
 
+    fn attribute_types(&self) -> impl Iterator<Item = u16> {
+        self.2.iter().map(|(kind, _)| *kind)
+    }
+
     fn attributes(&self) -> impl Iterator<Item = (u16, &[u8])> {
         self.2.iter().copied()
     }

@@ -14,8 +14,8 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         scenario(
             "calls",
-            "Calls of WhatsApp, Signal and Telegram through their relays, by UDP and by TCP.",
-            [whatsapp(), signal(), telegram()].concat(),
+            "Calls of WhatsApp, Signal, Telegram, Viber and Zoom through their relays, by UDP and by TCP.",
+            [whatsapp(), signal(), telegram(), viber_and_zoom()].concat(),
         ),
         scenario(
             "baits-calls",
@@ -211,6 +211,26 @@ fn telegram() -> Vec<Talk> {
     ]
 }
 
+fn viber_and_zoom() -> Vec<Talk> {
+    let [ask, refused] = unauthorised(80, "viber.com");
+    let [again, granted] = authorised(83, "viber.com");
+    let relay = Talk::udp("10.0.8.35:51007", "198.18.32.3:443", 10_500)
+        .client(ask)
+        .server(refused)
+        .client(again)
+        .server(granted);
+    // Which server is reached? Nobody talks over that.
+    let reached = Talk::udp("10.0.8.36:51008", "198.18.32.4:3478", 11_000)
+        .client(stun(BINDING, 90, &[(0x0101, &noise(91, 20))]))
+        .server(mapped(90));
+    let mut silent = call("zoom", "probable");
+    silent.features.clear();
+    vec![
+        voice(relay, 111, in_channel).is(call("viber", "probable")),
+        reached.is(silent),
+    ]
+}
+
 /// Checks from browser to browser (RFC 8445), DTLS, voice.
 fn browsers() -> Vec<Talk> {
     let check = |seed: u64| {
@@ -290,7 +310,7 @@ fn near() -> Vec<Talk> {
         unauthorised(1103, "mytelegram.org")[1].clone(),
         stun(ALLOCATE, 1104, &[(0x3fff, b"near"), (0x4008, b"near")]),
         stun(0x0803, 1105, &[]),
-        // What Lync began with, and Teams and Skype go on with.
+        // What Teams, Skype and Skype for Business have in common: a hint, and no more.
         stun(
             ALLOCATE,
             1106,

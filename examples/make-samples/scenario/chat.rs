@@ -19,14 +19,19 @@ pub fn scenarios() -> Vec<Scenario> {
             sip(),
         ),
         scenario(
+            "msrp",
+            "A session of messages that SIP set up: two people write, one sends a picture.",
+            msrp(),
+        ),
+        scenario(
             "matrix-http",
             "A client signs on in plain HTTP and talks in a room; two servers pass it on.",
             matrix(),
         ),
         scenario(
             "baits-chat",
-            "A telephone, an exchange and a camera that speak SIP, web pages that mention Matrix, records that look like Gadu-Gadu. No messenger here.",
-            [telephones(), pages(), records()].concat(),
+            "A telephone, an exchange and a camera that speak SIP, web pages that mention Matrix, records that look like Gadu-Gadu, lines that look like MSRP. No messenger here.",
+            [telephones(), pages(), records(), letters()].concat(),
         ),
     ]
 }
@@ -221,6 +226,102 @@ fn sip() -> Vec<Talk> {
             .exposes(&["weak-sign-on"])),
         stream.is(truth().uses(&["presence"])),
     ]
+}
+
+/// A request of RFC 4975.
+fn send(id: &str, from_alice: bool, fields: &str, body: &str) -> String {
+    let alice = "msrp://10.0.9.31:40300/iau39soe2843z;tcp";
+    let bob = "msrp://198.18.52.1:2855/9di4eae923wzd;tcp";
+    let (from, to) = if from_alice {
+        (alice, bob)
+    } else {
+        (bob, alice)
+    };
+    let body = match body {
+        "" => String::new(),
+        body => format!("\r\n{body}\r\n"),
+    };
+    format!(
+        "MSRP {id} SEND\r\nTo-Path: {to}\r\nFrom-Path: {from}\r\n{fields}{body}-------{id}$\r\n"
+    )
+}
+
+fn msrp() -> Vec<Talk> {
+    let taken = |id: &str| {
+        format!(
+            "MSRP {id} 200 OK\r\nTo-Path: msrp://10.0.9.31:40300/iau39soe2843z;tcp\r\n\
+             From-Path: msrp://198.18.52.1:2855/9di4eae923wzd;tcp\r\n-------{id}$\r\n"
+        )
+    };
+    let wrapped = |from: &str, to: &str, text: &str| {
+        let body = format!(
+            "From: <sip:{from}>\r\nTo: <sip:{to}>\r\n\r\nContent-Type: text/plain\r\n\r\n{text}"
+        );
+        let fields = format!(
+            "Message-ID: {}\r\nByte-Range: 1-{1}/{1}\r\nContent-Type: message/cpim\r\n",
+            text.len(),
+            body.len()
+        );
+        (fields, body)
+    };
+    let (asked, question) = wrapped("alice@example.com", "bob@example.org", "lunch at noon?");
+    let (answered, reply) = wrapped("bob@example.org", "alice@example.com", "yes");
+    let plain = "Message-ID: 9\r\nByte-Range: 1-9/9\r\nContent-Type: text/plain\r\n";
+    let talk = Talk::tcp("10.0.9.31:40300", "198.18.52.1:2855", 100)
+        .client(send(
+            "d93kswow",
+            true,
+            "Message-ID: 0\r\nByte-Range: 1-0/0\r\n",
+            "",
+        ))
+        .server(taken("d93kswow"))
+        .client(send("a786hjs2", true, &asked, &question))
+        .server(taken("a786hjs2"))
+        .server(send("dkei38sd", false, &answered, &reply))
+        .client(taken("dkei38sd"))
+        .client(send("x1y2z3w4", true, plain, "see you.\n"));
+    let picture = "Message-ID: 1\r\nByte-Range: 1-600/600\r\nContent-Disposition: attachment; filename=\"menu.png\"\r\n\
+        Content-Type: image/png\r\n\r\n";
+    let head = send("f1f2f3f4", true, picture, "");
+    let (head, end) = head.split_at(head.len() - "-------f1f2f3f4$\r\n".len());
+    let file = Talk::tcp("10.0.9.31:40301", "198.18.52.1:2855", 1500)
+        .client(join(&[
+            head.as_bytes(),
+            &noise(9, 600),
+            b"\r\n",
+            end.as_bytes(),
+        ]))
+        .server(taken("f1f2f3f4"));
+    vec![
+        talk.is(Truth::confirmed("sip", "msrp", "session")
+            .account("alice@example.com")
+            .peer("bob@example.org")
+            .uses(&["message"])
+            .exposes(&["cleartext-messages"])),
+        file.is(Truth::confirmed("sip", "msrp", "session").uses(&["file-transfer"])),
+    ]
+}
+
+/// Lines that begin nearly like MSRP.
+fn letters() -> Vec<Talk> {
+    [
+        "MSRP is a protocol for instant messages.\r\nRFC 4975 says how.\r\n",
+        "MSRP abcd SENDER\r\nTo-Path: msrp://192.0.2.1/a;tcp\r\n",
+        "MSRP abcd SEND\r\nTo-Path: http://192.0.2.1/a\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(n, text)| {
+        let client = format!("10.0.9.{}:4040{n}", 35 + n);
+        Talk::tcp(
+            &client,
+            &format!("198.18.52.{}:2855", 10 + n),
+            30_000 + 300 * n as u64,
+        )
+        .client(text)
+        .server("what?\r\n")
+    })
+    .collect()
 }
 
 fn ask(line: &str, fields: &str, body: &str) -> String {

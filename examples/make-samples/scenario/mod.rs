@@ -23,6 +23,7 @@ pub mod ordinary;
 mod oscar;
 mod oscar_http;
 mod oscar_session;
+mod own;
 mod peer;
 mod png;
 pub mod quic;
@@ -60,6 +61,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(today::scenarios());
     all.extend(calls::scenarios());
     all.extend(chat::scenarios());
+    all.extend(own::scenarios());
     all
 }
 

@@ -106,6 +106,18 @@ impl StunMessage for Message<'_> {
         self.cookie
     }
 
+    fn attribute_types(&self) -> impl Iterator<Item = u16> {
+        let mut rest = self.attributes;
+        std::iter::from_fn(move || {
+            let (kind, length) = (number(rest, 0)?, number(rest, 2)?);
+            rest = rest
+                .get(4 + length.next_multiple_of(4)..)
+                .unwrap_or_default();
+            Some(kind as u16)
+        })
+        .take(MAX_ATTRIBUTES)
+    }
+
     fn attributes(&self) -> impl Iterator<Item = (u16, &[u8])> {
         let mut rest = self.attributes;
         std::iter::from_fn(move || {

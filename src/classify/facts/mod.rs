@@ -154,7 +154,11 @@ impl Facts {
             } => {
                 // A carrier that is recognised again does not undo the messenger found inside it.
                 if format.service.is_some() || self.format.is_none() {
-                    self.format = Some(format);
+                    let carrier = self.format.replace(format);
+                    // How sure what carries it is says nothing of it.
+                    if carrier.is_some_and(|carrier| carrier.service.is_none()) {
+                        self.confidence = None;
+                    }
                     self.confidence = self.confidence.max(Some(confidence));
                 }
                 self.add_evidence(Evidence {

@@ -68,7 +68,11 @@ impl Facts {
             .format
             .as_ref()
             .is_some_and(|format| format.service.is_some());
-        if by_content {
+        // What several may send is worth less than a name.
+        let named = self.host.is_some()
+            || (self.resolved.is_some() && !self.other_host && self.client_heard);
+        let hint = self.confidence == Some(Confidence::Possible) && named;
+        if by_content && !hint {
             // A predicted endpoint that behaves is proof.
             let confidence = if self.as_announced().is_some() {
                 Some(Confidence::Confirmed)
@@ -220,6 +224,20 @@ mod tests {
             is("oscar", Confidence::Confirmed),
             "it behaves as announced"
         );
+    }
+
+    #[test]
+    fn a_hint_gives_way_to_a_name() {
+        let call = |service| Format::messenger(service, "stun", "call");
+        let mut facts = Facts::default();
+        identified(&mut facts, call(Service::MSN), Confidence::Possible);
+        assert_eq!(verdict(&facts), is("msn", Confidence::Possible));
+        facts.resolved_host(&Service::YAHOO, "scs.msg.yahoo.com", 1, 1);
+        assert_eq!(verdict(&facts), is("msn", Confidence::Possible));
+        facts.client_heard = true;
+        assert_eq!(verdict(&facts), is("yahoo", Confidence::Probable));
+        identified(&mut facts, call(Service::MSN), Confidence::Probable);
+        assert_eq!(verdict(&facts), is("msn", Confidence::Probable));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Recognises Gadu-Gadu by a client's sign-on, or by what a server says to it.
 
 use super::dissector::Session;
-use super::packet::{HEADER, Sign, header, kind, login};
+use super::packet::{HEADER, Sign, cut_login, header, kind, login};
 use crate::classify::{Claim, Detector, Dissector, Probe, ProbeInput, Start};
 use crate::model::{Evidence, Transport};
 
@@ -65,6 +65,10 @@ impl Detector for Sessions {
         }
         match login(input.bytes) {
             Sign::On(login) => Probe::Likely(claim(true, login.name)),
+            Sign::NeedMore(_) if input.ended => match cut_login(input.bytes) {
+                Some(name) => Probe::Likely(claim(true, name)),
+                None => Probe::No,
+            },
             Sign::NeedMore(total) => Probe::NeedMore { from: 0, total },
             Sign::No => served(input.bytes),
         }

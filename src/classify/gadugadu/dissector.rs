@@ -64,6 +64,8 @@ impl Session {
             (false, kind::RECV_MSG) => said(false, body, 16, None, out),
             (true, kind::SEND_MSG_80) => said(true, body, 20, number(body, 12), out),
             (false, kind::RECV_MSG_80) => said(false, body, 24, number(body, 16), out),
+            (true, kind::SEND_MSG_110) => super::eleven::said(true, body, out),
+            (false, kind::RECV_MSG_110) => super::eleven::said(false, body, out),
             (_, kind::TYPING) => {
                 let other = number(body, 2).and_then(uin);
                 out.done(Activity::between(what::TYPING, by_client, other));

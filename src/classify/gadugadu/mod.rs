@@ -2,6 +2,7 @@
 
 mod detector;
 mod dissector;
+mod eleven;
 mod packet;
 #[cfg(test)]
 mod tests;

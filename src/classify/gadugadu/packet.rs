@@ -29,6 +29,8 @@ pub(super) mod kind {
     pub const LOGIN_80_FAILED: u32 = 0x43;
     pub const TYPING: u32 = 0x59;
     pub const NEW_STATUS_105: u32 = 0x63;
+    pub const SEND_MSG_110: u32 = 0x7d;
+    pub const RECV_MSG_110: u32 = 0x7e;
     pub const LOGIN_105: u32 = 0x83;
 }
 
@@ -146,6 +148,10 @@ pub(super) fn login(bytes: &[u8]) -> Sign {
     let Some(shape) = shape else {
         return Sign::No;
     };
+    // The first byte of a message in protocol buffers; else the language's first letter stands there.
+    if kind == kind::LOGIN_105 && bytes.get(HEADER) == Some(&0x0a) {
+        return super::eleven::login(bytes);
+    }
     let needed = HEADER + shape.length.0;
     let Some(body) = bytes.get(HEADER..needed) else {
         return if plausible(shape, &bytes[HEADER..]) {
@@ -174,6 +180,19 @@ pub(super) fn login(bytes: &[u8]) -> Sign {
             method,
         }),
     }
+}
+
+/// Bytes of a hash and the zeros behind it that make a sign-on of what the capture has cut.
+const ENOUGH: usize = 24;
+
+/// What the first bytes of a sign-on are called, when no more of it was captured: header, language, hash, and some of the
+/// zeros behind it.
+pub(super) fn cut_login(bytes: &[u8]) -> Option<&'static str> {
+    let (kind, _) = header(bytes)?;
+    let shape = SHAPES.iter().find(|shape| shape.kind == kind)?;
+    let place = shape.hash?;
+    let fits = bytes.len() >= HEADER + place + 1 + ENOUGH;
+    (fits && matches!(login(bytes), Sign::NeedMore(_))).then_some(shape.name)
 }
 
 /// Whether what is there of a sign-on is as it must be.

@@ -45,6 +45,87 @@ fn login_105() -> Vec<u8> {
     packet(0x83, &[b"pl\x02", &sha1(), b"\0\x071000001", &[0; 20]])
 }
 
+/// A field of bytes in protocol buffers.
+fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, value.len() as u8], value].concat()
+}
+
+fn login_11() -> Vec<u8> {
+    packet(
+        0x83,
+        &[
+            &field(1, b"pl"),
+            &field(2, b"\x01\x071000001"),
+            &field(3, &[0xa7; 20]),
+            &[0x20, 4, 0x2d, 0x77, 0xff, 0xee, 3, 0x35, 0x14, 6, 3, 0],
+            &field(7, b"Example 11.0"),
+            &[0x45, 2, 0, 0, 0],
+            &field(11, b"avatar,StatusComments,ggaccount,edisc"),
+        ],
+    )
+}
+
+#[test]
+fn version_11_speaks_in_protocol_buffers() {
+    let sent = [
+        &field(1, b"\0\x071000002")[..],
+        &[0x10, 8, 0x18, 1],
+        &field(5, b"hello"),
+        &field(6, b"<b>hello</b>"),
+    ];
+    let came = [
+        &field(1, b"\x01\x071000002")[..],
+        &[0x10, 0, 0x18, 2, 0x25, 1, 2, 3, 4],
+        &field(5, b"hi"),
+    ];
+    let talk = [
+        (ToClient, welcome()),
+        (ToServer, login_11()),
+        (ToClient, packet(0x9d, &[&[8, 1]])),
+        (ToServer, packet(0x7d, &sent)),
+        (ToClient, packet(0x7e, &came)),
+    ];
+    let whole = told(&talk, 4000);
+    assert_eq!(sure(&whole), Some(Confidence::Confirmed));
+    for wanted in [
+        Event::Account("1000001".to_owned()),
+        Event::Peer("1000002".to_owned()),
+        Event::SignOn("sha1"),
+        Event::Risk(risk::CLEARTEXT_MESSAGES),
+        Event::Feature(feature::MESSAGE),
+    ] {
+        assert!(whole.contains(&wanted), "{wanted:?}: {whole:?}");
+    }
+    for cut in [1, 3, 50] {
+        assert_eq!(told(&talk, cut), whole, "cut {cut}");
+    }
+    // One side alone; and what is not quite it.
+    assert_eq!(
+        sure(&told(&[(ToServer, login_11())], 7)),
+        Some(Confidence::Probable)
+    );
+    for (at, value) in [
+        (8, 0x0b),
+        (9, 3),
+        (10, b'P'),
+        (12, 0x13),
+        (13, 40),
+        (14, 2),
+        (15, 6),
+        (16, b'a'),
+        (23, 0x1b),
+        (24, 16),
+    ] {
+        let mut login = login_11();
+        login[at] = value;
+        assert_eq!(
+            sure(&told(&[(ToServer, login)], 4000)),
+            None,
+            "byte {at} is {value}"
+        );
+    }
+}
+
 fn told(turns: &[(Direction, Vec<u8>)], cut: usize) -> Vec<Event> {
     spoken((Transport::Tcp, 8074), turns, cut, Events::default())
 }

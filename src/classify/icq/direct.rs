@@ -46,11 +46,12 @@ fn length_of(version: u16) -> Option<usize> {
     }
 }
 
+/// Reads one of `length` bytes; the last twelve of the longer ones say nothing that is told.
 fn introduction(frame: &[u8], length: usize) -> Option<Introduction> {
     let mut reader = Reader(frame);
     (reader.byte()? == 0xFF).then_some(())?;
     let version = reader.short()?;
-    (length_of(version) == Some(length + 2) && frame.len() >= length).then_some(())?;
+    (length_of(version) == Some(length + 2)).then_some(())?;
     let peer = if version >= 6 {
         // What follows, counted again: 0x27 or 0x2B; then the peer's UIN, which is 0 when not known.
         (usize::from(reader.short()?) == length - 5).then_some(())?;
@@ -109,7 +110,7 @@ impl Detector for IcqDirect {
             _ => None,
         };
         let Some(total) = early else { return Probe::No };
-        if bytes.len() < total {
+        if bytes.len() < total && !input.ended {
             // The length is that of the shortest until the version is known.
             let total = if bytes.len() < 4 { 28 } else { total };
             return Probe::NeedMore { from: 0, total };

@@ -1,8 +1,9 @@
 //! Recognises FLAP: OSCAR and TOC on any port, from the start or in the middle, from either side alone.
 
 use super::chain::{Context, Place, Proof, Walk, walk};
-use super::dissector::{FlapDissector, toc_format};
+use super::dissector::{FlapDissector, Role, toc_format};
 use super::flap::{MARKER, Start as Found};
+use super::names;
 use super::toc;
 use crate::classify::{Claim, Detector, Dissector, Probe, ProbeInput, Start};
 use crate::model::{Evidence, Transport};
@@ -45,7 +46,20 @@ impl Detector for Flap {
             }
         }
         if input.start == Start::Beginning {
-            return answer(walk(input.bytes, context), 0);
+            return match answer(walk(input.bytes, context), 0) {
+                Probe::No if input.ended && is_cut_sign_on(input.bytes) => claim(
+                    Proof {
+                        format: Role::Unknown.format(),
+                        certain: false,
+                        sender_is_client: Some(true),
+                        what: "flap-sign-on",
+                        detail: "FLAP sign-on with a name, cut".to_owned(),
+                    },
+                    0,
+                    true,
+                ),
+                answer => answer,
+            };
         }
         scan(input.bytes, context)
     }
@@ -53,6 +67,33 @@ impl Detector for Flap {
     fn dissector(&self, _claim: &Claim) -> Box<dyn Dissector> {
         Box::new(FlapDissector::default())
     }
+}
+
+/// Whether a sign-on of before MD5 begins here: a frame of channel 1, version 1, a name (TLV 1), and a password (TLV 2).
+fn is_cut_sign_on(bytes: &[u8]) -> bool {
+    let [
+        MARKER,
+        1,
+        _,
+        _,
+        _,
+        _,
+        0,
+        0,
+        0,
+        1,
+        0,
+        1,
+        0,
+        length,
+        rest @ ..,
+    ] = bytes
+    else {
+        return false;
+    };
+    let name = rest.get(..usize::from(*length)).and_then(names::account);
+    let password = rest.get(usize::from(*length)..).unwrap_or_default();
+    name.is_some() && password.len() >= 4 && password.starts_with(&[0, 2, 0])
 }
 
 /// Behind `FLAPON` comes a FLAP sign-on, or this is not TOC.

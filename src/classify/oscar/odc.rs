@@ -6,7 +6,7 @@ use super::hunt::hunt;
 use super::names;
 use super::rendezvous;
 use super::tell::{Teller, Told};
-use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
+use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{
     Activity, Direction, Evidence, Format, Service, Transport, feature, risk, what,
 };
@@ -67,12 +67,21 @@ impl Detector for Odc {
     }
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
-        hunt(input, b'O', Header::read).into_probe(|_, offset| Claim {
+        let claim = |what, offset| Claim {
             format: Format::messenger(Service::OSCAR, "odc", "peer"),
             offset,
             sender_is_client: None,
-            evidence: Evidence::payload("odc-header", "ODC2 header with a screen name"),
-        })
+            evidence: Evidence::payload("odc-header", what),
+        };
+        if input.ended
+            && input.start == Start::Beginning
+            && input.bytes.starts_with(&HEAD)
+            && matches!(Header::read(input.bytes), Found::Short(_))
+        {
+            return Probe::Likely(claim("beginning of an ODC2 header", 0));
+        }
+        hunt(input, b'O', Header::read)
+            .into_probe(|_, offset| claim("ODC2 header with a screen name", offset))
     }
 
     fn dissector(&self, _claim: &Claim) -> Box<dyn Dissector> {

@@ -9,7 +9,7 @@ use super::hunt::hunt;
 use super::rendezvous;
 use super::tell::{Teller, Told};
 use crate::classify::file::{File, Passing};
-use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput};
+use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{
     Activity, Direction, Evidence, Format, Service, Transport, feature, risk, what,
 };
@@ -18,6 +18,8 @@ use crate::model::{
 const SHORTEST: usize = 192;
 /// Longer names have not been met.
 const LONGEST: usize = 0x800;
+/// Magic, length, type, cookie, encryption and compression.
+const FIXED: usize = 20;
 
 /// Header types that the two sides act on.
 mod kind {
@@ -135,6 +137,18 @@ impl Detector for Oft {
     }
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
+        let claim = |evidence, offset| Claim {
+            format: Format::messenger(Service::OSCAR, "oft", "peer"),
+            offset,
+            sender_is_client: None,
+            evidence,
+        };
+        // All that is fixed in a header stands in its first bytes.
+        let begins = input.ended && input.start == Start::Beginning && input.bytes.len() >= FIXED;
+        if begins && matches!(Header::read(input.bytes), Found::Short(_)) {
+            let evidence = Evidence::payload("oft-header", "beginning of an OFT header");
+            return Probe::Likely(claim(evidence, 0));
+        }
         hunt(input, b'O', |bytes| match Header::read(bytes) {
             Found::Yes(header) => Found::Yes(Evidence::payload(
                 "oft-header",
@@ -143,12 +157,7 @@ impl Detector for Oft {
             Found::Short(need) => Found::Short(need),
             Found::No => Found::No,
         })
-        .into_probe(|evidence, offset| Claim {
-            format: Format::messenger(Service::OSCAR, "oft", "peer"),
-            offset,
-            sender_is_client: None,
-            evidence,
-        })
+        .into_probe(claim)
     }
 
     fn dissector(&self, _claim: &Claim) -> Box<dyn Dissector> {

@@ -221,7 +221,7 @@ fn does(method: &str, message: &Message<'_>) -> Option<Does> {
 }
 
 /// The length of what stands in a wrapper (RFC 3862): behind its own fields, and those of what it wraps.
-fn inside(body: &[u8]) -> usize {
+pub(in crate::classify) fn inside(body: &[u8]) -> usize {
     let behind =
         |bytes: &[u8]| memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
     let body = body.get(behind(body)..).unwrap_or_default();

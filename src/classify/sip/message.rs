@@ -190,7 +190,7 @@ impl<'a> Message<'a> {
 }
 
 /// Reads `"Alice" <sip:alice@example.com;transport=tcp>;tag=1`.
-fn user(value: &str) -> Option<String> {
+pub(in crate::classify) fn user(value: &str) -> Option<String> {
     let address = match value.split_once('<') {
         Some((_, rest)) => rest.split_once('>')?.0,
         None => value,

@@ -10,6 +10,9 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+pub(super) use dissector::inside;
+pub(super) use message::user;
+
 use super::Detector;
 use crate::model::{Format, Service};
 

@@ -65,6 +65,20 @@ pub(super) fn opening(bytes: &[u8]) -> Opening {
     }
 }
 
+/// Whether what is there of an opening says more than that it is XML: no other format has this element, whose namespace
+/// comes late in it.
+fn is_header(bytes: &[u8]) -> bool {
+    let rest = bytes.trim_ascii_start();
+    let rest = match rest.strip_prefix(DECLARATION).map(|it| (it, end_of(it))) {
+        Some((declaration, Some(end))) => declaration[end + 1..].trim_ascii_start(),
+        Some((_, None)) => return false,
+        None => rest,
+    };
+    rest.strip_prefix(STREAM)
+        .and_then(<[u8]>::first)
+        .is_some_and(u8::is_ascii_whitespace)
+}
+
 fn unfinished(bytes: &[u8]) -> Opening {
     if bytes.len() < MAX_OPENING {
         Opening::NeedMore
@@ -88,6 +102,12 @@ impl Detector for Streams {
         }
         match opening(input.bytes) {
             Opening::No => Probe::No,
+            Opening::NeedMore if input.ended && is_header(input.bytes) => Probe::Likely(Claim {
+                format: super::format(None),
+                offset: 0,
+                sender_is_client: None,
+                evidence: Evidence::payload("xml-stream", "a stream's header, cut"),
+            }),
             Opening::NeedMore => Probe::NeedMore {
                 from: 0,
                 total: input.bytes.len() + 1,
@@ -99,7 +119,7 @@ impl Detector for Streams {
                 evidence: Evidence::payload("opening", "xml"),
             }),
             Opening::Stream(role) => Probe::Likely(Claim {
-                format: super::format(role),
+                format: super::format(Some(role)),
                 offset: 0,
                 sender_is_client: None,
                 evidence: Evidence::payload("xml-stream", format!("jabber:{role}")),
@@ -108,8 +128,8 @@ impl Detector for Streams {
     }
 
     fn dissector(&self, claim: &Claim) -> Box<dyn Dissector> {
-        match claim.format.role {
-            Some(role) => Box::new(super::dissector::Session::new(role)),
+        match claim.format.service {
+            Some(_) => Box::new(super::dissector::Session::new(claim.format.role)),
             None => Box::new(Nothing),
         }
     }

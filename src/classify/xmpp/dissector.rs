@@ -23,7 +23,8 @@ const MECHANISMS: [(&str, &str); 12] = [
 
 /// One connection.
 pub(super) struct Session {
-    role: &'static str,
+    /// Whose stream, if its namespace was seen.
+    role: Option<&'static str>,
     readers: [Reader; 2],
     /// Which sides opened their stream.
     opened: [bool; 2],
@@ -47,7 +48,7 @@ enum Wanted {
 }
 
 impl Session {
-    pub(super) fn new(role: &'static str) -> Self {
+    pub(super) fn new(role: Option<&'static str>) -> Self {
         Self {
             role,
             readers: [Reader::default(), Reader::default()],
@@ -93,7 +94,7 @@ impl Session {
             // SASL 2 (XEP-0388).
             "initial-response" if by_client => self.wanted[side] = Some(Wanted::Plain),
             "jid" if !by_client => self.wanted[side] = Some(Wanted::Jid),
-            "message" if self.role == "client" => {
+            "message" if self.role == Some("client") => {
                 let other = tag.attribute(if by_client { "to" } else { "from" });
                 let room = tag.attribute("type") == Some("groupchat");
                 self.message[side] = Some((other.and_then(bare), room));

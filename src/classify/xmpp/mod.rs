@@ -15,10 +15,10 @@ pub const DETECTORS: &[&dyn Detector] = &[&detector::Streams];
 /// The id of `rules/modern/xmpp.toml`.
 const ID: &str = "xmpp";
 
-fn format(role: &'static str) -> Format {
+fn format(role: Option<&'static str>) -> Format {
     Format {
         service: Some(Service::named(ID)),
         app_proto: ID,
-        role: Some(role),
+        role,
     }
 }

@@ -57,8 +57,12 @@ const IMPORT_HELP: &str = "\
 What can be said exactly is taken, as [[beginning]] and [[host]]; what cannot is listed on stderr with its line and
 the reason. l7-filter: patterns that begin with `^`. Suricata: contents of which one at least has a fixed place
 (startswith, or depth as long as itself), with offset, depth, distance, within, nocase, dsize (UDP), flow direction
-and one port; whole names in tls.sni and dns.query, or with dotprefix. Suricata looks at every packet; a beginning
-is what a side says first.
+and one port; whole names in tls.sni and dns.query, or with dotprefix.
+
+What becomes of the meaning: a [[beginning]] is what one side says first, by itself. Suricata looks at every packet, so
+that a rule taken here is silent about what comes later. l7-filter looks at both sides' first ten packets as one text,
+in the order they came: its `^` is where the conversation begins, here it is where either side does. So a pattern about
+an answer that follows a question does not match here, and one about who speaks first matches an answer as well.
 
 Exit codes: 0 all was taken, 3 some was left, 2 nothing was taken.";
 

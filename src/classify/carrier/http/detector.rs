@@ -5,6 +5,15 @@ use super::start::{self, Start};
 use crate::classify::{Claim, Detector, Dissector, Probe, ProbeInput, Start as At};
 use crate::model::{Evidence, Format, Transport};
 
+fn claim(offset: usize, kind: Start, what: &'static str) -> Claim {
+    Claim {
+        format: Format::other("http"),
+        offset,
+        sender_is_client: Some(kind == Start::Request),
+        evidence: Evidence::payload("http", what),
+    }
+}
+
 /// HTTP/1 over TCP.
 pub struct Http;
 
@@ -19,6 +28,11 @@ impl Detector for Http {
 
     fn probe(&self, input: &ProbeInput<'_>) -> Probe {
         let (place, kind) = match (input.start, start::at(input.bytes)) {
+            (At::Beginning | At::Joined, Start::Unclear)
+                if input.ended && start::is_cut_request(input.bytes) =>
+            {
+                return Probe::Likely(claim(0, Start::Request, "start line, cut"));
+            }
             (At::Beginning, Start::Neither) => return Probe::No,
             (_, Start::Unclear) => {
                 return Probe::NeedMore {
@@ -40,12 +54,7 @@ impl Detector for Http {
             }
             (_, kind @ (Start::Request | Start::Response)) => (0, kind),
         };
-        Probe::Certain(Claim {
-            format: Format::other("http"),
-            offset: place,
-            sender_is_client: Some(kind == Start::Request),
-            evidence: Evidence::payload("http", "start line"),
-        })
+        Probe::Certain(claim(place, kind, "start line"))
     }
 
     fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {

@@ -80,7 +80,12 @@ impl Dissector for Connection {
     fn gap(&mut self, direction: Direction, missing: u64, out: &mut Events) {
         let Self { framers, exchange } = self;
         exchange.show(direction, out);
-        let inside = framers[direction.index()].gap(missing);
+        let mut side = Side {
+            direction,
+            exchange,
+            out,
+        };
+        let inside = framers[direction.index()].gap(missing, &mut side);
         if let Some(tunnel) = &mut exchange.tunnel {
             tunnel.gap(direction, missing, out);
         } else if let Some(messenger) = &mut exchange.messenger {
@@ -130,6 +135,22 @@ impl Visitor for Side<'_> {
         body.unwrap_or(Body::UntilClose)
     }
 
+    /// What is left of a request still names whom it asks, and what for; that is a signature at most.
+    fn cut(&mut self, head: &[u8]) {
+        let Some(head) = mended(head) else {
+            return;
+        };
+        with_request(&head, |head| {
+            self.tell_hosts(head);
+            self.exchange.choose(
+                |messenger| Some((messenger.request(head, &[])?.0, false)),
+                true,
+                self.direction,
+                self.out,
+            );
+        });
+    }
+
     fn piece(&mut self, piece: Piece<'_>) {
         let Self {
             direction,
@@ -176,15 +197,7 @@ impl Side<'_> {
             }
             return Body::PerhapsTunnel;
         }
-        if let Some((_, rest)) = head.target.split_once("://") {
-            let authority = rest.split(['/', '?']).next().unwrap_or_default();
-            self.tell_host(split_port(authority).0, "http-host");
-        }
-        if let Some(host) =
-            header(head.headers, "host").and_then(|host| std::str::from_utf8(host).ok())
-        {
-            self.tell_host(split_port(host).0, "http-host");
-        }
+        self.tell_hosts(head);
         declared_body(head.headers).unwrap_or(Body::Length(0))
     }
 
@@ -209,6 +222,18 @@ impl Side<'_> {
             return Body::Length(0);
         }
         declared_body(head.headers).unwrap_or(Body::UntilClose)
+    }
+
+    fn tell_hosts(&mut self, head: &RequestHead<'_>) {
+        if let Some((_, rest)) = head.target.split_once("://") {
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            self.tell_host(split_port(authority).0, "http-host");
+        }
+        if let Some(host) =
+            header(head.headers, "host").and_then(|host| std::str::from_utf8(host).ok())
+        {
+            self.tell_host(split_port(host).0, "http-host");
+        }
     }
 
     fn tell_host(&mut self, host: &str, via: &'static str) {
@@ -331,6 +356,27 @@ impl Exchange {
             self.messenger = Some(messenger.dissector(client));
         }
     }
+}
+
+/// A whole head of what is left of one: its whole lines, or of the first line's target what is whole.
+fn mended(head: &[u8]) -> Option<Vec<u8>> {
+    if start::at(head) == Start::Response {
+        return None;
+    }
+    let mut whole = match memchr::memrchr(b'\n', head) {
+        Some(end) => head[..=end].to_vec(),
+        None => {
+            let blank = memchr::memchr(b' ', head)? + 1;
+            let target = &head[blank..];
+            let end = match memchr::memchr(b' ', target) {
+                Some(end) => end,
+                None => target.iter().rposition(|byte| b"/?&".contains(byte))? + 1,
+            };
+            [&head[..blank + end], b" HTTP/1.1\r\n"].concat()
+        }
+    };
+    whole.extend_from_slice(b"\r\n");
+    Some(whole)
 }
 
 /// What the head says of the body's length.

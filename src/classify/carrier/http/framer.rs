@@ -36,6 +36,8 @@ pub enum Piece<'a> {
 pub trait Visitor {
     /// A whole head, empty line included; says what follows.
     fn head(&mut self, head: &[u8]) -> Body;
+    /// The beginning of a head whose rest is missing.
+    fn cut(&mut self, head: &[u8]);
     /// What follows a head.
     fn piece(&mut self, piece: Piece<'_>);
 }
@@ -101,7 +103,10 @@ impl Framer {
     }
 
     /// Bytes are missing. `true` when they were all inside a body or a tunnel.
-    pub fn gap(&mut self, missing: u64) -> bool {
+    pub fn gap(&mut self, missing: u64, visitor: &mut impl Visitor) -> bool {
+        if self.state == State::Head && !self.kept.is_empty() {
+            visitor.cut(&self.kept);
+        }
         self.kept.clear();
         let inside = match &mut self.state {
             State::Length(left) | State::Chunk(left) if *left >= missing => {
@@ -279,6 +284,10 @@ mod tests {
             }
         }
 
+        fn cut(&mut self, head: &[u8]) {
+            self.0.extend(["{", &String::from_utf8_lossy(head), "}"]);
+        }
+
         fn piece(&mut self, piece: Piece<'_>) {
             match piece {
                 Piece::Body(bytes) => self.0.push_str(&String::from_utf8_lossy(bytes)),
@@ -324,13 +333,14 @@ mod tests {
     fn a_gap_inside_a_body_is_stepped_over_and_a_longer_one_leads_to_the_next_head() {
         let (mut framer, mut log) = (Framer::default(), Log::default());
         framer.feed(b"PUT / HTTP/1.1\r\nlength: 9\r\n\r\nabc", &mut log);
-        assert!(framer.gap(4));
+        assert!(framer.gap(4, &mut log));
         framer.feed(b"hiGET /n HTTP/1.1\r\nlength: 4\r\n\r\n", &mut log);
-        assert!(!framer.gap(50));
-        framer.feed(b"xx\0\0HTTP/1.1 204 No\r\n\r\n", &mut log);
+        assert!(!framer.gap(50, &mut log));
+        framer.feed(b"xx\0\0HTTP/1.1 204 No\r\n\r\nGET /cu", &mut log);
+        assert!(!framer.gap(20, &mut log));
         assert_eq!(
             log.0,
-            "[PUT / HTTP/1.1]abchi.[GET /n HTTP/1.1][HTTP/1.1 204 No]."
+            "[PUT / HTTP/1.1]abchi.[GET /n HTTP/1.1][HTTP/1.1 204 No].{GET /cu}"
         );
     }
 

@@ -90,6 +90,12 @@ fn request(bytes: &[u8]) -> Start {
     }
 }
 
+/// Whether what could become a request line is one as far as it goes: a method, and a path or a name of the web.
+pub fn is_cut_request(bytes: &[u8]) -> bool {
+    let target = METHODS.iter().find_map(|it| bytes.strip_prefix(*it));
+    target.is_some_and(|it| it.starts_with(b"/") || it.starts_with(b"http://"))
+}
+
 fn is_version(bytes: &[u8]) -> bool {
     matches!(bytes.strip_prefix(VERSION), Some([minor]) if minor.is_ascii_digit())
 }
