@@ -149,13 +149,13 @@ mod tests {
         assert_eq!(record["event_type"], "action");
         assert_eq!(record["action"], "blocked");
         assert_eq!(record["dest_ip"], "198.51.100.9");
-        assert_eq!(record["until"], "1970-01-01T00:01:01.5Z");
+        assert_eq!(record["until"], "1970-01-01T00:01:01.500000Z");
         let line = told(&mut Syslog::new(&[], "gate", 1), &blocked);
-        let head = "<29>1 1970-01-01T00:00:01.5Z gate imwarden 1 action [imwarden@32473 action=\"blocked\"";
+        let head = "<29>1 1970-01-01T00:00:01.500000Z gate imwarden 1 action [imwarden@32473 action=\"blocked\"";
         assert!(line.starts_with(head), "{line}");
         assert!(
             line.ends_with(
-                "] refused to everybody: TCP 198.51.100.9:5190, until 1970-01-01T00:01:01.5Z\n"
+                "] refused to everybody: TCP 198.51.100.9:5190, until 1970-01-01T00:01:01.500000Z\n"
             ),
             "{line}"
         );
