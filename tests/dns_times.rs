@@ -4,14 +4,15 @@
 #[path = "../examples/make-samples/scenario/mod.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod scenario;
+mod talked;
 
-use assert_cmd::Command;
 use scenario::bytes::noise;
-use scenario::talk::{Scenario, Shown, Talk};
+use scenario::talk::{Shown, Talk};
 use simple_dns::rdata::{A, CNAME, RData};
 use simple_dns::{CLASS, Name, Packet, QCLASS, QTYPE, Question, ResourceRecord, TYPE};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use talked::flows;
 
 const RESOLVER: &str = "10.0.0.1:53";
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
@@ -52,28 +53,9 @@ fn silent(second: u64, to: Ipv4Addr) -> Talk {
 
 /// By the second that a flow to port 4433 began: how sure it is the parrot's.
 fn told(talks: Vec<Talk>) -> BTreeMap<u64, Option<String>> {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("parrot.toml"), RULES).unwrap();
-    let scenario = Scenario {
-        name: "times",
-        about: "",
-        talks,
-    };
-    let capture = dir.path().join("times.pcap");
-    std::fs::write(&capture, scenario::wire::capture(&scenario)).unwrap();
-    let run = Command::cargo_bin("imwarden")
-        .unwrap()
-        .args(["analyze", "--format", "ndjson", "--all", "--rules"])
-        .arg(dir.path())
-        .arg(&capture)
-        .assert()
-        .success();
-    let told = String::from_utf8(run.get_output().stdout.clone()).unwrap();
-    let flows = told
-        .lines()
-        .map(|line| -> serde_json::Value { serde_json::from_str(line).unwrap() });
-    flows
-        .filter(|record| record["event_type"] == "flow" && record["dest_port"] == 4433)
+    flows(RULES, talks)
+        .iter()
+        .filter(|flow| flow["dest_port"] == 4433)
         .map(|flow| {
             let second = flow["src_port"].as_u64().unwrap() - 40_000;
             let sure = (flow["service"] == "parrot").then(|| flow["confidence"].as_str().unwrap());

@@ -5,9 +5,12 @@
 #[allow(dead_code, unreachable_pub)]
 mod scenario;
 
-use assert_cmd::Command;
+mod program;
+mod talked;
+
 use scenario::quic::{V1, initial, unhex};
-use scenario::talk::{Scenario, Talk};
+use scenario::talk::Talk;
+use talked::flows;
 
 const SERVER: &str = "192.0.2.5:443";
 
@@ -58,31 +61,6 @@ fn hello(name: Option<&str>, ciphers: &[u16]) -> Vec<u8> {
     body.extend(sized(extensions));
     let message = [&[1, 0][..], &sized(body)].concat();
     [&[0x16, 3, 1][..], &sized(message)].concat()
-}
-
-/// The flow records of these talks.
-fn flows(rules: &str, talks: Vec<Talk>) -> Vec<serde_json::Value> {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("parrot.toml"), rules).unwrap();
-    let scenario = Scenario {
-        name: "hellos",
-        about: "",
-        talks,
-    };
-    let capture = dir.path().join("hellos.pcap");
-    std::fs::write(&capture, scenario::wire::capture(&scenario)).unwrap();
-    let run = Command::cargo_bin("imwarden")
-        .unwrap()
-        .args(["analyze", "--format", "ndjson", "--all", "--rules"])
-        .arg(dir.path())
-        .arg(&capture)
-        .assert()
-        .success();
-    let told = String::from_utf8(run.get_output().stdout.clone()).unwrap();
-    told.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|record: &serde_json::Value| record["event_type"] == "flow")
-        .collect()
 }
 
 /// How sure, and whether the fingerprint is among the evidence.
@@ -166,20 +144,11 @@ fn a_hello_in_quic_has_one_as_well() {
 fn rules_show_check_and_warn() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("parrot.toml");
-    let run = |args: &[&str]| {
-        let mut command = Command::cargo_bin("imwarden").unwrap();
-        let output = command.arg("rules").args(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (
-            output.status.code(),
-            text(output.stdout),
-            text(output.stderr),
-        )
-    };
+    let run = |args: &[&str]| program::run(&[&["rules"], args].concat());
     std::fs::write(&file, rules(&[])).unwrap();
     let path = file.to_str().unwrap();
     let (code, told, _) = run(&["check", path]);
-    assert_eq!(code, Some(0));
+    assert_eq!(code, 0);
     assert!(told.contains("1 fingerprints"), "{told}");
     let (_, told, _) = run(&["show", "parrot", "--rules", dir.path().to_str().unwrap()]);
     assert!(
@@ -190,7 +159,7 @@ fn rules_show_check_and_warn() {
     let old = rules(&[]).replace("2026-11-28", "2019-11-28");
     std::fs::write(&file, old).unwrap();
     let (code, _, err) = run(&["check", path]);
-    assert_eq!(code, Some(0));
+    assert_eq!(code, 0);
     assert!(err.contains("was taken on 2019-11-28"), "{err}");
 
     for (old, new, what) in [
@@ -201,7 +170,7 @@ fn rules_show_check_and_warn() {
     ] {
         std::fs::write(&file, rules(&[]).replace(old, new)).unwrap();
         let (code, _, err) = run(&["check", path]);
-        assert_eq!(code, Some(2), "{err}");
+        assert_eq!(code, 2, "{err}");
         assert!(err.contains(what) && err.contains('^'), "{what}: {err}");
     }
 }

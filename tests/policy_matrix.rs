@@ -19,7 +19,6 @@ mod attempts;
 mod lab;
 mod policy_support;
 
-use again::again;
 use attempts::Attempt;
 use imwarden::model::{Endpoint, Service, Transport};
 use imwarden::policy::{
@@ -27,14 +26,11 @@ use imwarden::policy::{
 };
 use imwarden::ruleset::{Feature, PortRule, RuleSet};
 use lab::{Backend, Lab, Place};
-use policy_support::{can_run, say};
+use policy_support::say;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
-
-const ROLE: &str = "IMWARDEN_LAB_ROLE";
-const BACKEND: &str = "IMWARDEN_LAB_BACKEND";
 
 /// Last parts of addresses: the client that is meant, and its neighbour that policies for everything leave alone.
 const CLIENT: u8 = 10;
@@ -682,17 +678,7 @@ fn scenario(backend: Backend) {
 }
 
 fn matrix(name: &str, backend: Backend, programs: &[&str]) {
-    if !can_run(name, programs) {
-        return;
-    }
-    let locks = tempfile::tempdir().unwrap();
-    let words = again(
-        "-Urn",
-        "inside_the_lab",
-        BACKEND,
-        backend.name(),
-        locks.path(),
-    );
+    let words = lab::run(name, backend, programs);
     for line in words.lines().filter(|line| line.contains("matrix")) {
         say(line);
     }
@@ -701,11 +687,7 @@ fn matrix(name: &str, backend: Backend, programs: &[&str]) {
 #[test]
 #[ignore = "the inside of the matrix; it starts it itself"]
 fn inside_the_lab() {
-    if std::env::var(ROLE).as_deref() == Ok("agent") {
-        agent::run();
-    } else if let Ok(backend) = std::env::var(BACKEND) {
-        scenario(Backend::from_name(&backend));
-    }
+    lab::inside(scenario);
 }
 
 #[test]

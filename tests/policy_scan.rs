@@ -17,12 +17,8 @@ mod attempts;
 mod lab;
 mod policy_support;
 
-use again::again;
 use lab::{Backend, Lab, Place};
-use policy_support::{can_run, installed, skip};
-
-const ROLE: &str = "IMWARDEN_LAB_ROLE";
-const BACKEND: &str = "IMWARDEN_LAB_BACKEND";
+use policy_support::{installed, skip};
 
 /// Everything that is tried on one firewall; runs as root of a private network, the gateway's.
 fn scenario(backend: Backend) {
@@ -75,33 +71,15 @@ fn scenario(backend: Backend) {
     lab.expect_all_open("all removed");
 }
 
-fn scan(name: &str, backend: Backend, programs: &[&str]) {
-    if !can_run(name, programs) {
-        return;
-    }
-    let locks = tempfile::tempdir().unwrap();
-    again(
-        "-Urn",
-        "inside_the_lab",
-        BACKEND,
-        backend.name(),
-        locks.path(),
-    );
-}
-
 #[test]
 #[ignore = "the inside of the scans; they start it themselves"]
 fn inside_the_lab() {
-    if std::env::var(ROLE).as_deref() == Ok("agent") {
-        agent::run();
-    } else if let Ok(backend) = std::env::var(BACKEND) {
-        scenario(Backend::from_name(&backend));
-    }
+    lab::inside(scenario);
 }
 
 #[test]
 fn scan_with_nftables() {
-    scan("scan_with_nftables", Backend::Nftables, &["ip", "nft"]);
+    lab::run("scan_with_nftables", Backend::Nftables, &["ip", "nft"]);
 }
 
 #[test]
@@ -113,7 +91,7 @@ fn scan_with_iptables() {
         "iptables-restore",
         "ip6tables-restore",
     ];
-    scan("scan_with_iptables", Backend::Iptables, &programs);
+    lab::run("scan_with_iptables", Backend::Iptables, &programs);
 }
 
 #[test]
@@ -121,7 +99,7 @@ fn scan_with_iptables_legacy() {
     // Many machines have only one back-end of iptables; then the test above has judged it.
     let name = "scan_with_iptables_legacy";
     if installed("iptables-legacy") && installed("ip6tables-legacy") {
-        scan(name, Backend::IptablesLegacy, &["ip"]);
+        lab::run(name, Backend::IptablesLegacy, &["ip"]);
     } else {
         skip(name, "iptables-legacy is not installed");
     }

@@ -7,12 +7,23 @@ use crate::model::{Confidence, Direction, Event, Transport};
 /// What a flow to this port tells when its sides speak in turns: datagrams, or a stream that is seen from its beginning,
 /// in pieces of `cut` bytes.
 pub fn spoken<T: AsRef<[u8]>>(
+    to: (Transport, u16),
+    turns: &[(Direction, T)],
+    cut: usize,
+    out: Events,
+) -> Vec<Event> {
+    seen(to, true, turns, cut, out)
+}
+
+/// The same of a stream that is joined in the middle, unless `from_start`.
+pub fn seen<T: AsRef<[u8]>>(
     (transport, server_port): (Transport, u16),
+    from_start: bool,
     turns: &[(Direction, T)],
     cut: usize,
     mut out: Events,
 ) -> Vec<Event> {
-    let mut stream = Stream::new(transport, true);
+    let mut stream = Stream::new(transport, from_start);
     let context = Context {
         server_port,
         expected: None,

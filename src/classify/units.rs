@@ -1,11 +1,15 @@
 //! Units of a stream, read one after the other when enough of each is there.
 
+use crate::model::Direction;
+
 /// What was done with the bytes that a unit begins.
 pub enum Step {
     /// It takes so many bytes, which may be more than are there: the rest is passed over.
     Past(usize),
     /// More bytes are needed.
     Wait,
+    /// So many bytes are needed, with those that are there: nobody asks again before.
+    WaitFor(usize),
     /// Nobody knows any more where a unit begins.
     Lost,
 }
@@ -15,6 +19,8 @@ pub enum Step {
 pub struct Units {
     fed: bool,
     held: Vec<u8>,
+    /// What is held is not looked at before there is so much.
+    wanted: usize,
     /// Bytes that are passed over.
     skip: usize,
     lost: bool,
@@ -30,11 +36,19 @@ impl Units {
         let skipped = self.skip.min(bytes.len());
         self.skip -= skipped;
         self.held.extend_from_slice(&bytes[skipped..]);
+        if self.held.len() < self.wanted {
+            return;
+        }
+        self.wanted = 0;
         let mut at = 0;
         while at < self.held.len() {
             match read(&self.held[at..]) {
                 Step::Past(length) => at = at.saturating_add(length),
                 Step::Wait => break,
+                Step::WaitFor(total) => {
+                    self.wanted = total;
+                    break;
+                }
                 Step::Lost => return self.give_up(),
             }
         }
@@ -69,6 +83,38 @@ impl Units {
     }
 }
 
+/// Both directions.
+#[derive(Debug, Default)]
+pub struct Sides([Units; 2]);
+
+impl Sides {
+    /// The next bytes of one of them; see [`Units::feed`].
+    pub fn feed(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        most: usize,
+        read: impl FnMut(&[u8]) -> Step,
+    ) {
+        self.0[direction.index()].feed(bytes, most, read);
+    }
+
+    /// Bytes of one of them are missing.
+    pub fn gap(&mut self, direction: Direction, missing: u64) {
+        self.0[direction.index()].gap(missing);
+    }
+
+    /// Whether nothing more can be read of either.
+    pub fn are_lost(&self) -> bool {
+        self.0.iter().all(Units::is_lost)
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        self.0.iter().map(Units::memory).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Step, Units};
@@ -87,6 +133,23 @@ mod tests {
             },
         });
         seen
+    }
+
+    #[test]
+    fn what_is_too_short_is_not_looked_at_again() {
+        let mut units = Units::default();
+        let (mut asked, mut read) = (0, Vec::new());
+        for byte in 0..25 {
+            units.feed(&[byte], 16, |held| {
+                asked += 1;
+                if held.len() < 10 {
+                    return Step::WaitFor(10);
+                }
+                read.push(held[0]);
+                Step::Past(10)
+            });
+        }
+        assert_eq!((read, asked), (vec![0, 10], 5));
     }
 
     #[test]

@@ -1,12 +1,36 @@
 //! The network of the scan. Runs in the gateway's namespace; client and server are children in their own.
 
-use super::agent::{SERVER, TCP, UDP};
+use super::again::again;
+use super::agent::{self, SERVER, TCP, UDP};
 use super::attempts::Attempt;
+use super::policy_support::can_run;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+
+const ROLE: &str = "IMWARDEN_LAB_ROLE";
+const BACKEND: &str = "IMWARDEN_LAB_BACKEND";
+
+/// Runs `inside_the_lab` in a private network, if this machine has the programs; what it has said aloud.
+pub fn run(test: &str, backend: Backend, programs: &[&str]) -> String {
+    if !can_run(test, programs) {
+        return String::new();
+    }
+    let locks = tempfile::tempdir().unwrap();
+    let name = backend.name();
+    again("-Urn", "inside_the_lab", BACKEND, name, locks.path())
+}
+
+/// What `inside_the_lab` does: one of the machines, or the scenario on the gateway. Nothing when nobody asked for it.
+pub fn inside(scenario: impl FnOnce(Backend)) {
+    if std::env::var(ROLE).as_deref() == Ok("agent") {
+        agent::run();
+    } else if let Ok(backend) = std::env::var(BACKEND) {
+        scenario(Backend::from_name(&backend));
+    }
+}
 
 /// Which firewall is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +103,7 @@ impl Machine {
             .args(["-n", "--"])
             .arg(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "inside_the_lab", "--nocapture"])
-            .env(crate::ROLE, "agent")
+            .env(ROLE, "agent")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

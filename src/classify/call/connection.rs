@@ -2,7 +2,7 @@
 
 use super::Watch;
 use super::stun::{Beginning, Message, channel};
-use crate::classify::units::{Step, Units};
+use crate::classify::units::{Sides, Step};
 use crate::classify::{Dissector, Events};
 use crate::model::{Confidence, Direction, Event, Evidence, Service, feature};
 use crate::ruleset::StunMessage;
@@ -125,21 +125,27 @@ impl Dissector for Flow {
 #[derive(Default)]
 pub(super) struct Turn {
     call: Call,
-    sides: [Units; 2],
+    sides: Sides,
 }
 
-impl Turn {
+impl Call {
+    /// The next message or packet of a stream.
     fn step(&mut self, direction: Direction, held: &[u8], out: &mut Events) -> Step {
+        if self.is_done() {
+            return Step::Lost;
+        }
         match Message::begin(held) {
+            Beginning::Message(_, length) | Beginning::Short(length) if length > MAX_MESSAGE => {
+                Step::Lost
+            }
             Beginning::Message(message, length) => {
-                self.call.message(direction, &message, out);
+                self.message(direction, &message, out);
                 Step::Past(length)
             }
-            Beginning::Short(length) if length > MAX_MESSAGE => Step::Lost,
-            Beginning::Short(_) => Step::Wait,
+            Beginning::Short(length) => Step::WaitFor(length),
             Beginning::Other => match channel(held) {
                 Some((data, length)) if held.len() >= length.min(MAX_DATA) => {
-                    self.call.data(direction, data, out);
+                    self.data(direction, data, out);
                     Step::Past(length)
                 }
                 Some(_) => Step::Wait,
@@ -155,22 +161,20 @@ impl Dissector for Turn {
         if self.call.is_done() {
             return;
         }
-        let side = direction.index();
-        let mut units = std::mem::take(&mut self.sides[side]);
-        units.feed(bytes, MAX_MESSAGE, |held| self.step(direction, held, out));
-        self.sides[side] = units;
+        self.sides.feed(direction, bytes, MAX_MESSAGE, |held| {
+            self.call.step(direction, held, out)
+        });
     }
 
     fn gap(&mut self, direction: Direction, missing: u64, _: &mut Events) {
-        self.sides[direction.index()].gap(missing);
+        self.sides.gap(direction, missing);
     }
 
     fn is_done(&self) -> bool {
-        self.call.is_done() || self.sides.iter().all(Units::is_lost)
+        self.call.is_done() || self.sides.are_lost()
     }
 
     fn memory(&self) -> usize {
-        let held = self.sides.iter().map(Units::memory);
-        size_of_val(self) + self.call.memory() + held.sum::<usize>()
+        size_of_val(self) + self.call.memory() + self.sides.memory()
     }
 }

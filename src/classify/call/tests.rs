@@ -236,6 +236,23 @@ fn what_never_ends_is_not_held_on_to() {
     assert!(relay.memory() < 4096, "{}", relay.memory());
 }
 
+#[test]
+fn neither_the_end_of_patience_nor_a_long_message_depends_on_the_cut() {
+    let shown = message(0x0801, &[]);
+    let begun = message(0x0001, &[]);
+    let patient = [begun.clone(), in_channel(&[]).repeat(198), shown.clone()].concat();
+    let too_late = [begun.clone(), in_channel(&[]).repeat(199), shown.clone()].concat();
+    let too_long = [begun, message(0x0003, &[(0x0013, &[7; 3000])]), shown].concat();
+    for (bytes, found) in [(patient, true), (too_late, false), (too_long, false)] {
+        let turns = [(ToServer, bytes)];
+        let whole = over(Transport::Tcp, &turns, usize::MAX);
+        assert_eq!(named(&whole).is_some(), found, "{whole:?}");
+        for cut in [1, 7] {
+            assert_eq!(over(Transport::Tcp, &turns, cut), whole, "cut {cut}");
+        }
+    }
+}
+
 proptest! {
     /// Any bytes: nothing breaks, and nothing is read from outside the message.
     #[test]

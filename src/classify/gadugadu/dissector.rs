@@ -2,7 +2,7 @@
 
 use super::packet::{HEADER, Sign, header, kind, login, number, uin};
 use crate::classify::file::File;
-use crate::classify::units::{Step, Units};
+use crate::classify::units::{Sides, Step};
 use crate::classify::{Dissector, Events};
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Party, feature, risk, what};
 
@@ -15,19 +15,18 @@ const MAX_KIND: u32 = 0x200;
 /// Contacts of a list are a number and a byte each.
 const CONTACT: usize = 5;
 
-/// One connection.
+/// What is known of a connection.
 #[derive(Default)]
-pub(super) struct Session {
+struct Known {
     /// Which direction is the client's: the bytes say so.
     client: Option<Direction>,
-    sides: [Units; 2],
     /// What speaks for it from the other side.
     signed: bool,
     welcomed: bool,
     confirmed: bool,
 }
 
-impl Session {
+impl Known {
     /// Whether bytes of this direction are the client's. A greeting and a sign-on say so by themselves.
     fn is_client(&mut self, direction: Direction, bytes: &[u8]) -> bool {
         let client = *self.client.get_or_insert_with(|| {
@@ -138,7 +137,8 @@ fn offered(by_client: bool, body: &[u8], out: &mut Events) {
     }
 }
 
-impl Session {
+impl Known {
+    /// The next packet.
     fn step(&mut self, direction: Direction, held: &[u8], out: &mut Events) -> Step {
         let Some((of, length)) = header(held) else {
             return Step::Wait;
@@ -148,7 +148,7 @@ impl Session {
             return Step::Lost;
         }
         let Some(packet) = held.get(..whole.min(MAX_READ)) else {
-            return Step::Wait;
+            return Step::WaitFor(whole.min(MAX_READ));
         };
         let by_client = self.is_client(direction, packet);
         self.packet(by_client, of, &packet[HEADER..], packet, out);
@@ -156,23 +156,29 @@ impl Session {
     }
 }
 
+/// One connection.
+#[derive(Default)]
+pub(super) struct Session {
+    known: Known,
+    sides: Sides,
+}
+
 impl Dissector for Session {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let side = direction.index();
-        let mut units = std::mem::take(&mut self.sides[side]);
-        units.feed(bytes, MAX_READ, |held| self.step(direction, held, out));
-        self.sides[side] = units;
+        self.sides.feed(direction, bytes, MAX_READ, |held| {
+            self.known.step(direction, held, out)
+        });
     }
 
     fn gap(&mut self, direction: Direction, missing: u64, _: &mut Events) {
-        self.sides[direction.index()].gap(missing);
+        self.sides.gap(direction, missing);
     }
 
     fn is_done(&self) -> bool {
-        self.sides.iter().all(Units::is_lost)
+        self.sides.are_lost()
     }
 
     fn memory(&self) -> usize {
-        size_of_val(self) + self.sides.iter().map(Units::memory).sum::<usize>()
+        size_of_val(self) + self.sides.memory()
     }
 }

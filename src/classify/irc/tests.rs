@@ -3,38 +3,17 @@
 
 use crate::classify::Events;
 use crate::classify::stream::{Context, Stream};
-use crate::classify::testing::facts;
+use crate::classify::testing::{seen, sure_of};
 use crate::model::Direction::{self, ToClient, ToServer};
 use crate::model::{Confidence, Event, Target, Transport, feature, risk};
 
 fn told(turns: &[(Direction, &str)], cut: usize, from_start: bool) -> Vec<Event> {
-    let mut stream = Stream::new(Transport::Tcp, from_start);
-    let mut out = Events::default();
-    let context = Context {
-        server_port: 6667,
-        expected: None,
-    };
-    for (direction, text) in turns {
-        for piece in text.as_bytes().chunks(cut) {
-            stream.feed(*direction, piece, context, &mut out);
-        }
-    }
-    for direction in [ToServer, ToClient] {
-        stream.end_of(direction, context, &mut out);
-    }
-    stream.end(&mut out);
-    let told: Vec<_> = out.drain().collect();
-    facts(told)
+    let to = (Transport::Tcp, 6667);
+    seen(to, from_start, turns, cut, Events::default())
 }
 
 fn sure(events: &[Event]) -> Option<Confidence> {
-    let identified = events.iter().filter_map(|event| match event {
-        Event::Identified {
-            format, confidence, ..
-        } if format.app_proto == "irc" => Some(*confidence),
-        _ => None,
-    });
-    identified.max()
+    sure_of("irc", events)
 }
 
 #[test]

@@ -43,50 +43,84 @@ pub(super) struct Exchanges {
 struct Body {
     of: Read,
     held: Vec<u8>,
-    /// Bytes still to come, if the head said so.
-    left: Option<u64>,
+    object: Object,
     done: bool,
+}
+
+/// How far into an object of JSON a body is. It says itself where it ends, so that neither its length nor how it was cut
+/// counts.
+#[derive(Debug, Default)]
+struct Object {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+/// What a byte is for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Inside,
+    Last,
+    /// No object begins like that.
+    Other,
+}
+
+impl Object {
+    const fn next(&mut self, byte: u8) -> Part {
+        if self.in_string {
+            self.in_string = self.escaped || byte != b'"';
+            self.escaped = !self.escaped && byte == b'\\';
+            return Part::Inside;
+        }
+        match byte {
+            b'{' => self.depth += 1,
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ if self.depth == 0 => return Part::Other,
+            b'[' => self.depth += 1,
+            b'}' | b']' => self.depth -= 1,
+            b'"' => self.in_string = true,
+            _ => {}
+        }
+        match (byte, self.depth) {
+            (b'}' | b']', 0) => Part::Last,
+            _ => Part::Inside,
+        }
+    }
 }
 
 impl Body {
     fn begin(of: Read, length: Option<&[u8]>) -> Self {
-        let left = length.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
-        let held = Vec::new();
-        let done = of == Read::Nothing || left.is_some_and(|left| left > MAX_BODY as u64);
+        let length = length.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
+        let too_long = length.is_some_and(|length: u64| length > MAX_BODY as u64);
         Self {
             of,
-            held,
-            left,
-            done,
+            done: of == Read::Nothing || too_long,
+            ..Self::default()
         }
     }
 
-    /// The next bytes; the whole body once it is there.
+    /// The next bytes; what the body says once all of it is there.
     fn take(&mut self, bytes: &[u8]) -> Option<Value> {
         if self.done {
             return None;
         }
-        self.held.extend_from_slice(bytes);
-        if self.held.len() > MAX_BODY {
-            *self = Self {
-                done: true,
-                ..Self::default()
-            };
-            return None;
-        }
-        // Without a length (chunked), whatever is complete is: JSON says itself where it ends.
-        let whole = match self.left {
-            Some(left) => self.held.len() as u64 >= left,
-            None => self.held.trim_ascii_end().last() == Some(&b'}'),
+        let mut parts = bytes.iter().map(|byte| self.object.next(*byte)).enumerate();
+        let end = parts.find(|(_, part)| *part != Part::Inside);
+        let taken = end.map_or(bytes.len(), |(at, _)| at + 1);
+        let fits = self.held.len() + taken <= MAX_BODY;
+        let value = match end {
+            None if fits => {
+                self.held.extend_from_slice(bytes);
+                return None;
+            }
+            Some((_, Part::Last)) if fits => {
+                self.held.extend_from_slice(&bytes[..taken]);
+                serde_json::from_slice(&self.held).ok()
+            }
+            _ => None,
         };
-        if !whole {
-            return None;
-        }
-        let value = serde_json::from_slice(&self.held).ok();
-        if value.is_some() || self.left.is_some() {
-            self.done = true;
-            self.held = Vec::new();
-        }
+        self.done = true;
+        self.held = Vec::new();
         value
     }
 }

@@ -156,6 +156,42 @@ fn servers_pass_on_what_is_said_in_rooms() {
 }
 
 #[test]
+fn a_body_ends_where_its_object_does() {
+    let said = r#"{"user_id":"@alice:example.com","a":"}\"}\\","b":[{}]}"#;
+    let call = request("GET /_matrix/client/v3/account/whoami", TOKEN, "");
+    let own = Event::Account("@alice:example.com".to_owned());
+    // What stands behind it is nobody's, in whichever piece it comes.
+    for behind in ["", "\n", "}", "{}", "x}"] {
+        let body = format!(" {said}{behind}");
+        for answer in [answer("200 OK", &body), chunked(&body)] {
+            let talk = [call.clone(), answer];
+            let whole = told(&talk, 4000);
+            assert!(whole.contains(&own), "{behind}: {whole:?}");
+            for cut in [1, 2, 9] {
+                assert_eq!(told(&talk, cut), whole, "{behind}: cut {cut}");
+            }
+        }
+    }
+    for body in ["", "}", "[]", "x{}", &said[1..], &said[..said.len() - 1]] {
+        for cut in [1, 4000] {
+            let events = told(&[call.clone(), chunked(body)], cut);
+            assert!(!events.contains(&own), "{body}: {events:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_of_braces_is_read_once() {
+    let body = format!(r#"{{"a":"{}"}}"#, "}".repeat(100_000));
+    let call = request("GET /_matrix/client/v3/account/whoami", TOKEN, "");
+    let begun = std::time::Instant::now();
+    told(&[call, chunked(&body)], 1);
+    // Tried again at each brace, it takes a minute.
+    let taken = begun.elapsed();
+    assert!(taken < std::time::Duration::from_secs(20), "{taken:?}");
+}
+
+#[test]
 fn what_is_encrypted_is_not_called_clear() {
     let talk = [request(
         "PUT /_matrix/client/v3/rooms/!r%3Ax.example/send/m.room.encrypted/1",

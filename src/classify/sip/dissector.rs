@@ -1,7 +1,7 @@
 //! Follows SIP, and tells of it once people write to each other with it.
 
 use super::message::{Look, MAX_HEAD, Message, look};
-use crate::classify::units::{Step, Units};
+use crate::classify::units::{Sides, Step};
 use crate::classify::{Dissector, Events};
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Party, feature, risk, what};
 use std::hash::{BuildHasher, Hasher};
@@ -248,10 +248,11 @@ impl Dissector for Flow {
 #[derive(Default)]
 pub(super) struct Connection {
     session: Session,
-    sides: [Units; 2],
+    sides: Sides,
 }
 
-impl Connection {
+impl Session {
+    /// The next message of a connection.
     fn step(&mut self, direction: Direction, held: &[u8], out: &mut Events) -> Step {
         // Clients keep connections open with empty lines (RFC 5626, 3.5.1).
         let blank = held
@@ -275,32 +276,30 @@ impl Connection {
         };
         let length = message.length().unwrap_or(0);
         if message.body.len() < length.min(MAX_BODY) {
-            return Step::Wait;
+            return Step::WaitFor(message.head + length.min(MAX_BODY));
         }
         message.body = &message.body[..length.min(MAX_BODY)];
-        self.session.message(direction, &message, out);
+        self.message(direction, &message, out);
         Step::Past(message.head.saturating_add(length))
     }
 }
 
 impl Dissector for Connection {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
-        let side = direction.index();
-        let mut units = std::mem::take(&mut self.sides[side]);
-        units.feed(bytes, MAX_HEAD, |held| self.step(direction, held, out));
-        self.sides[side] = units;
+        self.sides.feed(direction, bytes, MAX_HEAD, |held| {
+            self.session.step(direction, held, out)
+        });
     }
 
     fn gap(&mut self, direction: Direction, missing: u64, _: &mut Events) {
-        self.sides[direction.index()].gap(missing);
+        self.sides.gap(direction, missing);
     }
 
     fn is_done(&self) -> bool {
-        self.sides.iter().all(Units::is_lost)
+        self.sides.are_lost()
     }
 
     fn memory(&self) -> usize {
-        let held = self.sides.iter().map(Units::memory);
-        size_of_val(self) + self.session.memory() + held.sum::<usize>()
+        size_of_val(self) + self.session.memory() + self.sides.memory()
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::classify::Events;
 use crate::classify::stream::{Context, Stream};
-use crate::classify::testing::facts;
+use crate::classify::testing::{spoken, sure_of};
 use crate::model::Direction::{self, ToClient, ToServer};
 use crate::model::{Confidence, Event, Transport, feature, risk};
 
@@ -15,30 +15,11 @@ const OPENED: &str = "<?xml version='1.0'?><stream:stream from='im.example.com' 
 const PLAIN: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAG5vdC1hLXJlYWwtb25l</auth>";
 
 fn told(turns: &[(Direction, &str)], cut: usize) -> Vec<Event> {
-    let mut stream = Stream::new(Transport::Tcp, true);
-    let mut out = Events::default();
-    let context = Context {
-        server_port: 5222,
-        expected: None,
-    };
-    for (direction, text) in turns {
-        for piece in text.as_bytes().chunks(cut) {
-            stream.feed(*direction, piece, context, &mut out);
-        }
-    }
-    stream.end(&mut out);
-    let told: Vec<_> = out.drain().collect();
-    facts(told)
+    spoken((Transport::Tcp, 5222), turns, cut, Events::default())
 }
 
 fn sure(events: &[Event]) -> Option<Confidence> {
-    let identified = events.iter().filter_map(|event| match event {
-        Event::Identified {
-            format, confidence, ..
-        } if format.app_proto == "xmpp" => Some(*confidence),
-        _ => None,
-    });
-    identified.max()
+    sure_of("xmpp", events)
 }
 
 #[test]
