@@ -162,16 +162,19 @@ impl<'r> Road<'r> {
             tracker,
             summary,
         } = self;
+        let (mut number, mut bytes) = (summary.packets, 0);
+        let mut first = Timestamp::from_nanos(i64::MAX);
+        let mut last = Timestamp::from_nanos(i64::MIN);
         for frame in frames.iter() {
-            summary.packets += 1;
-            summary.bytes += u64::from(frame.wire_len);
-            summary.saw(frame.timestamp);
-            let meta = frame_meta(summary.packets, &frame);
-            defragmenter.tick(frame.timestamp, &mut |packet| tracker.packet(packet));
+            number += 1;
+            bytes += u64::from(frame.wire_len);
+            let time = frame.timestamp;
+            (first, last) = (first.min(time), last.max(time));
+            let meta = frame_meta(number, &frame);
+            defragmenter.tick(time, &mut |packet| tracker.packet(packet));
             if let Some(plain) = Plain::read(meta.link, frame.data) {
-                let headline = plain.headline(&meta);
-                if let Some(place) = tracker.pass(&headline) {
-                    tracker.take(&plain.packet(&meta), &headline, place);
+                if let Some(place) = tracker.pass(&plain.headline(&meta)) {
+                    tracker.take(&plain.packet(&meta), place);
                 }
             } else {
                 match &decode(meta, frame.data) {
@@ -187,6 +190,12 @@ impl<'r> Road<'r> {
             if tracker.handler().has_news() {
                 hand_out(tracker.handler_mut(), summary, sink);
             }
+        }
+        summary.packets = number;
+        summary.bytes += bytes;
+        if !frames.is_empty() {
+            summary.saw(first);
+            summary.saw(last);
         }
     }
 

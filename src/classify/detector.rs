@@ -111,6 +111,17 @@ pub trait Dissector: Send {
         let _ = (direction, missing, out);
     }
 
+    /// How many of the next bytes of a direction change nothing but where it is: it is enough to count them ([`Self::skip`]).
+    fn skippable(&self, direction: Direction) -> u64 {
+        let _ = direction;
+        0
+    }
+
+    /// So many of the bytes that change nothing were there.
+    fn skip(&mut self, direction: Direction, bytes: u64) {
+        let _ = (direction, bytes);
+    }
+
     /// Whether nothing that may still come can tell anything more. Once `true`, it stays so.
     fn is_done(&self) -> bool {
         false

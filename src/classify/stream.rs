@@ -90,6 +90,23 @@ impl Stream {
         }
     }
 
+    /// How many of the next bytes of a direction it is enough to count ([`Self::skip`]).
+    pub fn skippable(&self, direction: Direction) -> u64 {
+        match &self.state {
+            State::Decided(followed) => followed.dissector.skippable(direction),
+            State::Undecided(_) | State::GivenUp => 0,
+        }
+    }
+
+    /// So many of those bytes were there.
+    pub fn skip(&mut self, direction: Direction, bytes: u64) {
+        if let State::Decided(followed) = &mut self.state {
+            let at = &mut followed.at[direction.index()];
+            *at = at.saturating_add(bytes);
+            followed.dissector.skip(direction, bytes);
+        }
+    }
+
     /// Whether nobody knew it and nobody looks any more.
     pub const fn is_given_up(&self) -> bool {
         matches!(self.state, State::GivenUp)

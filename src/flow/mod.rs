@@ -6,6 +6,8 @@
 mod budget;
 mod chosen;
 mod class;
+mod entry;
+mod handler;
 mod reassembly;
 mod table;
 mod timeouts;
@@ -15,6 +17,7 @@ mod tracker_tests;
 
 pub use budget::Budget;
 pub use chosen::Chosen;
+pub use handler::{FlowHandler, FlowInfo, Interest};
 pub use reassembly::{Chunk, Reassembler};
 pub use timeouts::Timeouts;
-pub use tracker::{FlowHandler, FlowInfo, Interest, Place, Tracker, TrackerStats};
+pub use tracker::{Place, Tracker, TrackerStats};

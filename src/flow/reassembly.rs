@@ -85,6 +85,8 @@ pub struct Reassembler {
     /// The sequence number expected next, when running.
     next: u32,
     overlaps: u32,
+    /// So many bytes more may pass by; see [`Self::pass`].
+    idle: u32,
     progress: Progress,
 }
 
@@ -100,6 +102,29 @@ impl Reassembler {
     /// How often a segment brought bytes that were there already: retransmissions and overlaps.
     pub const fn overlaps(&self) -> u32 {
         self.overlaps
+    }
+
+    /// The next so many bytes need not be passed on, if they come in order.
+    pub const fn may_pass(&mut self, bytes: u32) {
+        self.idle = bytes;
+    }
+
+    /// How many bytes may still pass by.
+    pub const fn idle(&self) -> u32 {
+        self.idle
+    }
+
+    /// Lets a whole segment pass by that nobody needs; whether it was one.
+    pub fn pass(&mut self, seq: u32, length: u32) -> bool {
+        let passes = self.progress == Progress::Running
+            && self.queue.is_none()
+            && seq == self.next
+            && length <= self.idle;
+        if passes {
+            self.next = self.next.wrapping_add(length);
+            self.idle -= length;
+        }
+        passes
     }
 
     /// Whether the first segment of a stream joined in the middle still waits for an earlier one.

@@ -3,7 +3,7 @@
 //! All flows of a class share one timeout, so the longest-idle flow of a class stands at the head of its
 //! list: expiry and eviction look at list heads only and never scan.
 
-use crate::model::{FlowKey, Timestamp};
+use crate::model::{Brief, FlowKey, Timestamp};
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
@@ -11,22 +11,93 @@ use std::hash::BuildHasher;
 pub type Slot = u32;
 const NONE: Slot = u32::MAX;
 
-/// In this order, so that what is asked for every packet (the key, and the beginning of the value) lies side by side. (Not aligned
-/// to cache lines: a table that grows could not be moved without a copy then.)
+/// What a value is found by.
+pub trait Keyed {
+    /// Its key.
+    fn key(&self) -> FlowKey;
+}
+
+/// What passed by of a flow since somebody looked at it, by the lower and the higher end of its key.
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
-struct Entry<V> {
-    key: FlowKey,
-    /// When it went to the end of its list.
-    listed: Timestamp,
+pub struct Passed {
+    /// Packets.
+    pub packets: [u32; 2],
+    /// Their bytes.
+    pub bytes: [u32; 2],
+    /// Time of the last packet.
+    pub last_seen: Timestamp,
+    /// Its number.
+    pub number: u64,
+}
+
+impl Passed {
+    /// No packet.
+    pub const NONE: Self = Self {
+        packets: [0; 2],
+        bytes: [0; 2],
+        last_seen: Timestamp::from_nanos(i64::MIN),
+        number: 0,
+    };
+
+    /// One more packet, from the lower end or from the higher one; `false`, and nothing changed, when there were too many to
+    /// count.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
+    pub fn count(&mut self, from_low: bool, time: Timestamp, number: u64, length: u32) -> bool {
+        let side = usize::from(!from_low);
+        let packets = self.packets[side].checked_add(1);
+        let bytes = self.bytes[side].checked_add(length);
+        let (Some(packets), Some(bytes)) = (packets, bytes) else {
+            return false;
+        };
+        self.packets[side] = packets;
+        self.bytes[side] = bytes;
+        self.last_seen = self.last_seen.max(time);
+        self.number = number;
+        true
+    }
+}
+
+/// What is asked and changed for most packets: one cache line an entry, apart from the value.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Front {
+    addresses: u64,
+    ports: u32,
+    kind: u8,
+    class: u8,
+    /// The owner's.
+    pub marks: u8,
+    /// The owner's.
+    pub passed: Passed,
+    /// When it is to go to the end of its list once more.
+    due: Timestamp,
     previous: Slot,
     next: Slot,
-    class: u8,
-    value: V,
+}
+
+const _: () = assert!(size_of::<Front>() == 64, "one cache line");
+
+impl Front {
+    const fn brief(&self) -> Brief {
+        Brief {
+            addresses: self.addresses,
+            ports: self.ports,
+            kind: self.kind,
+        }
+    }
+
+    /// Whether it is to go to the end of its list if it is used now.
+    #[inline]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.due
+    }
 }
 
 /// An entry that is used again within this time keeps its place in the list: moving it costs three cache misses,
 /// and no timeout is that short.
-const LIST_NANOS: u64 = 500_000_000;
+const LIST_NANOS: i64 = 500_000_000;
 
 #[derive(Clone, Copy)]
 struct List {
@@ -37,7 +108,8 @@ struct List {
 /// A map from [`FlowKey`] to `V` that knows which entry of each class was idle longest.
 pub struct Table<V, const CLASSES: usize> {
     index: HashTable<Slot>,
-    entries: Vec<Option<Entry<V>>>,
+    fronts: Vec<Front>,
+    values: Vec<Option<V>>,
     free: Vec<Slot>,
     lists: [List; CLASSES],
     hasher: foldhash::fast::RandomState,
@@ -47,7 +119,8 @@ impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
     fn default() -> Self {
         Self {
             index: HashTable::new(),
-            entries: Vec::new(),
+            fronts: Vec::new(),
+            values: Vec::new(),
             free: Vec::new(),
             lists: [List {
                 head: NONE,
@@ -58,26 +131,32 @@ impl<V, const CLASSES: usize> Default for Table<V, CLASSES> {
     }
 }
 
-impl<V, const CLASSES: usize> Table<V, CLASSES> {
+impl<V: Keyed, const CLASSES: usize> Table<V, CLASSES> {
     /// A table that will not have to move its entries before there are so many: a move needs twice the room while it lasts. The room is only
     /// set aside, and becomes memory as entries come; where that much cannot be set aside, the table grows as any other.
     pub fn with_room(entries: usize) -> Self {
         let mut table = Self::default();
-        if table.entries.try_reserve_exact(entries).is_err() {
-            table.entries = Vec::new();
+        if table.values.try_reserve_exact(entries).is_err() {
+            table.values = Vec::new();
+        }
+        if table.fronts.try_reserve_exact(entries).is_err() {
+            table.fronts = Vec::new();
         }
         table
     }
 
     /// What one entry costs, index included.
-    pub const ENTRY_BYTES: usize = size_of::<Option<Entry<V>>>() + 2 * size_of::<Slot>();
+    pub const ENTRY_BYTES: usize =
+        size_of::<Front>() + size_of::<Option<V>>() + 2 * size_of::<Slot>();
 
-    fn entry(&self, slot: Slot) -> Option<&Entry<V>> {
-        self.entries.get(slot as usize)?.as_ref()
+    fn front(&self, slot: Slot) -> Option<&Front> {
+        self.fronts.get(slot as usize)
     }
 
-    fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry<V>> {
-        self.entries.get_mut(slot as usize)?.as_mut()
+    /// What lies in front of the value at a slot.
+    #[inline]
+    pub fn front_mut(&mut self, slot: Slot) -> Option<&mut Front> {
+        self.fronts.get_mut(slot as usize)
     }
 
     /// Whether the next entry needs no more memory.
@@ -87,7 +166,7 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
 
     /// Slots in memory, used or free.
     pub fn slots(&self) -> usize {
-        self.entries.len()
+        self.values.len()
     }
 
     /// Number of entries.
@@ -96,86 +175,108 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     }
 
     /// What the flow is looked for by.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
     pub fn hash(&self, key: &FlowKey) -> u64 {
         self.hasher.hash_one(key)
     }
 
     /// Where the flow is, if it is known.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
     pub fn find(&self, hash: u64, key: &FlowKey) -> Option<Slot> {
-        let is_at = |slot: &Slot| self.entry(*slot).is_some_and(|entry| entry.key == *key);
+        let brief = key.brief();
+        if !brief.is_whole() {
+            // By value: what lies in memory for somebody else's sake does so for every packet.
+            return self.find_long(hash, *key);
+        }
+        let is_at = |slot: &Slot| {
+            let front = self.front(*slot);
+            front.is_some_and(|front| front.brief() == brief)
+        };
+        self.index.find(hash, is_at).copied()
+    }
+
+    #[inline(never)]
+    fn find_long(&self, hash: u64, key: FlowKey) -> Option<Slot> {
+        let is_at = |slot: &Slot| self.value(*slot).is_some_and(|it| it.key() == key);
         self.index.find(hash, is_at).copied()
     }
 
     /// The value at a slot.
-    pub fn get(&self, slot: Slot) -> Option<&V> {
-        self.entry(slot).map(|entry| &entry.value)
+    pub fn value(&self, slot: Slot) -> Option<&V> {
+        self.values.get(slot as usize)?.as_ref()
     }
 
-    /// The same, to change it.
-    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
-        self.entry_mut(slot).map(|entry| &mut entry.value)
+    /// The value at a slot, and what lies in front of it.
+    #[inline]
+    pub fn get_mut(&mut self, slot: Slot) -> Option<(&mut Front, &mut V)> {
+        let value = self.values.get_mut(slot as usize)?.as_mut()?;
+        Some((self.fronts.get_mut(slot as usize)?, value))
     }
 
     /// All values, in no particular order.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        let entries = self.entries.iter_mut().flatten();
-        entries.map(|entry| &mut entry.value)
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut Front, &mut V)> {
+        let values = self.values.iter_mut();
+        let entries = self.fronts.iter_mut().zip(values);
+        entries.filter_map(|(front, value)| Some((front, value.as_mut()?)))
     }
 
     /// Adds a flow that is not in the table yet, as the last used of its class.
-    pub fn insert(&mut self, hash: u64, key: FlowKey, value: V, class: u8, now: Timestamp) -> Slot {
-        let entry = Entry {
-            key,
-            listed: now,
+    #[inline]
+    pub fn insert(&mut self, hash: u64, brief: Brief, value: V, class: u8, now: Timestamp) -> Slot {
+        let Brief {
+            addresses,
+            ports,
+            kind,
+        } = brief;
+        let front = Front {
+            addresses,
+            ports,
+            kind,
+            class,
+            marks: 0,
+            passed: Passed::NONE,
+            due: now.after(LIST_NANOS),
             previous: NONE,
             next: NONE,
-            class,
-            value,
         };
         let slot = if let Some(slot) = self.free.pop() {
-            self.entries[slot as usize] = Some(entry);
+            self.fronts[slot as usize] = front;
+            self.values[slot as usize] = Some(value);
             slot
         } else {
-            self.entries.push(Some(entry));
-            (self.entries.len() - 1) as Slot
+            self.fronts.push(front);
+            self.values.push(Some(value));
+            (self.values.len() - 1) as Slot
         };
-        let (entries, hasher) = (&self.entries, &self.hasher);
+        let (fronts, values, hasher) = (&self.fronts, &self.values, &self.hasher);
         let hash_of = |slot: &Slot| {
-            entries
-                .get(*slot as usize)
-                .and_then(Option::as_ref)
-                .map_or(0, |entry| hasher.hash_one(entry.key))
+            let slot = *slot as usize;
+            let whole = fronts.get(slot).and_then(|front| front.brief().key());
+            let key = whole.or_else(|| Some(values.get(slot)?.as_ref()?.key()));
+            key.map_or(0, |key| hasher.hash_one(key))
         };
         self.index.insert_unique(hash, slot, hash_of);
         self.link(slot, class);
         slot
     }
 
-    /// Looks at a flow; if `look` says that it was used, it becomes one of the last of its class. What `look` said.
+    /// The flow was used: it becomes one of the last of its class.
     #[inline]
-    pub fn use_if(
-        &mut self,
-        slot: Slot,
-        now: Timestamp,
-        look: impl FnOnce(&mut V) -> bool,
-    ) -> bool {
-        let Some(entry) = self.entry_mut(slot) else {
-            return false;
-        };
-        let used = look(&mut entry.value);
-        if used && now.nanos_since(entry.listed) >= LIST_NANOS {
-            let class = entry.class;
-            self.relist(slot, class, now);
+    pub fn used(&mut self, slot: Slot, now: Timestamp) {
+        if let Some(front) = self.front(slot)
+            && front.is_due(now)
+        {
+            self.relist(slot, front.class, now);
         }
-        used
     }
 
     /// The flow was used: it becomes one of the last of (perhaps another) class.
     #[inline]
     pub fn touch(&mut self, slot: Slot, class: u8, now: Timestamp) {
-        if let Some(entry) = self.entry(slot)
-            && (entry.class != class || now.nanos_since(entry.listed) >= LIST_NANOS)
+        if let Some(front) = self.front(slot)
+            && (front.class != class || front.is_due(now))
         {
             self.relist(slot, class, now);
         }
@@ -184,9 +285,9 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     #[cold]
     fn relist(&mut self, slot: Slot, class: u8, now: Timestamp) {
         self.unlink(slot);
-        if let Some(entry) = self.entry_mut(slot) {
-            entry.class = class;
-            entry.listed = now;
+        if let Some(front) = self.front_mut(slot) {
+            front.class = class;
+            front.due = now.after(LIST_NANOS);
         }
         self.link(slot, class);
     }
@@ -194,19 +295,27 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
     /// The longest-idle flow of a class, and when it was last used (half a second more or less).
     pub fn oldest(&self, class: u8) -> Option<(Slot, Timestamp)> {
         let head = self.lists[class as usize].head;
-        self.entry(head).map(|entry| (head, entry.listed))
+        self.front(head)
+            .map(|front| (head, front.due.after(-LIST_NANOS)))
+    }
+
+    /// The flow behind this one in its list.
+    pub fn behind(&self, slot: Slot) -> Option<Slot> {
+        let next = self.front(slot)?.next;
+        (next != NONE).then_some(next)
     }
 
     /// Takes a flow out.
     pub fn remove(&mut self, slot: Slot) -> Option<V> {
-        let key = self.entry(slot)?.key;
+        let value = self.values.get_mut(slot as usize)?.take()?;
         self.unlink(slot);
-        let hash = self.hasher.hash_one(key);
+        let whole = self.front(slot).and_then(|front| front.brief().key());
+        let hash = self.hasher.hash_one(whole.unwrap_or_else(|| value.key()));
         if let Ok(found) = self.index.find_entry(hash, |candidate| *candidate == slot) {
             found.remove();
         }
         self.free.push(slot);
-        self.entries[slot as usize].take().map(|entry| entry.value)
+        Some(value)
     }
 
     fn link(&mut self, slot: Slot, class: u8) {
@@ -215,26 +324,26 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
         if tail == NONE {
             list.head = slot;
         }
-        if let Some(entry) = self.entry_mut(tail) {
-            entry.next = slot;
+        if let Some(front) = self.front_mut(tail) {
+            front.next = slot;
         }
-        if let Some(entry) = self.entry_mut(slot) {
-            entry.previous = tail;
-            entry.next = NONE;
+        if let Some(front) = self.front_mut(slot) {
+            front.previous = tail;
+            front.next = NONE;
         }
     }
 
     fn unlink(&mut self, slot: Slot) {
-        let Some(entry) = self.entry(slot) else {
+        let Some(front) = self.front(slot) else {
             return;
         };
-        let (class, previous, next) = (entry.class as usize, entry.previous, entry.next);
-        match self.entry_mut(previous) {
-            Some(entry) => entry.next = next,
+        let (class, previous, next) = (front.class as usize, front.previous, front.next);
+        match self.front_mut(previous) {
+            Some(front) => front.next = next,
             None => self.lists[class].head = next,
         }
-        match self.entry_mut(next) {
-            Some(entry) => entry.previous = previous,
+        match self.front_mut(next) {
+            Some(front) => front.previous = previous,
             None => self.lists[class].tail = previous,
         }
     }
@@ -243,8 +352,15 @@ impl<V, const CLASSES: usize> Table<V, CLASSES> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Slot, Table};
+    use super::{Keyed, Slot, Table};
     use crate::model::{Endpoint, FlowKey, Timestamp, Transport};
+
+    /// The port of a flow.
+    impl Keyed for u16 {
+        fn key(&self) -> FlowKey {
+            key(*self)
+        }
+    }
 
     fn key(port: u16) -> FlowKey {
         let host = |last| std::net::IpAddr::from([192, 0, 2, last]);
@@ -259,6 +375,11 @@ mod tests {
         table.find(table.hash(key), key)
     }
 
+    fn insert(table: &mut Table<u16, 2>, port: u16, class: u8, now: Timestamp) -> Slot {
+        let key = key(port);
+        table.insert(table.hash(&key), key.brief(), port, class, now)
+    }
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_nanos(seconds * 1_000_000_000)
     }
@@ -267,7 +388,7 @@ mod tests {
     fn the_oldest_of_each_class_is_at_hand() {
         let mut table = Table::<u16, 2>::default();
         for port in 1..=4 {
-            table.insert(table.hash(&key(port)), key(port), port, 0, at(port.into()));
+            insert(&mut table, port, 0, at(port.into()));
         }
         table.touch(find(&table, &key(1)).unwrap(), 0, at(5));
         table.touch(find(&table, &key(2)).unwrap(), 1, at(6));
@@ -277,7 +398,7 @@ mod tests {
         assert_eq!(table.len(), 3);
         assert_eq!(find(&table, &key(3)), None);
         // A slot that was given back is used again, and finds its own key.
-        let slot = table.insert(table.hash(&key(9)), key(9), 9, 1, at(7));
+        let slot = insert(&mut table, 9, 1, at(7));
         assert_eq!(find(&table, &key(9)), Some(slot));
         let mut order = Vec::new();
         for class in [0, 1] {

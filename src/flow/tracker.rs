@@ -1,12 +1,12 @@
 //! One packet in, each flow's bytes in order out.
 
 use super::class::{CLASSES, Class, HOLDERS, TIERS};
-use super::reassembly::Chunk;
+use super::entry::{Flow, Tcp, mark};
 use super::table::{Slot, Table};
-use super::{Budget, Reassembler, Timeouts};
+use super::{Budget, FlowHandler, FlowInfo, Timeouts};
 use crate::model::{
-    Counts, Direction, FiveTuple, FlowKey, Headline, LayerPath, Mac, Packet, TcpFlags, TcpHeader,
-    Timestamp, Transport, TransportHeader,
+    Brief, Counts, Direction, FiveTuple, FlowKey, Headline, Packet, TcpFlags, TcpHeader, Timestamp,
+    TransportHeader,
 };
 
 /// A SYN that was captured behind the first bytes of its connection comes at most so far behind.
@@ -16,100 +16,6 @@ const LATE_SYN_PACKETS: u64 = 16;
 const SWEEP_NANOS: i64 = 1_000_000_000;
 /// Memory kept free for what the next packets bring, at most.
 const RESERVE: usize = 512 * 1024;
-
-/// What the tracker knows of a flow.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)] // What every packet changes comes first: see `Flow`.
-pub struct FlowInfo {
-    /// Packets and bytes, to the server and to the client.
-    pub sides: [Counts; 2],
-    /// Time of the last packet.
-    pub last_seen: Timestamp,
-    /// Number of the packet being handled.
-    pub packet: u64,
-    /// Number in order of the first packet, from 1.
-    pub id: u64,
-    /// Client and server: exact if `opening_seen`, else as [`FlowHandler::sent_by_client`] guessed. Never changes.
-    pub tuple: FiveTuple,
-    /// A SYN or SYN-ACK said who is the client, and the stream is seen from its first byte.
-    pub opening_seen: bool,
-    /// Time of the first packet.
-    pub first_seen: Timestamp,
-    /// What the first packet was wrapped in.
-    pub path: LayerPath,
-    /// The card of the first packet's sender, where the link shows it, and which way that packet went.
-    pub card: Option<(Direction, Mac)>,
-    /// Number of the first packet.
-    pub first_packet: u64,
-}
-
-impl FlowInfo {
-    /// Packets and bytes, both directions.
-    pub const fn counts(&self) -> Counts {
-        let [there, back] = &self.sides;
-        Counts {
-            packets: there.packets + back.packets,
-            bytes: there.bytes + back.bytes,
-        }
-    }
-}
-
-/// How much the handler wants to keep a flow when memory runs short. Lower goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Interest {
-    /// Nothing is known yet, or ever will be.
-    Undecided,
-    /// A messenger's port.
-    Possible,
-    /// A messenger.
-    Decided,
-}
-
-/// Takes what the flows say.
-pub trait FlowHandler {
-    /// What the handler remembers of each flow.
-    type State;
-
-    /// No SYN was seen: did the client send this packet, as far as one can guess?
-    fn sent_by_client(&self, packet: &Packet<'_>) -> bool;
-
-    /// A new flow; `info.packet` is its first packet.
-    fn open(&mut self, info: &FlowInfo) -> Self::State;
-
-    /// The next piece of a TCP stream.
-    fn stream(
-        &mut self,
-        info: &FlowInfo,
-        state: &mut Self::State,
-        direction: Direction,
-        chunk: Chunk<'_>,
-    );
-
-    /// One direction of a TCP stream is complete: no more bytes will come.
-    fn stream_end(&mut self, info: &FlowInfo, state: &mut Self::State, direction: Direction);
-
-    /// A datagram. `wire_len` is its payload's length before the snap length cut it.
-    fn datagram(
-        &mut self,
-        info: &FlowInfo,
-        state: &mut Self::State,
-        direction: Direction,
-        payload: &[u8],
-        wire_len: usize,
-    );
-
-    /// Whether more bytes of the flow can still tell anything. Once `false`, it stays so, and the tracker only counts.
-    fn wants_bytes(&self, state: &Self::State) -> bool;
-
-    /// How dear the flow is.
-    fn interest(&self, state: &Self::State) -> Interest;
-
-    /// Bytes that the handler holds for the flow on the heap.
-    fn memory(&self, state: &Self::State) -> usize;
-
-    /// The flow is over: ended, idle for too long, or evicted.
-    fn close(&mut self, info: &FlowInfo, state: Self::State);
-}
 
 /// What the tracker counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,39 +28,13 @@ pub struct TrackerStats {
     pub overlaps: u64,
 }
 
-#[derive(Default)]
-struct Tcp {
-    sides: [Reassembler; 2],
-    /// Initial sequence number of the client's SYN, to tell a repeated SYN from a new connection.
-    isn: Option<u32>,
-    fin: [bool; 2],
-    reset: bool,
-    payload: bool,
-}
-
-/// A flow. The order is that of the fields in memory: those that a packet of a [`quiet`](Self::quiet) flow is counted in, most
-/// packets, come first and lie beside the key that the flow was found by.
-#[repr(C)]
-struct Flow<S> {
-    /// Nobody listens, and a packet that does not open, end or reset the flow changes nothing about it.
-    quiet: bool,
-    /// The client is the lower endpoint of the key.
-    client_is_low: bool,
-    /// The handler knows that no more will come.
-    ended: bool,
-    /// Bytes of `state` on the heap, as charged to the budget. 32 bits, since every byte of a flow counts a million times.
-    charged: u32,
-    info: FlowInfo,
-    state: S,
-    /// Not used by UDP.
-    tcp: Tcp,
-}
-
-/// Where a flow is in the table, if it is there.
+/// Where a packet's flow is in the table, if it is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     hash: u64,
+    brief: Brief,
     slot: Option<Slot>,
+    sent_by_low: bool,
 }
 
 /// The flow table with everything around it.
@@ -232,7 +112,8 @@ impl<H: FlowHandler> Tracker<H> {
     /// Shows the handler every flow that is open, in no particular order.
     pub fn visit(&mut self, visit: &mut dyn FnMut(&mut H, &FlowInfo, &mut H::State)) {
         let Self { table, handler, .. } = self;
-        for flow in table.values_mut() {
+        for (front, flow) in table.iter_mut() {
+            flow.settle(&mut front.passed);
             visit(handler, &flow.info, &mut flow.state);
         }
     }
@@ -240,18 +121,17 @@ impl<H: FlowHandler> Tracker<H> {
     /// What the handler remembers of a flow, if it is open.
     pub fn state(&self, key: &FlowKey) -> Option<&H::State> {
         let slot = self.table.find(self.table.hash(key), key)?;
-        self.table.get(slot).map(|flow| &flow.state)
+        self.table.value(slot).map(|flow| &flow.state)
     }
 
     /// Takes one packet.
     pub fn packet(&mut self, packet: &Packet<'_>) {
-        let headline = packet.headline();
-        if let Some(place) = self.pass(&headline) {
-            self.take(packet, &headline, place);
+        if let Some(place) = self.pass(&packet.headline()) {
+            self.take(packet, place);
         }
     }
 
-    /// Most packets are of a flow that nobody listens to any more, and change nothing about it. They are counted, and nobody has to
+    /// Most packets are of a flow that nobody listens to any more, or say what nobody needs. They are counted, and nobody has to
     /// look at the rest of them. Any other packet is to be taken next ([`Self::take`]) with what comes back.
     #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
     #[inline(always)]
@@ -259,22 +139,85 @@ impl<H: FlowHandler> Tracker<H> {
         self.tick(headline.timestamp);
         let hash = self.table.hash(&headline.key);
         let slot = self.table.find(hash, &headline.key);
-        let count = |flow: &mut Flow<_>| {
-            let passes = flow.quiet && !headline.opens_or_ends;
-            if passes {
-                flow.count(headline);
-            }
-            passes
-        };
-        let passed = slot.is_some_and(|slot| self.table.use_if(slot, self.now, count));
-        (!passed).then_some(Place { hash, slot })
+        let passes = slot.is_some_and(|slot| self.passes(slot, headline));
+        (!passes).then(|| Place {
+            hash,
+            brief: headline.key.brief(),
+            slot,
+            sent_by_low: headline.sent_by_low,
+        })
     }
 
-    /// Takes the packet of a headline that was not passed by.
-    pub fn take(&mut self, packet: &Packet<'_>, headline: &Headline, place: Place) {
-        let Place { hash, mut slot } = place;
-        let (key, sent_by_low) = (headline.key, headline.sent_by_low);
+    /// Counts a packet if it need not be looked at; whether it was counted.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
+    fn passes(&mut self, slot: Slot, headline: &Headline) -> bool {
+        let (now, length) = (self.now, headline.length);
+        let Some(front) = self.table.front_mut(slot) else {
+            return false;
+        };
+        if headline.opens_or_ends {
+            return false;
+        }
+        let marks = match length {
+            0 => mark::QUIET | mark::ACKS,
+            _ => mark::QUIET,
+        };
+        if front.marks & marks == 0 {
+            return front.marks & mark::BODY != 0
+                && self.skip(
+                    slot,
+                    headline.sent_by_low,
+                    (headline.seq, length),
+                    (headline.timestamp, headline.number, headline.wire_len),
+                );
+        }
+        // What is too much for the front is taken into account behind it.
+        let passes = front.passed.count(
+            headline.sent_by_low,
+            headline.timestamp,
+            headline.number,
+            headline.wire_len,
+        );
+        if passes && front.is_due(now) {
+            self.table.used(slot, now);
+        }
+        passes
+    }
+
+    /// Counts a segment whose payload need not be shown, if it is the next one; whether it was.
+    #[inline(never)]
+    fn skip(
+        &mut self,
+        slot: Slot,
+        sent_by_low: bool,
+        (seq, length): (u32, u32),
+        (time, number, wire_len): (Timestamp, u64, u32),
+    ) -> bool {
+        let Some((front, flow)) = self.table.get_mut(slot) else {
+            return false;
+        };
+        let mut passed = front.passed;
+        let side = flow.direction(sent_by_low).index();
+        let passes = passed.count(sent_by_low, time, number, wire_len)
+            && flow.tcp.sides[side].pass(seq, length);
+        if passes {
+            front.passed = passed;
+            self.table.used(slot, self.now);
+        }
+        passes
+    }
+
+    /// Takes a packet that was not passed by.
+    pub fn take(&mut self, packet: &Packet<'_>, place: Place) {
+        let Place {
+            hash,
+            mut slot,
+            sent_by_low,
+            ..
+        } = place;
         if self.make_room() {
+            let key = FlowKey::new(packet.transport(), packet.src, packet.dst);
             slot = self.table.find(hash, &key);
         }
         if let (Some(known), TransportHeader::Tcp(tcp)) = (slot, packet.header)
@@ -284,7 +227,7 @@ impl<H: FlowHandler> Tracker<H> {
             self.close(known);
             slot = None;
         }
-        let slot = slot.unwrap_or_else(|| self.open(hash, key, sent_by_low, packet));
+        let slot = slot.unwrap_or_else(|| self.open(&place, packet));
         let Self {
             table,
             budget,
@@ -292,15 +235,13 @@ impl<H: FlowHandler> Tracker<H> {
             stats,
             ..
         } = self;
-        let Some(flow) = table.get_mut(slot) else {
+        let Some((front, flow)) = table.get_mut(slot) else {
             return;
         };
-        flow.count(headline);
-        let direction = if sent_by_low == flow.client_is_low {
-            Direction::ToServer
-        } else {
-            Direction::ToClient
-        };
+        flow.settle(&mut front.passed);
+        flow.settle_bodies(front.marks, handler);
+        let direction = flow.direction(sent_by_low);
+        flow.count(packet, direction);
         let wanted = handler.wants_bytes(&flow.state);
         match packet.header {
             TransportHeader::Udp if wanted => {
@@ -323,7 +264,7 @@ impl<H: FlowHandler> Tracker<H> {
         if wanted {
             flow.charge(handler, budget);
         }
-        flow.quiet = flow.is_quiet(handler);
+        front.marks = flow.marks(handler);
         let class = flow.class(handler);
         table.touch(slot, class as u8, self.now);
     }
@@ -337,9 +278,12 @@ impl<H: FlowHandler> Tracker<H> {
             budget,
             ..
         } = &mut self;
-        let mut flows: Vec<&mut Flow<_>> = table.values_mut().collect();
-        flows.sort_unstable_by_key(|flow| flow.info.id);
-        for flow in flows {
+        let mut flows: Vec<_> = table.iter_mut().collect();
+        flows.sort_unstable_by_key(|(_, flow)| flow.info.id);
+        for (front, flow) in flows {
+            flow.settle(&mut front.passed);
+            flow.settle_bodies(front.marks, handler);
+            front.marks = 0;
             flow.end(handler, budget);
             flow.charge(handler, budget);
         }
@@ -364,12 +308,24 @@ impl<H: FlowHandler> Tracker<H> {
             while let Some((slot, last_used)) = self.table.oldest(class as u8)
                 && self.now.seconds_since(last_used) > class.timeout(&self.timeouts)
             {
+                self.fetch_behind(slot);
                 match class {
                     Class::DecidedTcp => self.send_to_sleep(slot),
                     _ => self.close(slot),
                 }
             }
         }
+    }
+
+    /// A flow that ends is long out of the processor's caches, in a dozen places. Those of the next ones are waited for together, while
+    /// this one is dealt with.
+    fn fetch_behind(&self, slot: Slot) {
+        let next = self.table.behind(slot);
+        let later = next.and_then(|next| self.table.behind(next));
+        let flow = |slot: Option<Slot>| slot.and_then(|slot| self.table.value(slot));
+        let heap = flow(next).map(|flow| self.handler.fetch(&flow.state));
+        // Else the compiler would see that nobody asks.
+        std::hint::black_box((heap, flow(later).map(Flow::fetch)));
     }
 
     /// A messenger that is silent keeps its name; what it waited for will not come.
@@ -380,10 +336,12 @@ impl<H: FlowHandler> Tracker<H> {
             budget,
             ..
         } = self;
-        if let Some(flow) = table.get_mut(slot) {
+        if let Some((front, flow)) = table.get_mut(slot) {
+            flow.settle(&mut front.passed);
+            flow.settle_bodies(front.marks, handler);
             flow.flush(handler, budget);
             flow.charge(handler, budget);
-            flow.quiet = flow.is_quiet(handler);
+            front.marks = flow.marks(handler);
             table.touch(slot, Class::Asleep as u8, self.now);
         }
     }
@@ -399,9 +357,10 @@ impl<H: FlowHandler> Tracker<H> {
 
     /// A SYN with another sequence number on a flow that was used: the ports were used again.
     fn is_new_connection(&mut self, slot: Slot, syn: &TcpHeader, packet: &Packet<'_>) -> bool {
-        let Some(flow) = self.table.get_mut(slot) else {
+        let Some((front, flow)) = self.table.get_mut(slot) else {
             return false;
         };
+        flow.settle(&mut front.passed);
         let tcp = &flow.tcp;
         if syn.flags.ack || tcp.isn == Some(syn.seq) {
             return false;
@@ -415,7 +374,7 @@ impl<H: FlowHandler> Tracker<H> {
         !late && (tcp.isn.is_some() || tcp.payload || tcp.reset)
     }
 
-    fn open(&mut self, hash: u64, key: FlowKey, sent_by_low: bool, packet: &Packet<'_>) -> Slot {
+    fn open(&mut self, place: &Place, packet: &Packet<'_>) -> Slot {
         while !self.table.has_free_slot() {
             let grows =
                 self.table.slots() < self.max_slots && self.budget.try_take(Self::FLOW_BYTES);
@@ -467,8 +426,7 @@ impl<H: FlowHandler> Tracker<H> {
         self.next_id += 1;
         self.stats.flows += 1;
         let mut flow = Flow {
-            quiet: false,
-            client_is_low: sent_by_low == from_client,
+            client_is_low: place.sent_by_low == from_client,
             ended: false,
             charged: 0,
             state: self.handler.open(&info),
@@ -477,7 +435,8 @@ impl<H: FlowHandler> Tracker<H> {
         };
         flow.charge(&self.handler, &mut self.budget);
         let class = flow.class(&self.handler);
-        self.table.insert(hash, key, flow, class as u8, self.now)
+        self.table
+            .insert(place.hash, place.brief, flow, class as u8, self.now)
     }
 
     fn evict(&mut self, tiers: &[&[Class]]) -> bool {
@@ -495,143 +454,14 @@ impl<H: FlowHandler> Tracker<H> {
     }
 
     fn close(&mut self, slot: Slot) {
-        let Some(mut flow) = self.table.remove(slot) else {
+        let front = self.table.front_mut(slot).copied();
+        let (Some(mut front), Some(mut flow)) = (front, self.table.remove(slot)) else {
             return;
         };
+        flow.settle(&mut front.passed);
+        flow.settle_bodies(front.marks, &mut self.handler);
         flow.end(&mut self.handler, &mut self.budget);
         self.budget.give(flow.charged as usize);
         self.handler.close(&flow.info, flow.state);
-    }
-}
-
-impl<S> Flow<S> {
-    #[inline]
-    fn count(&mut self, headline: &Headline) {
-        let side = usize::from(headline.sent_by_low != self.client_is_low);
-        let info = &mut self.info;
-        info.packet = headline.number;
-        info.last_seen = info.last_seen.max(headline.timestamp);
-        let counts = &mut info.sides[side];
-        counts.packets += 1;
-        counts.bytes += u64::from(headline.wire_len);
-    }
-
-    /// Whether nobody listens, and the first payload (since a reset) was seen.
-    fn is_quiet<H: FlowHandler<State = S>>(&self, handler: &H) -> bool {
-        let plain = match self.info.tuple.transport {
-            Transport::Tcp => self.tcp.payload && !self.tcp.reset,
-            Transport::Udp => true,
-        };
-        plain && !handler.wants_bytes(&self.state)
-    }
-
-    fn overlaps(&self) -> u32 {
-        let [a, b] = &self.tcp.sides;
-        a.overlaps().wrapping_add(b.overlaps())
-    }
-
-    /// Keeps the account of what the handler holds for this flow.
-    fn charge<H: FlowHandler<State = S>>(&mut self, handler: &H, budget: &mut Budget) {
-        let held = u32::try_from(handler.memory(&self.state)).unwrap_or(u32::MAX);
-        if held > self.charged {
-            budget.take((held - self.charged) as usize);
-        } else {
-            budget.give((self.charged - held) as usize);
-        }
-        self.charged = held;
-    }
-
-    fn segment<H: FlowHandler<State = S>>(
-        &mut self,
-        handler: &mut H,
-        budget: &mut Budget,
-        direction: Direction,
-        header: TcpHeader,
-        packet: &Packet<'_>,
-        wanted: bool,
-    ) {
-        let Self {
-            info, state, tcp, ..
-        } = self;
-        let mut seq = header.seq;
-        if header.flags.syn {
-            if direction == Direction::ToServer {
-                tcp.isn = Some(seq);
-            }
-            tcp.sides[direction.index()].start_after(seq);
-            // TCP Fast Open: data behind the SYN begins one further.
-            seq = seq.wrapping_add(1);
-        }
-        if header.flags.rst {
-            // What a reset carries is an error text at most, never stream data.
-            tcp.reset = true;
-            return;
-        }
-        let reverse = direction.reverse();
-        let answered = &mut tcp.sides[reverse.index()];
-        if header.flags.ack && answered.is_joining() {
-            answered.acknowledged(header.ack, budget, &mut |chunk| {
-                handler.stream(info, state, reverse, chunk);
-            });
-        }
-        if !packet.payload.is_empty() || packet.cut > 0 {
-            tcp.payload = true;
-            tcp.reset = false;
-            if wanted {
-                tcp.sides[direction.index()].push(
-                    seq,
-                    packet.payload,
-                    packet.cut,
-                    packet.timestamp,
-                    budget,
-                    &mut |chunk| handler.stream(info, state, direction, chunk),
-                );
-            }
-        }
-        tcp.fin[direction.index()] |= header.flags.fin;
-        if wanted && !handler.wants_bytes(state) {
-            for side in &mut tcp.sides {
-                side.clear(budget);
-            }
-        }
-    }
-
-    /// Passes on what still waits for a hole to fill.
-    fn flush<H: FlowHandler<State = S>>(&mut self, handler: &mut H, budget: &mut Budget) {
-        let Self {
-            info, state, tcp, ..
-        } = self;
-        for direction in Direction::BOTH {
-            tcp.sides[direction.index()].flush(budget, &mut |chunk| {
-                handler.stream(info, state, direction, chunk);
-            });
-        }
-    }
-
-    /// As [`Self::flush`], and says once that no more will come.
-    fn end<H: FlowHandler<State = S>>(&mut self, handler: &mut H, budget: &mut Budget) {
-        if self.info.tuple.transport == Transport::Udp || std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        self.flush(handler, budget);
-        for direction in Direction::BOTH {
-            handler.stream_end(&self.info, &mut self.state, direction);
-        }
-    }
-
-    fn class<H: FlowHandler<State = S>>(&self, handler: &H) -> Class {
-        use Transport::{Tcp, Udp};
-        let transport = self.info.tuple.transport;
-        let ended = self.tcp.reset || self.tcp.fin == [true; 2];
-        match (transport, handler.interest(&self.state)) {
-            (Tcp, interest) if interest < Interest::Decided && !self.tcp.payload => Class::HalfOpen,
-            (Tcp, _) if ended => Class::Finished,
-            (Tcp, Interest::Decided) => Class::DecidedTcp,
-            (Udp, Interest::Decided) => Class::DecidedUdp,
-            (_, Interest::Possible) => Class::Possible,
-            (_, Interest::Undecided) if !handler.wants_bytes(&self.state) => Class::GivenUp,
-            (Tcp, Interest::Undecided) => Class::UndecidedTcp,
-            (Udp, Interest::Undecided) => Class::UndecidedUdp,
-        }
     }
 }

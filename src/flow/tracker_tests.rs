@@ -2,7 +2,8 @@
 
 use super::{Chunk, FlowHandler, FlowInfo, Interest, Timeouts, Tracker, TrackerStats};
 use crate::model::{
-    Direction, Endpoint, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp, TransportHeader,
+    Direction, Endpoint, FlowKey, LayerPath, Packet, TcpFlags, TcpHeader, Timestamp, Transport,
+    TransportHeader,
 };
 
 /// Writes down what each flow was: `id client>server [what was said] packets`.
@@ -49,6 +50,21 @@ impl FlowHandler for Log {
 
     fn wants_bytes(&self, said: &String) -> bool {
         !said.contains("enough")
+    }
+
+    /// As many as a client said last, in braces.
+    fn skippable(&self, said: &String, direction: Direction) -> u64 {
+        let told = said.strip_suffix('}').and_then(|it| it.rsplit_once('{'));
+        match (told, direction) {
+            (Some((_, bytes)), Direction::ToServer) => bytes.parse().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn skip(&mut self, said: &mut String, direction: Direction, bytes: u64) {
+        let left = self.skippable(said, direction) - bytes;
+        said.truncate(said.rfind('{').unwrap_or_default());
+        said.push_str(&format!("~{bytes}{{{left}}}"));
     }
 
     fn memory(&self, said: &String) -> usize {
@@ -354,4 +370,73 @@ fn a_syn_captured_behind_the_first_bytes_is_no_new_connection() {
         .tcp(0, (5000, 80), SYN, 99, "")
         .tcp(0, (5000, 80), ACK, 103, "lo");
     assert_eq!(rig.finish().0, ["1 5000>80 [>hel>lo..] 3"]);
+}
+
+#[test]
+fn bytes_that_nobody_needs_are_counted_before_anything_else_is_shown() {
+    let mut rig = Rig::new(MEMORY);
+    rig.tcp(0, (5000, 80), SYN, 99, "")
+        .tcp(0, (5000, 80), ACK, 100, "{10}")
+        .tcp(0, (5000, 80), ACK, 104, "abcd")
+        .tcp(0, (80, 5000), ACK, 1, "")
+        .tcp(1, (5000, 80), ACK, 108, "efg")
+        .tcp(1, (5000, 80), ACK, 111, "more than was said")
+        .tcp(1, (5000, 80), ACK, 129, "!");
+    // Behind a hole, and once more.
+    rig.tcp(2, (6000, 80), SYN, 99, "")
+        .tcp(2, (6000, 80), ACK, 100, "{10}")
+        .tcp(2, (6000, 80), ACK, 106, "late")
+        .tcp(2, (6000, 80), ACK, 104, "xx");
+    rig.tcp(3, (7000, 80), SYN, 99, "")
+        .tcp(3, (80, 7000), SYN_ACK, 0, "")
+        .tcp(3, (7000, 80), ACK, 100, "{10}")
+        .tcp(3, (7000, 80), ACK, 104, "abcd")
+        .tcp(3, (7000, 80), ACK, 104, "abcd")
+        .tcp(3, (80, 7000), ACK, 1, "<")
+        .tcp(3, (7000, 80), FIN, 108, "ef");
+    // Its end comes while bytes pass by.
+    rig.tcp(4, (8000, 80), SYN, 99, "")
+        .tcp(4, (8000, 80), ACK, 100, "{10}")
+        .tcp(4, (8000, 80), ACK, 104, "abcd");
+    let (mut flows, stats) = rig.finish();
+    flows.sort();
+    assert_eq!(
+        flows,
+        [
+            "1 5000>80 [>~7{3}>more than was said>!..] 7",
+            "2 6000>80 [>{10}>xx>late..] 4",
+            "3 7000>80 [>~4{6}<<>ef..] 7",
+            "4 8000>80 [>~4{6}..] 3",
+        ]
+    );
+    assert_eq!(stats.overlaps, 1);
+}
+
+#[test]
+fn addresses_that_are_alike_in_short_are_not_the_same() {
+    let host = |bits: u128| Endpoint::new(std::net::Ipv6Addr::from_bits(bits).into(), 5000);
+    // Each half in turn; the differences cancel each other out.
+    let twist = 0x1_0000_0001 << 64;
+    let pairs = [(1 << 70, 1 << 71), (1 << 70 ^ twist, 1 << 71 ^ twist)];
+    let key = |(a, b)| FlowKey::new(Transport::Udp, host(a), host(b));
+    assert_eq!(key(pairs[0]).brief(), key(pairs[1]).brief());
+    assert_ne!(key(pairs[0]), key(pairs[1]));
+    let mut rig = Rig::new(MEMORY);
+    for (a, b) in [pairs[0], pairs[1], pairs[0]] {
+        rig.tracker.packet(&Packet {
+            number: 1,
+            timestamp: Timestamp::default(),
+            src: host(a),
+            dst: host(b),
+            header: TransportHeader::Udp,
+            payload: b"x",
+            cut: 0,
+            wire_len: 60,
+            path: LayerPath::default(),
+            card: None,
+        });
+    }
+    let (flows, stats) = rig.finish();
+    assert_eq!(stats.flows, 2);
+    assert!(flows[0].ends_with("[1/1 1/1 ] 2"), "{flows:?}");
 }

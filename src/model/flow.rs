@@ -66,7 +66,56 @@ pub struct FlowKey {
     kind: u8,
 }
 
+/// A key in short: over IPv4 all that it says, else enough to tell most keys from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Both addresses, or a sum of them.
+    pub addresses: u64,
+    /// Both ports.
+    pub ports: u32,
+    /// Transport and IP version.
+    pub kind: u8,
+}
+
+impl Brief {
+    /// Whether it says all that its key says.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
+    pub const fn is_whole(&self) -> bool {
+        self.kind & 0x20 == 0
+    }
+
+    /// Its key, if it says all of it.
+    pub const fn key(&self) -> Option<FlowKey> {
+        if !self.is_whole() {
+            return None;
+        }
+        Some(FlowKey {
+            low: [0, self.addresses >> 32],
+            high: [0, self.addresses & 0xffff_ffff],
+            ports: self.ports,
+            kind: self.kind,
+        })
+    }
+}
+
 impl FlowKey {
+    /// In short.
+    #[allow(clippy::inline_always, reason = "every packet, see ARCHITECTURE.md")]
+    #[inline(always)]
+    pub const fn brief(&self) -> Brief {
+        let ([a, b], [c, d]) = (self.low, self.high);
+        Brief {
+            addresses: if self.kind & 0x20 == 0 {
+                b << 32 | d
+            } else {
+                a ^ b.rotate_left(16) ^ c.rotate_left(32) ^ d.rotate_left(48)
+            },
+            ports: self.ports,
+            kind: self.kind,
+        }
+    }
+
     /// The key of a packet between these two endpoints, whichever sent it.
     pub fn new(transport: Transport, a: Endpoint, b: Endpoint) -> Self {
         Self::of_packet(transport, a, b).0
@@ -129,8 +178,9 @@ impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // One round for IPv4, which fits into it.
         let rest = u128::from(self.ports) << 64 | u128::from(self.kind) << 96;
-        if self.kind & 0x20 == 0 {
-            state.write_u128(rest | u128::from(self.low[1] << 32 | self.high[1]));
+        let brief = self.brief();
+        if brief.is_whole() {
+            state.write_u128(rest | u128::from(brief.addresses));
         } else {
             let number = |[high, low]: [u64; 2]| u128::from(high) << 64 | u128::from(low);
             state.write_u128(number(self.low));

@@ -23,7 +23,7 @@ pub use detection::{Detection, News};
 pub use event::{Event, ServiceHint, Target, Token, Unit};
 pub use exposure::{Exposure, Risk, Severity, Sighting, id as risk};
 pub use finding::{Counts, Finding};
-pub use flow::{Direction, Endpoint, FiveTuple, FlowKey, Transport};
+pub use flow::{Brief, Direction, Endpoint, FiveTuple, FlowKey, Transport};
 pub use link::LinkType;
 pub use names::Names;
 pub use packet::{

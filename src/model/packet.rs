@@ -173,10 +173,12 @@ impl Mac {
 /// `02:00:5e:00:53:01`.
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02x}", if at == 0 { "" } else { ":" })?;
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value & 15)];
+        let mut text = [b':'; 17];
+        for (byte, place) in self.0.iter().zip(text.chunks_mut(3)) {
+            (place[0], place[1]) = (digit(byte >> 4), digit(*byte));
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -214,6 +216,10 @@ pub struct Headline {
     pub sent_by_low: bool,
     /// See [`TransportHeader::opens_or_ends`].
     pub opens_or_ends: bool,
+    /// TCP's sequence number.
+    pub seq: u32,
+    /// Length of the payload, captured or not.
+    pub length: u32,
     /// See [`Packet::number`].
     pub number: u64,
     /// When it was captured.
@@ -231,6 +237,11 @@ impl Packet<'_> {
             key,
             sent_by_low,
             opens_or_ends: self.header.opens_or_ends(),
+            seq: match self.header {
+                TransportHeader::Tcp(TcpHeader { seq, .. }) => seq,
+                TransportHeader::Udp => 0,
+            },
+            length: u32::try_from(self.payload.len() + self.cut).unwrap_or(u32::MAX),
             number: self.number,
             timestamp: self.timestamp,
             wire_len: self.wire_len,

@@ -28,6 +28,8 @@ pub struct Plain<'a> {
     head: &'a [u8; DATA],
     transport: Transport,
     flags: TcpFlags,
+    /// TCP's.
+    seq: u32,
     payload: &'a [u8],
 }
 
@@ -45,14 +47,21 @@ impl<'a> Plain<'a> {
             return None;
         }
         let end = IPV4 + usize::from(number(IPV4 + 2));
-        let (transport, flags, start) = match IpNumber(head[IPV4 + 9]) {
+        let (transport, flags, seq, start) = match IpNumber(head[IPV4 + 9]) {
             ip_number::TCP => {
                 let &[offset, flags] = frame.get(SEGMENT + 12..SEGMENT + 14)?.first_chunk()?;
                 let length = usize::from(offset >> 4) * 4;
                 if length < 20 {
                     return None;
                 }
-                (Transport::Tcp, TcpFlags::of_byte(flags), SEGMENT + length)
+                let [.., s0, s1, s2, s3] = *head;
+                let seq = u32::from_be_bytes([s0, s1, s2, s3]);
+                (
+                    Transport::Tcp,
+                    TcpFlags::of_byte(flags),
+                    seq,
+                    SEGMENT + length,
+                )
             }
             ip_number::UDP => {
                 let whole = SEGMENT + usize::from(number(SEGMENT + 4)) == end;
@@ -60,7 +69,7 @@ impl<'a> Plain<'a> {
                 if !whole || tunnel::Udp::between(ports).is_some() {
                     return None;
                 }
-                (Transport::Udp, TcpFlags::default(), DATA)
+                (Transport::Udp, TcpFlags::default(), 0, DATA)
             }
             _ => return None,
         };
@@ -69,6 +78,7 @@ impl<'a> Plain<'a> {
             head,
             transport,
             flags,
+            seq,
             payload: frame.get(start..end)?,
         })
     }
@@ -92,6 +102,8 @@ impl<'a> Plain<'a> {
             key,
             sent_by_low,
             opens_or_ends: self.flags.opens_or_ends(),
+            seq: self.seq,
+            length: self.payload.len() as u32,
             number: meta.number,
             timestamp: meta.timestamp,
             wire_len: meta.wire_len,

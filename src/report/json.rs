@@ -85,10 +85,14 @@ impl Report for Ndjson<'_> {
     }
 }
 
+/// Room for most lines, so that they need not move while they grow.
+const LINE: usize = 1024;
+
 /// Writes a record and ends its line.
 pub(super) fn write_line(record: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     // In one piece: a record is written in many small ones, and each would go through the output's layers.
-    let mut line = serde_json::to_vec(record)?;
+    let mut line = Vec::with_capacity(LINE);
+    serde_json::to_writer(&mut line, record)?;
     line.push(b'\n');
     out.write_all(&line)
 }

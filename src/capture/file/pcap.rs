@@ -91,28 +91,12 @@ struct Header {
 impl Variant {
     #[inline]
     fn header(self, bytes: &[u8]) -> Option<Header> {
-        let &[
-            s0,
-            s1,
-            s2,
-            s3,
-            f0,
-            f1,
-            f2,
-            f3,
-            c0,
-            c1,
-            c2,
-            c3,
-            w0,
-            w1,
-            w2,
-            w3,
-        ] = bytes.first_chunk::<16>()?;
-        let seconds = self.order.number([s0, s1, s2, s3]);
-        let fraction = self.order.number([f0, f1, f2, f3]);
-        let captured = self.order.number([c0, c1, c2, c3]);
-        let wire_len = self.order.number([w0, w1, w2, w3]);
+        let (numbers, _) = bytes.first_chunk::<16>()?.as_chunks::<4>();
+        let mut numbers = [0, 1, 2, 3].map(|number| u32::from_le_bytes(numbers[number]));
+        if self.order == Order::Big {
+            numbers = numbers.map(u32::swap_bytes);
+        }
+        let [seconds, fraction, captured, wire_len] = numbers;
         Some(Header {
             // Cannot overflow: 2^32 s are 4.3e18 ns, and the fraction, even a false one, at most 4.3e12.
             timestamp: Timestamp::from_nanos(
@@ -216,26 +200,27 @@ impl FrameSource for PcapReader {
         if self.ended {
             return Ok(Frames::default());
         }
-        let (ready, mut at) = (self.stream.ready(), 0);
+        let (variant, ready) = (self.variant, self.stream.ready());
+        let (mut at, mut bytes) = (0, 0);
         while self.records.len() < most
-            && let Some(bytes) = ready.get(at..)
-            && let Some(header) = self.variant.header(bytes)
+            && let Some(header) = ready.get(at..).and_then(|bytes| variant.header(bytes))
             // What is not whole, or no record, is waited for or complained of when it is the first.
-            && let captured = header.captured as usize
-            && let start = at + self.variant.record_header
             && header.captured <= MAX_RECORD
-            && start + captured <= ready.len()
+            && let start = at + variant.record_header
+            && let end = start + header.captured as usize
+            && end <= ready.len()
         {
             self.records.push(Record {
                 timestamp: header.timestamp,
                 link: self.link,
                 wire_len: header.wire_len,
                 start,
-                len: captured,
+                len: header.captured as usize,
             });
-            self.bytes += captured as u64;
-            at = start + captured;
+            bytes += header.captured as usize;
+            at = end;
         }
+        self.bytes += bytes as u64;
         self.frames += self.records.len() as u64;
         Ok(Frames::new(self.stream.take(at), &self.records))
     }

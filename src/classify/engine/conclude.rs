@@ -36,7 +36,8 @@ impl Engine<'_> {
         }
         if let Some((service, evidence)) = self.port_hint(transport, server.port) {
             let packet = info.first_packet;
-            state.facts().port = Some((service, Evidence { packet, ..evidence }));
+            let evidence = Evidence { packet, ..evidence };
+            state.facts().port = Some(Box::new((service, evidence)));
         }
     }
 
@@ -54,7 +55,7 @@ impl Engine<'_> {
                 packet: info.first_packet,
                 offset: 0,
             };
-            state.facts().network = Some((service.clone(), evidence));
+            state.facts().network = Some(Box::new((service.clone(), evidence)));
         }
     }
 

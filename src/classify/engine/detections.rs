@@ -8,12 +8,12 @@ impl Engine<'_> {
     /// A detection that goes on and was used since it was last told of.
     pub fn update(&mut self, info: &FlowInfo, state: &mut FlowState) -> Option<Detection> {
         let facts = state.facts.as_deref()?;
-        let told = &facts.told;
-        if !told.is_detected() || told.at >= info.last_seen {
+        let told = facts.told().filter(|told| told.is_detected())?;
+        if told.at >= info.last_seen {
             return None;
         }
         let finding = self.as_of_now(info, state)?;
-        let told = &mut state.facts.as_deref_mut()?.told;
+        let told = state.facts.as_deref_mut()?.told_mut();
         let news = match told.tell(&finding) {
             News::More {
                 identity: false,
@@ -31,8 +31,7 @@ impl Engine<'_> {
         state: &mut FlowState,
         since: Timestamp,
     ) -> Option<Detection> {
-        let told = &state.facts.as_deref()?.told;
-        if !told.is_detected() || info.last_seen < since {
+        if !state.facts.as_deref()?.is_told() || info.last_seen < since {
             return None;
         }
         let finding = self.as_of_now(info, state)?;
@@ -56,14 +55,16 @@ impl Engine<'_> {
             return;
         };
         let outline = facts.outline();
-        if facts.told.outline.as_ref() == Some(&outline) {
+        let known = facts.told().and_then(|told| told.outline.as_ref());
+        if known == Some(&outline) {
             return;
         }
         let finding = self.as_of_now(info, state).filter(Finding::is_detection);
         if let Some(facts) = state.facts.as_deref_mut() {
-            facts.told.outline = Some(outline);
+            let told = facts.told_mut();
+            told.outline = Some(outline);
             if let Some(finding) = finding {
-                let news = facts.told.tell(&finding);
+                let news = told.tell(&finding);
                 self.open_detections += u64::from(news == News::New);
                 self.detections.push_back(Detection { finding, news });
             }

@@ -22,11 +22,13 @@ impl Engine<'_> {
             return;
         }
         let (mut told, offsets) = self.events.take();
-        for (event, offset) in told.drain(..).zip(&offsets) {
+        let mut units = offsets.iter();
+        // (Zipped with the offsets, each event would be moved twice more.)
+        for event in told.drain(..) {
             let at = At {
                 time: info.last_seen,
                 packet: info.packet,
-                offset: *offset,
+                offset: units.next().copied().unwrap_or_default(),
             };
             if self.listened
                 && let Some(activity) = activity(&event)

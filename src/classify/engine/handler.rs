@@ -156,6 +156,14 @@ impl FlowHandler for Engine<'_> {
         state.stream.wants_bytes()
     }
 
+    fn skippable(&self, state: &FlowState, direction: Direction) -> u64 {
+        state.stream.skippable(direction)
+    }
+
+    fn skip(&mut self, state: &mut FlowState, direction: Direction, bytes: u64) {
+        state.stream.skip(direction, bytes);
+    }
+
     fn interest(&self, state: &FlowState) -> Interest {
         match &state.facts {
             Some(facts) if facts.is_messenger() => Interest::Decided,
@@ -170,12 +178,17 @@ impl FlowHandler for Engine<'_> {
         state.stream.memory() + facts
     }
 
+    fn fetch(&self, state: &FlowState) -> usize {
+        let facts = state.facts.as_deref().map_or(0, Facts::fetch);
+        facts ^ state.stream.memory()
+    }
+
     fn close(&mut self, info: &FlowInfo, mut state: FlowState) {
         self.visit(info);
         state.stream.end(&mut self.events);
         self.take_events(info, &mut state, Direction::ToServer);
         self.conclude(info, &mut state);
-        let told = state.facts.as_ref().is_some_and(|it| it.told.is_detected());
+        let told = state.facts.as_ref().is_some_and(|it| it.is_told());
         self.open_detections -= u64::from(told);
         // Most flows are nothing to tell of: for those no finding is made. What was told before is not taken back in silence.
         let finding = match state.facts {

@@ -82,9 +82,9 @@ pub struct Facts {
     /// The session that this flow carries a part of; of several, the first.
     pub session: Option<SessionKey>,
     /// The server's address is in a messenger's range.
-    pub network: Option<(Service, Evidence)>,
+    pub network: Option<Box<(Service, Evidence)>>,
     /// The server's port is a messenger's.
-    pub port: Option<(Service, Evidence)>,
+    pub port: Option<Box<(Service, Evidence)>>,
     swapped: bool,
     accounts: BTreeSet<String>,
     peers: BTreeSet<String>,
@@ -97,7 +97,7 @@ pub struct Facts {
     carriers: Vec<&'static str>,
     evidence: Vec<Evidence>,
     /// What was told of it before its end (live only).
-    pub told: Told,
+    told: Option<Box<Told>>,
     /// What names and evidence cost on the heap.
     held: usize,
 }
@@ -115,9 +115,20 @@ impl Facts {
         }
     }
 
+    /// Looks at each part of it that the flow's end will need; what comes back means nothing.
+    pub fn fetch(&self) -> usize {
+        let evidence = self.evidence.first().map_or(0, |it| it.packet as usize);
+        let names = self.accounts.len() ^ self.peers.len() ^ self.features.len();
+        names ^ self.risks.len() ^ self.units.len() ^ self.carriers.len() ^ self.memory() ^ evidence
+    }
+
     /// Bytes held, itself included.
     pub const fn memory(&self) -> usize {
-        size_of::<Self>() + self.held
+        let told = match &self.told {
+            Some(_) => size_of::<Told>(),
+            None => 0,
+        };
+        size_of::<Self>() + told + self.held
     }
 
     /// The messenger as known by now.
@@ -181,6 +192,8 @@ impl Facts {
                     ..Evidence::payload("sign-on", method)
                 });
             }
+            // (Most were told before.)
+            Event::Feature(feature) if self.features.contains(feature) => {}
             Event::Feature(feature) => {
                 self.features.insert(feature.to_owned());
             }

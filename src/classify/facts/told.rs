@@ -53,6 +53,21 @@ impl Told {
 }
 
 impl Facts {
+    /// What was told of the flow, if it was looked at.
+    pub fn told(&self) -> Option<&Told> {
+        self.told.as_deref()
+    }
+
+    /// The same, to be written to.
+    pub fn told_mut(&mut self) -> &mut Told {
+        self.told.get_or_insert_default()
+    }
+
+    /// Whether it was told of as a messenger.
+    pub fn is_told(&self) -> bool {
+        self.told().is_some_and(Told::is_detected)
+    }
+
     /// What is known, in short.
     pub fn outline(&self) -> Outline {
         let format = self.format.as_ref();

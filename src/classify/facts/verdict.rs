@@ -17,8 +17,8 @@ impl Facts {
         evidence.extend(looks.map(|looks| looks.evidence));
         if confidence == Some(Confidence::Possible) {
             let guesses = [self.network, self.port].into_iter().flatten();
-            let same = guesses.filter(|(of, _)| Some(of) == service.as_ref());
-            evidence.extend(same.map(|(_, evidence)| evidence));
+            let same = guesses.filter(|guess| Some(&guess.0) == service.as_ref());
+            evidence.extend(same.map(|guess| guess.1));
         }
         Finding {
             flow_id: info.id,
@@ -117,7 +117,7 @@ impl Facts {
             };
             return (Some(service.clone()), app_proto, role, Some(confidence));
         }
-        if let Some((service, _)) = &self.network
+        if let Some((service, _)) = self.network.as_deref()
             && !self.other_host
             && app_proto.is_none_or(hides)
         {
@@ -131,7 +131,7 @@ impl Facts {
             let service = Some(looks.service.clone());
             return (service, app_proto, role, Some(Confidence::Possible));
         }
-        match &self.port {
+        match self.port.as_deref() {
             Some((service, _)) if app_proto.is_none() => (
                 Some(service.clone()),
                 None,
@@ -200,7 +200,7 @@ mod tests {
             ..Evidence::payload("port", "TCP 1863")
         };
         let mut facts = Facts {
-            port: Some((Service::MSN, evidence)),
+            port: Some(Box::new((Service::MSN, evidence))),
             ..Facts::default()
         };
         assert_eq!(verdict(&facts), is("msn", Confidence::Possible));

@@ -1,6 +1,6 @@
 //! Which lines are valid commands, who can have sent them, and how much they prove.
 
-use super::line::{Line, is_digits, is_number, passport};
+use super::line::{Line, account, is_digits, is_number};
 
 /// Who can have sent a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,7 +350,7 @@ fn is_dialect(token: &str) -> bool {
 }
 
 fn is_account(param: &str) -> bool {
-    passport(param).is_some()
+    account(param).is_some()
 }
 
 /// 32 hexadecimal digits.

@@ -99,6 +99,11 @@ pub(super) fn is_digits(text: &str) -> bool {
 /// The account in `alice@example.com`, `1:alice@example.com` (network id, MSNP18 on) or
 /// `alice@example.com;{machine guid}` (MSNP16 on), in lower case.
 pub(super) fn passport(param: &str) -> Option<String> {
+    account(param).map(|name| decode(name).to_ascii_lowercase())
+}
+
+/// The same as it is written, still percent-encoded.
+pub(super) fn account(param: &str) -> Option<&str> {
     let name = param.split_once(';').map_or(param, |(name, _)| name);
     let name = match name.split_once(':') {
         Some((network, rest)) if is_number(network) => rest,
@@ -112,11 +117,15 @@ pub(super) fn passport(param: &str) -> Option<String> {
     let domain_ok = domain
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-' || b == b'_');
-    (fits && user_ok && domain_ok).then(|| decode(name).to_ascii_lowercase())
+    (fits && user_ok && domain_ok).then_some(name)
 }
 
 /// Undoes percent-encoding. Bytes that are no UTF-8 and control characters become U+FFFD.
 pub(super) fn decode(param: &str) -> String {
+    // Most have nothing to be undone.
+    if param.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'%') {
+        return param.to_owned();
+    }
     let mut bytes = Vec::with_capacity(param.len());
     let mut rest = param.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

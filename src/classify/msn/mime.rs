@@ -7,10 +7,11 @@ pub(super) struct Fields<'a>(&'a str);
 impl<'a> Fields<'a> {
     /// The first value of that name, whatever its case (libpurple writes `Ipv4Internal-Port`).
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        let mut pairs = self.0.lines().filter_map(|line| line.split_once(':'));
-        pairs
-            .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+        self.0.lines().find_map(|line| {
+            let (key, rest) = line.trim_start().split_at_checked(name.len())?;
+            let value = rest.trim_start().strip_prefix(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 
     /// The first line, which a request has before its fields.

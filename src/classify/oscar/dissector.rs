@@ -131,7 +131,7 @@ impl Facts {
                 if hello == signon::Hello::Roast {
                     self.role(
                         Role::Authoriser,
-                        "sign-on with a password in FLAP channel 1",
+                        || "sign-on with a password in FLAP channel 1".to_owned(),
                         out,
                     );
                 }
@@ -161,7 +161,7 @@ impl Facts {
                 self.frames = self.frames.saturating_add(1);
                 self.role(
                     Role::Authoriser,
-                    "answer to a sign-on in FLAP channel 4",
+                    || "answer to a sign-on in FLAP channel 4".to_owned(),
                     out,
                 );
             }
@@ -191,27 +191,28 @@ impl Facts {
                 }
             },
         );
-        let what = format!(
-            "SNAC {:04x}/{:04x}",
-            snac.header.family, snac.header.subtype
-        );
-        self.role(role, &what, out);
+        // Asked for seldom: most SNACs say nothing new.
+        let (family, subtype) = (snac.header.family, snac.header.subtype);
+        let what = || format!("SNAC {family:04x}/{subtype:04x}");
+        self.role(role, what, out);
         if !self.proven && self.frames >= 2 {
             self.proven = true;
-            let evidence =
-                Evidence::payload("flap-chain", format!("{what} in a chain of FLAP frames"));
+            let evidence = Evidence::payload(
+                "flap-chain",
+                format!("{} in a chain of FLAP frames", what()),
+            );
             out.identified(self.role.format(), Confidence::Confirmed, evidence);
         }
     }
 
     /// A better known part is told; a lesser fact does not overrule a greater one.
-    fn role(&mut self, role: Role, why: &str, out: &mut Events) {
+    fn role(&mut self, role: Role, why: impl FnOnce() -> String, out: &mut Events) {
         if self.toc || role <= self.role {
             return;
         }
         self.role = role;
         self.proven = self.confidence() == Confidence::Confirmed;
-        let evidence = Evidence::payload("oscar-role", why.to_owned());
+        let evidence = Evidence::payload("oscar-role", why());
         out.identified(role.format(), self.confidence(), evidence);
     }
 

@@ -1,5 +1,7 @@
 //! One message: a start line, fields, a body.
 
+use std::borrow::Cow;
+
 /// Longest head that is waited for.
 pub(super) const MAX_HEAD: usize = 8 * 1024;
 /// Longest start line.
@@ -67,6 +69,10 @@ pub(super) fn look(bytes: &[u8]) -> Look {
     let mut open = false;
     for method in METHODS {
         let method = method.as_bytes();
+        // Most bytes are nobody's, and the first one says so.
+        if method.first() != bytes.first() {
+            continue;
+        }
         match bytes.strip_prefix(method) {
             Some([b' ', rest @ ..]) => return target(rest),
             Some([]) => open = true,
@@ -107,11 +113,55 @@ pub(super) struct Message<'a> {
     pub method: Option<&'static str>,
     /// The status of an answer.
     pub status: Option<u16>,
-    fields: Vec<(String, String)>,
+    fields: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// As far as it was seen.
     pub body: &'a [u8],
     /// How many bytes the head has.
     pub head: usize,
+}
+
+/// Method or status, and fields: each by its long name, in any case.
+type Lines<'a> = (
+    (Option<&'static str>, Option<u16>),
+    Vec<(Cow<'a, str>, Cow<'a, str>)>,
+);
+
+/// Reads the lines of a head.
+fn lines(text: &str) -> Option<Lines<'_>> {
+    let mut rest = text;
+    let mut next = || {
+        let bytes = rest.as_bytes();
+        let mut ends = memchr::memchr_iter(b'\r', bytes);
+        let end = ends.find(|end| bytes.get(end + 1) == Some(&b'\n'))?;
+        let line = &rest[..end];
+        rest = &rest[end + 2..];
+        Some(line).filter(|line| !line.is_empty())
+    };
+    let start = next()?;
+    let status = start.strip_prefix("SIP/2.0 ");
+    let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
+    let method = start.split(' ').next()?;
+    let method = METHODS.into_iter().find(|known| *known == method);
+    let mut fields: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(16);
+    while let Some(line) = next() {
+        if line.starts_with([' ', '\t']) {
+            if let Some((_, value)) = fields.last_mut() {
+                let value = value.to_mut();
+                value.push(' ');
+                value.push_str(line.trim());
+            }
+        } else if let Some((name, value)) = line.split_once(':')
+            && fields.len() < MAX_FIELDS
+        {
+            let name = name.trim();
+            let long = SHORT
+                .iter()
+                .find(|(short, _)| short.eq_ignore_ascii_case(name));
+            let name = long.map_or(name, |(_, long)| long);
+            fields.push((name.into(), value.trim().into()));
+        }
+    }
+    Some(((method, status), fields))
 }
 
 /// Where a head ends: behind the empty line.
@@ -127,32 +177,21 @@ impl<'a> Message<'a> {
             return None;
         }
         let head = end_of_head(bytes)?;
-        // Names may be in any charset.
-        let text = String::from_utf8_lossy(&bytes[..head]);
-        let mut lines = text.split("\r\n");
-        let start = lines.next()?;
-        let status = start.strip_prefix("SIP/2.0 ");
-        let status = status.and_then(|rest| rest.get(..3)?.parse().ok());
-        let method = start.split(' ').next()?;
-        let mut fields: Vec<(String, String)> = Vec::new();
-        for line in lines.take_while(|line| !line.is_empty()) {
-            if line.starts_with([' ', '\t']) {
-                if let Some((_, value)) = fields.last_mut() {
-                    value.push(' ');
-                    value.push_str(line.trim());
-                }
-            } else if let Some((name, value)) = line.split_once(':')
-                && fields.len() < MAX_FIELDS
-            {
-                let name = name.trim().to_ascii_lowercase();
-                let long = SHORT.iter().find(|(short, _)| *short == name);
-                let name = long.map_or(name, |(_, long)| (*long).to_owned());
-                fields.push((name, value.trim().to_owned()));
+        let (start, fields) = match str::from_utf8(&bytes[..head]) {
+            Ok(text) => lines(text)?,
+            // Names may be in any charset.
+            Err(_) => {
+                let text = String::from_utf8_lossy(&bytes[..head]);
+                let (start, fields) = lines(&text)?;
+                let fields = fields.into_iter();
+                let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+                let fields = fields.map(|(name, value)| (own(name), own(value)));
+                (start, fields.collect())
             }
-        }
+        };
         Some(Self {
-            method: METHODS.into_iter().find(|known| *known == method),
-            status,
+            method: start.0,
+            status: start.1,
             fields,
             body: &bytes[head..],
             head,
@@ -168,8 +207,8 @@ impl<'a> Message<'a> {
     pub fn all<'s, 'n>(&'s self, name: &'n str) -> impl Iterator<Item = &'s str> + use<'s, 'n, 'a> {
         self.fields
             .iter()
-            .filter(move |(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_ref())
     }
 
     /// How long the body is, as the head says.

@@ -148,15 +148,15 @@ pub struct YahooHttp;
 
 impl HttpMessenger for YahooHttp {
     fn request(&self, head: &RequestHead<'_>, body: &[u8]) -> Option<(Claim, bool)> {
-        let name = host(head).unwrap_or_default();
+        let name = || host(head).unwrap_or_default();
         let found = packet(body).filter(|_| head.method == "POST");
         match (Kind::of_path(head), found) {
             (Some(Kind::Upload), Some((service::FILE_TRANSFER, proven))) => Some((
                 claim(Kind::Upload, true, "POST /notifyft with YMSG service 0x46"),
                 proven,
             )),
-            (Some(Kind::Upload), _) if is_messenger_host(&name) => Some((
-                claim(Kind::Upload, true, format!("POST /notifyft to {name}")),
+            (Some(Kind::Upload), _) if is_messenger_host(&name()) => Some((
+                claim(Kind::Upload, true, format!("POST /notifyft to {}", name())),
                 false,
             )),
             (Some(Kind::Gateway), Some((number, proven))) => Some((
@@ -167,8 +167,8 @@ impl HttpMessenger for YahooHttp {
                 ),
                 proven,
             )),
-            (Some(Kind::Gateway), None) if is_messenger_host(&name) => Some((
-                claim(Kind::Gateway, true, format!("POST /notify to {name}")),
+            (Some(Kind::Gateway), None) if is_messenger_host(&name()) => Some((
+                claim(Kind::Gateway, true, format!("POST /notify to {}", name())),
                 false,
             )),
             (Some(kind @ Kind::Relay), _) => Some((
@@ -178,8 +178,8 @@ impl HttpMessenger for YahooHttp {
             (Some(kind @ Kind::PeerFile), _) => {
                 Some((claim(kind, true, "/Messenger. with AppID=Messenger"), false))
             }
-            (Some(kind @ Kind::Capacity), _) if is_capacity_host(&name) => Some((
-                claim(kind, true, format!("GET /capacity from {name}")),
+            (Some(kind @ Kind::Capacity), _) if is_capacity_host(&name()) => Some((
+                claim(kind, true, format!("GET /capacity from {}", name())),
                 false,
             )),
             // Another path: the packet says what it is, but not that this is the tunnel we know.

@@ -58,6 +58,9 @@ impl<'a> RequestHead<'a> {
 
     /// The target's path and query: without scheme and authority, if it came as an absolute URI.
     pub fn path(&self) -> &'a str {
+        if self.target.starts_with('/') {
+            return self.target;
+        }
         match self.target.find("://") {
             Some(scheme) => {
                 let rest = &self.target[scheme + 3..];

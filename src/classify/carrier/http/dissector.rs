@@ -96,6 +96,20 @@ impl Dissector for Connection {
         }
     }
 
+    /// A body that no messenger reads.
+    fn skippable(&self, direction: Direction) -> u64 {
+        let Self { framers, exchange } = self;
+        let side = direction.index();
+        if exchange.messenger.is_some() || exchange.waiting[side].is_some() {
+            return 0;
+        }
+        framers[side].inside_body()
+    }
+
+    fn skip(&mut self, direction: Direction, bytes: u64) {
+        self.framers[direction.index()].skip(bytes);
+    }
+
     fn memory(&self) -> usize {
         let framers: usize = self.framers.iter().map(Framer::memory).sum();
         size_of_val(self) + framers + self.exchange.memory()
@@ -225,7 +239,10 @@ impl Side<'_> {
     }
 
     fn tell_hosts(&mut self, head: &RequestHead<'_>) {
-        if let Some((_, rest)) = head.target.split_once("://") {
+        // (A path may well have an address in it.)
+        if !head.target.starts_with('/')
+            && let Some((_, rest)) = head.target.split_once("://")
+        {
             let authority = rest.split(['/', '?']).next().unwrap_or_default();
             self.tell_host(split_port(authority).0, "http-host");
         }
@@ -520,6 +537,72 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn the_middle_of_a_body_that_nobody_reads_need_not_be_fed() {
+        use Direction::{ToClient, ToServer};
+        let body = b"x".repeat(1000);
+        let framings: [[&[u8]; 2]; 2] = [
+            [b"Content-Length: 1000\r\n\r\n", b""],
+            [
+                b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n",
+                b"\r\n0\r\n\r\n",
+            ],
+        ];
+        for [head, tail] in framings {
+            let mut stream = Stream::new(Transport::Tcp, true);
+            let mut out = Events::default();
+            let context = Context {
+                server_port: 3128,
+                expected: None,
+            };
+            let mut feed = |stream: &mut Stream, direction, bytes: &[u8]| {
+                stream.feed(direction, bytes, context, &mut out);
+            };
+            feed(
+                &mut stream,
+                ToServer,
+                b"GET http://a.example/ HTTP/1.1\r\n\r\n",
+            );
+            feed(&mut stream, ToClient, b"HTTP/1.1 200 OK\r\n");
+            feed(&mut stream, ToClient, head);
+            feed(&mut stream, ToClient, &body[..255]);
+            assert_eq!(
+                stream.skippable(ToClient),
+                0,
+                "its beginning is shown to all"
+            );
+            feed(&mut stream, ToClient, &body[255..300]);
+            assert_eq!(stream.skippable(ToClient), 699, "all but the last byte");
+            assert_eq!(stream.skippable(ToServer), 0);
+            stream.skip(ToClient, 600);
+            stream.skip(ToClient, 99);
+            assert_eq!(stream.skippable(ToClient), 0);
+            feed(&mut stream, ToClient, &body[999..]);
+            feed(&mut stream, ToClient, tail);
+            feed(
+                &mut stream,
+                ToServer,
+                b"CONNECT b.example:80 HTTP/1.1\r\n\r\n",
+            );
+            feed(&mut stream, ToClient, b"HTTP/1.1 200 OK\r\n\r\n");
+            feed(
+                &mut stream,
+                ToServer,
+                b"GET / HTTP/1.1\r\nHost: c.example\r\n\r\n",
+            );
+            let events: Vec<_> = out.drain().collect();
+            let hosts: Vec<_> = hosts(&events).into_iter().map(|(name, _)| name).collect();
+            assert_eq!(hosts, ["a.example", "b.example", "c.example"]);
+        }
+    }
+
+    #[test]
+    fn an_address_in_a_path_is_not_who_was_asked() {
+        let request = b"GET /go?to=http://login.example.com/ HTTP/1.1\r\nHost: a.example\r\n\r\n";
+        let events = told(&[(Direction::ToServer, request)], 1000);
+        assert_eq!(hosts(&events), [("a.example", "http-host")]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Cuts one direction of an HTTP/1 connection into heads and bodies (RFC 9112).
 
 use super::start::{self, Start};
-use memchr::memmem;
 
 /// Longest head, and most bytes kept while looking for one.
 const MAX_HEAD: usize = 32 * 1024;
@@ -99,6 +98,24 @@ impl Framer {
     pub fn tunnel(&mut self) {
         if self.state == State::PerhapsTunnel || self.state == State::Head {
             self.state = State::Tunnel;
+        }
+    }
+
+    /// How many of the next bytes are in the middle of a body: with the last one more than the place changes.
+    pub const fn inside_body(&self) -> u64 {
+        match self.state {
+            State::Length(left) | State::Chunk(left) if self.kept.is_empty() => {
+                left.saturating_sub(1)
+            }
+            State::UntilClose => u64::MAX,
+            _ => 0,
+        }
+    }
+
+    /// So many bytes in the middle of a body were not shown to anybody.
+    pub const fn skip(&mut self, bytes: u64) {
+        if let State::Length(left) | State::Chunk(left) = &mut self.state {
+            *left = left.saturating_sub(bytes);
         }
     }
 
@@ -257,9 +274,11 @@ fn is_empty(line: &[u8]) -> bool {
 
 /// Where a head ends: behind the first empty line.
 fn head_end(bytes: &[u8]) -> Option<usize> {
-    let crlf = memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4);
-    let lf = memmem::find(bytes, b"\n\n").map(|at| at + 2);
-    crlf.into_iter().chain(lf).min()
+    memchr::memchr_iter(b'\n', bytes).find_map(|end| match bytes.get(end + 1..)? {
+        [b'\n', ..] => Some(end + 2),
+        [b'\r', b'\n', ..] if bytes[..end].ends_with(b"\r") => Some(end + 3),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

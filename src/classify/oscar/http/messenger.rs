@@ -34,12 +34,14 @@ fn asks(head: &RequestHead<'_>) -> Option<(Asks, Option<SessionId>, Option<u32>)
             .filter_map(|pair| pair.split_once('='))
             .find_map(|(key, value)| (key == name).then_some(value))
     };
-    let session = parameter("sid").and_then(session_id);
-    let number = parameter("seq").and_then(|text| text.parse().ok());
+    let session = || parameter("sid").and_then(session_id);
     match (path, head.method) {
         ("/hello", "GET") => Some((Asks::Hello, None, None)),
-        ("/monitor", "GET") => Some((Asks::Monitor, Some(session?), None)),
-        ("/data", "POST") => Some((Asks::Data, Some(session?), number)),
+        ("/monitor", "GET") => Some((Asks::Monitor, Some(session()?), None)),
+        ("/data", "POST") => {
+            let number = parameter("seq").and_then(|text| text.parse().ok());
+            Some((Asks::Data, Some(session()?), number))
+        }
         _ => None,
     }
 }
