@@ -138,8 +138,6 @@ fn calls_of_others_name_nobody() {
             0x0101,
             &[(0x20, &[0; 8]), (0x8022, b"Coturn-4.6.2 'Gorst'")],
         ),
-        // Microsoft's, which Teams, Skype and Lync share.
-        message(0x0003, &[(0x8008, &[0, 0, 0, 6]), (0x8070, &[0, 0, 0, 3])]),
         message(0x0803, &[]),
         message(0x0001, &[(0x4008, b"near")]),
         message(0x0001, &[(0x3fff, b"near")]),
@@ -160,6 +158,20 @@ fn calls_of_others_name_nobody() {
         assert_eq!(named(&told), None, "{:02x?}", turns[0].1);
         assert!(!has_voice(&told));
     }
+}
+
+#[test]
+fn what_the_programs_of_one_vendor_share_is_possible_at_most() {
+    let attributes = [(0x8008, &[0, 0, 0, 6][..]), (0x8070, &[0, 0, 0, 3])];
+    let told = over(
+        Transport::Udp,
+        &[(ToServer, message(0x0003, &attributes))],
+        0,
+    );
+    assert_eq!(
+        named(&told),
+        Some(("teams".to_owned(), Confidence::Possible))
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Detector for Flap {
         }
         if input.start == Start::Beginning {
             return match answer(walk(input.bytes, context), 0) {
-                Probe::No if input.ended && is_cut_sign_on(input.bytes) => claim(
+                Probe::No if input.ended && is_cut_sign_on(input.bytes, context) => claim(
                     Proof {
                         format: Role::Unknown.format(),
                         certain: false,
@@ -69,8 +69,9 @@ impl Detector for Flap {
     }
 }
 
-/// Whether a sign-on of before MD5 begins here: a frame of channel 1, version 1, a name (TLV 1), and a password (TLV 2).
-fn is_cut_sign_on(bytes: &[u8]) -> bool {
+/// Whether a sign-on of before MD5 begins here, and its frame does not end: channel 1, version 1, a name (TLV 1), and a
+/// password (TLV 2).
+fn is_cut_sign_on(bytes: &[u8], context: Context) -> bool {
     let [
         MARKER,
         1,
@@ -93,7 +94,14 @@ fn is_cut_sign_on(bytes: &[u8]) -> bool {
     };
     let name = rest.get(..usize::from(*length)).and_then(names::account);
     let password = rest.get(usize::from(*length)..).unwrap_or_default();
-    name.is_some() && password.len() >= 4 && password.starts_with(&[0, 2, 0])
+    let running = Context {
+        ended: false,
+        ..context
+    };
+    name.is_some()
+        && password.len() >= 4
+        && password.starts_with(&[0, 2, 0])
+        && matches!(walk(bytes, running), Walk::More(_))
 }
 
 /// Behind `FLAPON` comes a FLAP sign-on, or this is not TOC.
