@@ -19,6 +19,10 @@ const FRAGMENT_SHARE: usize = 16;
 
 /// How a source is read.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub struct Settings {
     /// Also report flows that are no finding.
     pub keep_all: bool,

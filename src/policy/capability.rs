@@ -325,15 +325,8 @@ fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
     if plan.action == Action::Log && target.kind() == Kind::Resolver {
         return Can::Impossible("this policy only looks, and a resolver cannot");
     }
-    let shared = plan.passed.iter();
-    let mut shared = shared.filter(|it| hello::takes_in(&host.name, it));
     match (target, below) {
-        (Target::Unbound, true) if shared.clone().any(|it| *it == hello::parts(host).0) => {
-            Can::Weaker("the domain's own name serves others, and is refused as well")
-        }
-        (Target::Unbound, true) if shared.any(|it| !it.starts_with("*.")) => {
-            Can::Weaker("names below hosts that serve others are answered as well")
-        }
+        (Target::Unbound, true) => beside(plan, host),
         (Target::Rpz | Target::Squid | Target::Suricata | Target::Unbound | Target::Dnsmasq, _)
         | (Target::Hosts, false) => Can::Exact,
         (Target::Hosts, true) => Can::Impossible("a hosts file knows no names below a name"),
@@ -343,6 +336,23 @@ fn name(plan: &Plan, target: Target, host: &HostDeny) -> Can {
             Kind::Feeder => Can::Impossible("no set is kept of it: --match name does"),
             _ => Can::Impossible("it knows addresses, not names"),
         },
+    }
+}
+
+/// What unbound makes of hosts below this one that serve others: a zone of its own each, with all that is below it.
+fn beside(plan: &Plan, host: &HostDeny) -> Can {
+    let (domain, _) = hello::parts(host);
+    let shared = plan.passed.iter();
+    let (own, below): (Vec<&String>, Vec<&String>) = shared
+        .filter(|it| hello::takes_in(&host.name, it) && !it.starts_with("*."))
+        .partition(|it| *it == domain);
+    match (own.is_empty(), below.is_empty()) {
+        (true, true) => Can::Exact,
+        (false, true) => Can::Weaker("the domain's own name serves others, and is refused as well"),
+        (true, false) => Can::Weaker("names below hosts that serve others are answered as well"),
+        (false, false) => Can::Weaker(
+            "the domain's own name serves others, and is refused as well; names below other hosts that do are answered",
+        ),
     }
 }
 

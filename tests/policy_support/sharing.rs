@@ -15,14 +15,13 @@ const HOSTS: [(&str, &str, &str); 6] = [
 
 /// Its rule file, in this folder.
 pub fn write(folder: &Path) {
-    let mut text = String::from(
-        "id = \"chat\"\nname = \"Chat\"\nabout = \"made up\"\nupdated = \"2026-11-28\"\n",
-    );
-    for (name, matching, usage) in HOSTS {
-        text.push_str(&format!(
+    let head = "id = \"chat\"\nname = \"Chat\"\nabout = \"made up\"\nupdated = \"2026-11-28\"\n";
+    let hosts = HOSTS.map(|(name, matching, usage)| {
+        format!(
             "[[host]]\nname = \"{name}\"\nmatch = \"{matching}\"\nuse = \"{usage}\"\nfeature = \"everything\"\n\
              source = \"site\"\nreference = \"made up\"\n"
-        ));
-    }
+        )
+    });
+    let text = [head, &hosts.concat()].concat();
     std::fs::write(folder.join("chat.toml"), text).unwrap();
 }

@@ -36,6 +36,10 @@ impl Deref for Rules<'_> {
 }
 
 /// Turns flows into findings.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub struct Engine<'r> {
     rules: Rules<'r>,
     learned: Learned,

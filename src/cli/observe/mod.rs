@@ -229,7 +229,7 @@ pub fn from_capture(path: &Path, flows: &[Flow], all: &mut Sightings) {
         } else if finding.service.is_none() {
             let mut other = Other::new(tuple.transport, tuple.client.ip, tuple.server);
             if let Some(names) = finding.names.as_deref() {
-                other.names = names.carried.clone();
+                other.names.clone_from(&names.carried);
             }
             all.others.add(other, OtherSource::Capture);
         }

@@ -102,10 +102,9 @@ fn who(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
     for note in &plan.notes {
         writeln!(out, "Note: {note}")?;
     }
-    for words in [plan.touched_words(), plan.denied_words()] {
-        if let Some(words) = words {
-            writeln!(out, "{words}")?;
-        }
+    let touched = [plan.touched_words(), plan.denied_words()];
+    for words in touched.into_iter().flatten() {
+        writeln!(out, "{words}")?;
     }
     Ok(())
 }

@@ -159,6 +159,7 @@ pub(super) fn rpz(plan: &Plan) -> String {
     for (number, (name, below)) in passed_of(plan).into_iter().enumerate() {
         if number == 0 {
             text.line(format!("; {PASSED}"));
+            text.line("; (of several such zones this is to be the last: those behind it are not asked about these)");
         }
         text.line(format!("{name} CNAME rpz-passthru."));
         // A name that is there ends what the one above says of names below.

@@ -166,14 +166,17 @@ fn named(host: &HostDeny, but: &[&str]) -> String {
         let name = &host.name;
         return format!("content:\"{name}\"; nocase; bsize:{}; ", name.len());
     };
-    let mut options = format!("dotprefix; content:\".{name}\"; nocase; endswith; ");
-    for other in but.iter().filter(|it| hello::takes_in(&host.name, it)) {
-        options.push_str(&match hello::split(other) {
+    let but = but.iter().filter(|it| hello::takes_in(&host.name, it));
+    let but: Vec<String> = but
+        .map(|other| match hello::split(other) {
             (name, true) => format!("content:!\".{name}\"; nocase; endswith; "),
             (name, false) => format!("content:!\".{name}\"; nocase; startswith; endswith; "),
-        });
-    }
-    options
+        })
+        .collect();
+    format!(
+        "dotprefix; content:\".{name}\"; nocase; endswith; {}",
+        but.concat()
+    )
 }
 
 /// Names in hellos that are not refused as hosts already.
