@@ -199,6 +199,8 @@ impl Watch {
             if let Some(listening) = &summary.listening {
                 output::complain(&report::losses(listening));
             }
+        } else if let Some(done) = board.enforced.words().strip_prefix("; ") {
+            output::complain(done);
         }
         if !written {
             output::complain("nobody reads what is written: not all of it was");
