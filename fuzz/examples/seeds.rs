@@ -1,4 +1,4 @@
-//! Makes inputs to begin with out of `sample-pcaps/` and `rules/`: `cargo run --example seeds -- FOLDER`.
+//! Makes inputs to begin with out of `sample-pcaps/`, `rules/` and the importers' tests: `cargo run --example seeds -- FOLDER`.
 //!
 //! What a flow is, is taken from the program's own answer: a seed in the wrong place does no harm.
 
@@ -23,17 +23,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = std::env::args_os().nth(1).ok_or("say where to")?;
     let out = Seeds(PathBuf::from(out));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["rules", "tests/rules"] {
-        for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten() {
-            let text = std::fs::read(entry?.path())?;
+    for folder in ["rules", "rules/modern"] {
+        for entry in std::fs::read_dir(root.join(folder))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read(path)?;
             out.put("rules", &text)?;
             out.put("rules", &text[..text.len().min(1500)])?;
         }
     }
     let test = std::fs::read_to_string(root.join("tests/policy_file.rs"))?;
-    for text in test.split("r#\"").skip(1).filter_map(|rest| rest.split("\"#").next()) {
+    for text in test
+        .split("r#\"")
+        .skip(1)
+        .filter_map(|rest| rest.split("\"#").next())
+    {
         out.put("policy", text.as_bytes())?;
     }
+    imports(&out, &root)?;
     for entry in std::fs::read_dir(root.join("sample-pcaps"))? {
         let path = entry?.path();
         if path
@@ -351,6 +360,10 @@ fn conversations(out: &Seeds, path: &Path) -> Result<(), Box<dyn std::error::Err
         let script = write(&steps);
         let port_bits = port_bits(port);
         for (target, first) in places(app_proto, carrier, transport, port) {
+            let script = match target {
+                "matrix" => write(&exchanges(&steps)),
+                _ => script.clone(),
+            };
             out.put(target, &[&[first, port_bits], &script[..]].concat())?;
             out.put(target, &[&[first | 0x10, port_bits], &script[..]].concat())?;
         }
@@ -399,7 +412,7 @@ fn places(
 ) -> Vec<(&'static str, u8)> {
     if let Some(carrier) = carrier {
         return match carrier.starts_with("socks") {
-            true => vec![("socks", u8::from(transport == Transport::Udp))],
+            true => vec![("socks", udp(transport))],
             false => vec![("http", 0)],
         };
     }
@@ -421,6 +434,10 @@ fn places(
         "tls" => ("tls", 0),
         "dns" => ("dns", 0),
         "quic" => ("quic", 0),
+        "gadu-gadu" => ("gadugadu", 0),
+        "matrix-http" => return vec![("http", 0), ("matrix", 0)],
+        "sip" => ("sip", udp(transport)),
+        "stun" => ("call", 1 - udp(transport)),
         "xmpp" => ("xmpp", 0),
         "irc" => ("irc", 0),
         proto if proto.contains("http") => ("http", 0),
@@ -431,6 +448,76 @@ fn places(
         _ if transport == Transport::Tcp => ("dns", 1),
         _ => return Vec::new(),
     }]
+}
+
+fn udp(transport: Transport) -> u8 {
+    u8::from(transport == Transport::Udp)
+}
+
+/// Speeches of HTTP as `targets/parsers.rs` takes those of Matrix: what is asked or answered, and the body.
+fn exchanges(steps: &[Step]) -> Vec<Step> {
+    let exchange = |step: &Step| {
+        let What::Bytes(bytes) = &step.what else {
+            return None;
+        };
+        let head = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let line = bytes.split(|byte| *byte == b'\r').next()?;
+        let line = match step.direction {
+            Direction::ToServer => line.strip_suffix(b" HTTP/1.1")?,
+            Direction::ToClient => line.strip_prefix(b"HTTP/1.1 ")?,
+        };
+        let what = What::Bytes([line, b"\n", &bytes[head + 4..]].concat());
+        Some(Step {
+            what,
+            ..step.clone()
+        })
+    };
+    steps.iter().filter_map(exchange).collect()
+}
+
+/// What the tests of the importers take, each as a file.
+fn imports(out: &Seeds, root: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let test = std::fs::read_to_string(root.join("src/ruleset/import/tests.rs"))?;
+    let strings = |begin: &str| -> Vec<String> {
+        let texts = test.split(begin).skip(1);
+        let texts = texts.filter_map(|rest| rest.split('"').next());
+        texts.map(str::to_owned).collect()
+    };
+    for pattern in strings("r\"").iter().chain(&strings("(\"^")) {
+        let pattern = format!("^{}", pattern.trim_start_matches('^'));
+        let file = format!("# A chat.\nchat\n{pattern}\n");
+        let asked = [
+            file.as_bytes(),
+            b"\xb5\xb6\x00hello there, parrot\xb5\xb6\x01YMSG",
+        ]
+        .concat();
+        out.put("import_l7", &asked)?;
+    }
+    let rules = test.split("alert ").skip(1).filter_map(|rest| {
+        let rule = rest.split(";)").next()?;
+        let rule = rule.replace("\\\"", "\"").replace("\\\\", "\\");
+        Some(format!("alert {rule};)\n"))
+    });
+    for rule in rules {
+        let asked = [
+            rule.as_bytes(),
+            b"\xb5\xb6\x00HELLO there\xb5\xb6\x01\x00\x01\x00\x46",
+        ]
+        .concat();
+        out.put("import_suricata", &asked)?;
+    }
+    let all: String = ["sid:1", "sid:2"]
+        .into_iter()
+        .zip(["HELLO", "|48 45|LP"])
+        .map(|(sid, content)| {
+            format!("alert tcp any any -> any 7000 (msg:\"x\"; content:\"{content}\"; startswith; {sid};)\n")
+        })
+        .collect();
+    out.put(
+        "import_suricata",
+        &[all.as_bytes(), b"\xb5\xb6\x00HELP"].concat(),
+    )?;
+    Ok(())
 }
 
 type Flow = (FlowKey, Transport, u16, Vec<Step>);

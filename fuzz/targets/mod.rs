@@ -5,6 +5,7 @@ pub mod captures;
 pub mod defragmenter;
 pub mod engine;
 pub mod frames;
+pub mod import;
 pub mod parsers;
 pub mod policy;
 pub mod reassembler;
@@ -17,7 +18,7 @@ pub mod tracker;
 pub type Target = fn(&[u8]);
 
 /// Name and function of every target. The corpus of one lies in `fuzz/corpus/NAME`.
-pub const ALL: [(&str, Target); 28] = [
+pub const ALL: [(&str, Target); 34] = [
     ("pcap", captures::pcap),
     ("pcapng", captures::pcapng),
     ("compressed", captures::compressed),
@@ -41,9 +42,15 @@ pub const ALL: [(&str, Target); 28] = [
     ("quic", parsers::quic),
     ("xmpp", parsers::xmpp),
     ("irc", parsers::irc),
+    ("gadugadu", parsers::gadugadu),
+    ("sip", parsers::sip),
+    ("call", parsers::call),
+    ("matrix", parsers::matrix),
     ("stream", stream::stream),
     ("rules", rules::rules),
     ("policy", policy::policy),
+    ("import_l7", import::import_l7),
+    ("import_suricata", import::import_suricata),
     ("frames", frames::frames),
     ("engine", engine::engine),
 ];

@@ -8,6 +8,7 @@
 //! one that says it is done has told everything.
 
 use super::script::{Cuts, Step, What, hash, steps};
+use super::stream::with_builtin;
 use imwarden::classify::{Claim, Detector, Events, Probe, ProbeInput, Start, registry};
 use imwarden::model::{Direction, Event, Evidence, EvidenceKind, Format, Service, Transport};
 use std::collections::BTreeSet;
@@ -179,6 +180,68 @@ pub fn irc(data: &[u8]) {
     run(&[parser("irc", &[format])], data);
 }
 
+/// Gadu-Gadu.
+pub fn gadugadu(data: &[u8]) {
+    let format = (Some(Service::named("gadugadu")), "gadu-gadu", "session");
+    run(&[parser("gadu-gadu", &[format])], data);
+}
+
+/// SIP over UDP and over TCP.
+pub fn sip(data: &[u8]) {
+    let parsers = ["sip-tcp", "sip"].map(|name| parser(name, &[(None, "sip", "")]));
+    run(&parsers, data);
+}
+
+/// STUN and TURN over UDP and over TCP, with RTP between them, and what the built-in rules know of calls.
+pub fn call(data: &[u8]) {
+    let parsers = ["stun", "stun-tcp"].map(|name| parser(name, &[(None, "stun", "")]));
+    run(&parsers, data);
+}
+
+/// Matrix over HTTP: the first line of each speech is a request's method and path, or an answer's status, and the rest is its
+/// body, so that the bodies are read. With `chunked` in that line the body comes in two chunks.
+pub fn matrix(data: &[u8]) {
+    let (head, rest) = data.split_at(data.len().min(2));
+    let spoken = steps(rest).into_iter().map(|step| match step.what {
+        What::Bytes(bytes) => Step {
+            what: What::Bytes(exchange(step.direction, &bytes)),
+            ..step
+        },
+        What::Gap(_) => step,
+    });
+    let spoken: Vec<Step> = spoken.collect();
+    let http = parser("http", &[(None, "http", "")]);
+    exercise(&http, Control::read(head), &spoken);
+}
+
+fn exchange(direction: Direction, bytes: &[u8]) -> Vec<u8> {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    let (line, body) = match end {
+        Some(end) => (&bytes[..end], &bytes[end + 1..]),
+        None => (bytes, &[][..]),
+    };
+    let start = match direction {
+        Direction::ToServer => [line, b" HTTP/1.1\r\nHost: chat.example.com\r\n"].concat(),
+        Direction::ToClient => [b"HTTP/1.1 ", line, b"\r\n"].concat(),
+    };
+    let kind = b"Content-Type: application/json\r\nAuthorization: Bearer x\r\n".to_vec();
+    let chunked = line.windows(7).any(|word| word == b"chunked");
+    let framed = if chunked {
+        let (one, two) = body.split_at(body.len() / 2);
+        let mut framed = b"Transfer-Encoding: chunked\r\n\r\n".to_vec();
+        for chunk in [one, two].into_iter().filter(|chunk| !chunk.is_empty()) {
+            framed.extend(format!("{:x}\r\n", chunk.len()).bytes());
+            framed.extend([chunk, b"\r\n"].concat());
+        }
+        framed.extend(b"0\r\n\r\n");
+        framed
+    } else {
+        let length = format!("Content-Length: {}\r\n\r\n", body.len());
+        [length.as_bytes(), body].concat()
+    };
+    [start, kind, framed].concat()
+}
+
 /// DNS, and the protocols that are known to be none of ours.
 pub fn dns(data: &[u8]) {
     let parsers = [
@@ -278,11 +341,15 @@ fn exercise(parser: &Parser, control: Control, steps: &[Step]) {
         },
         None => return,
     };
-    let whole = said(follow(detector, &claim, steps, Cuts::Whole));
+    let whole = said(with_builtin(|events| {
+        follow(events, detector, &claim, steps, Cuts::Whole)
+    }));
     if detector.transport() == Transport::Tcp {
         for cuts in [Cuts::Ones, Cuts::Random(seed)] {
             assert_eq!(
-                said(follow(detector, &claim, steps, cuts)),
+                said(with_builtin(|events| follow(
+                    events, detector, &claim, steps, cuts
+                ))),
                 whole,
                 "{}: the events depend on how the bytes were cut ({cuts:?})",
                 detector.name()
@@ -469,13 +536,13 @@ fn beginnings(length: usize) -> impl Iterator<Item = usize> {
 
 /// Everything that a dissector tells of the steps.
 fn follow(
+    events: &mut Events,
     detector: &'static dyn Detector,
     claim: &Claim,
     steps: &[Step],
     mut cuts: Cuts,
 ) -> Vec<Event> {
     let mut dissector = detector.dissector(claim);
-    let mut events = Events::default();
     let mut told: Vec<Event> = Vec::new();
     let mut skip = claim.offset;
     let speaker = steps.first().map(|step| step.direction);
@@ -494,12 +561,12 @@ fn follow(
                     Transport::Udp => vec![&bytes[skipped..]],
                 };
                 for piece in pieces {
-                    dissector.feed(step.direction, piece, &mut events);
+                    dissector.feed(step.direction, piece, events);
                     let held = dissector.memory();
                     assert!(held <= MOST_HELD, "{} holds {held} bytes", detector.name());
                 }
             }
-            What::Gap(missing) => dissector.gap(step.direction, *missing, &mut events),
+            What::Gap(missing) => dissector.gap(step.direction, *missing, events),
         }
         assert!(
             !done || events.is_empty(),
@@ -515,7 +582,7 @@ fn follow(
         done = dissector.is_done();
         told.extend(events.drain());
     }
-    dissector.end(&mut events);
+    dissector.end(events);
     told.extend(events.drain());
     told
 }

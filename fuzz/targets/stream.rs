@@ -1,13 +1,35 @@
 //! One stream under all detectors at once: what is told does not depend on how the bytes were cut.
 
+use super::frames::builtin;
 use super::parsers::said;
 use super::script::{Cuts, Step, What, hash, steps};
 use imwarden::classify::Events;
+use imwarden::classify::carrier::http::Sessions;
 use imwarden::classify::stream::{Context, Stream};
 use imwarden::model::{Direction, Event, Transport};
+use std::cell::RefCell;
 
 /// An undecided stream holds two windows of 16 KiB, a decided one what its dissector needs.
 const MOST_HELD: usize = 1024 * 1024;
+
+thread_local! {
+    /// What rules look for is put in order when they are lent, which takes longer than most inputs.
+    static EVENTS: RefCell<Events> = RefCell::new({
+        let mut events = Events::default();
+        events.lend(builtin());
+        events
+    });
+}
+
+/// Does something with events that know the built-in rules, and nothing of what was before.
+pub fn with_builtin<T>(use_them: impl FnOnce(&mut Events) -> T) -> T {
+    EVENTS.with_borrow_mut(|events| {
+        events.drain().for_each(drop);
+        *events.sessions() = Sessions::default();
+        events.begin_piece(0);
+        use_them(events)
+    })
+}
 
 /// The first byte says what is known around the stream, the rest is a [`script`](super::script).
 pub fn stream(data: &[u8]) {
@@ -23,29 +45,43 @@ pub fn stream(data: &[u8]) {
     let from_start = control & 0x20 == 0;
     let steps = steps(rest);
     if control & 0x40 != 0 {
-        datagrams(context, &steps);
-        return;
+        return with_builtin(|events| datagrams(events, context, &steps));
     }
-    let whole = said(told(context, from_start, &steps, Cuts::Whole));
-    for cuts in [Cuts::Ones, Cuts::Random(hash(rest))] {
-        assert_eq!(
-            said(told(context, from_start, &steps, cuts)),
-            whole,
-            "{cuts:?}"
-        );
+    with_builtin(|events| uncut(events, context, from_start, &steps));
+}
+
+/// Whatever is told does not depend on the cuts.
+pub fn uncut(events: &mut Events, context: Context, from_start: bool, steps: &[Step]) {
+    let mut tell = |cuts| {
+        *events.sessions() = Sessions::default();
+        said(told(events, context, from_start, steps, cuts))
+    };
+    let whole = tell(Cuts::Whole);
+    let bytes = steps.iter().map(|step| match &step.what {
+        What::Bytes(bytes) => hash(bytes),
+        What::Gap(missing) => *missing,
+    });
+    let seed = bytes.fold(0_u64, |seed, one| seed.rotate_left(1) ^ one);
+    for cuts in [Cuts::Ones, Cuts::Random(seed)] {
+        assert_eq!(tell(cuts), whole, "{cuts:?}");
     }
 }
 
-fn told(context: Context, from_start: bool, steps: &[Step], mut cuts: Cuts) -> Vec<Event> {
+fn told(
+    events: &mut Events,
+    context: Context,
+    from_start: bool,
+    steps: &[Step],
+    mut cuts: Cuts,
+) -> Vec<Event> {
     let mut stream = Stream::new(Transport::Tcp, from_start);
-    let mut events = Events::default();
     let mut told = Vec::new();
     let mut wanted = true;
     for step in steps {
         match &step.what {
             What::Bytes(bytes) => {
                 for piece in cuts.pieces(bytes) {
-                    stream.feed(step.direction, piece, context, &mut events);
+                    stream.feed(step.direction, piece, context, events);
                     assert!(stream.memory() <= MOST_HELD, "{} bytes", stream.memory());
                     assert!(wanted || events.is_empty(), "{:?}", events.as_ref());
                     wanted &= stream.wants_bytes();
@@ -53,28 +89,29 @@ fn told(context: Context, from_start: bool, steps: &[Step], mut cuts: Cuts) -> V
                 }
             }
             What::Gap(missing) => {
-                stream.gap(step.direction, *missing, context, &mut events);
+                stream.gap(step.direction, *missing, context, events);
                 wanted &= stream.wants_bytes();
                 told.extend(events.drain());
             }
         }
     }
     for direction in Direction::BOTH {
-        stream.end_of(direction, context, &mut events);
+        stream.end_of(direction, context, events);
     }
-    stream.end(&mut events);
+    stream.end(events);
     told.extend(events.drain());
     told
 }
 
-fn datagrams(context: Context, steps: &[Step]) {
+/// Each speech is a datagram.
+pub fn datagrams(events: &mut Events, context: Context, steps: &[Step]) {
     let mut stream = Stream::new(Transport::Udp, true);
-    let mut events = Events::default();
     for step in steps {
         if let What::Bytes(bytes) = &step.what {
             let wire_len = bytes.len();
-            stream.datagram(step.direction, bytes, wire_len, context, &mut events);
+            stream.datagram(step.direction, bytes, wire_len, context, events);
+            assert!(stream.memory() <= MOST_HELD, "{} bytes", stream.memory());
         }
     }
-    stream.end(&mut events);
+    stream.end(events);
 }

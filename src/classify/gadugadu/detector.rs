@@ -24,12 +24,17 @@ fn claim(by_client: bool, what: &'static str) -> Claim {
 /// What a server's bytes are: the greeting with its seed, and then whether the sign-on was right.
 fn served(bytes: &[u8]) -> Probe {
     let greets = bytes.iter().zip(GREETING).all(|(byte, want)| *byte == want);
-    if !greets || bytes.len() > PATIENCE {
+    if !greets {
         return Probe::No;
     }
-    let more = Probe::NeedMore {
-        from: 0,
-        total: bytes.len() + 1,
+    // What the first bytes say holds however many come with them.
+    let more = if bytes.len() > PATIENCE {
+        Probe::No
+    } else {
+        Probe::NeedMore {
+            from: 0,
+            total: bytes.len() + 1,
+        }
     };
     let Some(answer) = bytes.get(GREETING.len() + 4..) else {
         return more;

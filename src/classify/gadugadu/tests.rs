@@ -247,6 +247,16 @@ fn a_server_alone_is_told_by_its_greeting_and_its_answer() {
 }
 
 #[test]
+fn much_behind_a_servers_answer_in_one_piece_changes_nothing() {
+    let answer = packet(0x35, &[&[1, 0, 0, 0]]);
+    let much = packet(0x17, &[&[7; 900]]);
+    let turns = [(ToClient, [welcome(), answer, much].concat())];
+    for cut in [1, 300, 4000] {
+        assert!(sure(&told(&turns, cut)).is_some(), "cut {cut}");
+    }
+}
+
+#[test]
 fn records_that_only_look_alike_are_no_session() {
     let mut dirty = login_80();
     dirty[60] = 1;

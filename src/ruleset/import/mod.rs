@@ -16,7 +16,7 @@ pub use l7::l7_filter;
 pub use suricata::suricata;
 
 use super::{Mistake, RuleSet, RulesError};
-use item::{Head, Item};
+use item::{Head, Item, plain};
 use std::collections::HashSet;
 use std::fmt;
 
@@ -111,8 +111,9 @@ impl Taking {
         self.left.push(Left {
             line: place.line,
             column: place.column,
-            what: place.what,
-            reason: reason.into(),
+            // It is shown on a terminal, and may quote the file.
+            what: plain(&place.what, "a rule"),
+            reason: plain(&reason.into(), "it cannot be said"),
         });
     }
 
