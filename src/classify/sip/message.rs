@@ -177,17 +177,16 @@ impl<'a> Message<'a> {
             return None;
         }
         let head = end_of_head(bytes)?;
-        let (start, fields) = match str::from_utf8(&bytes[..head]) {
-            Ok(text) => lines(text)?,
+        let (start, fields) = if let Ok(text) = str::from_utf8(&bytes[..head]) {
+            lines(text)?
+        } else {
             // Names may be in any charset.
-            Err(_) => {
-                let text = String::from_utf8_lossy(&bytes[..head]);
-                let (start, fields) = lines(&text)?;
-                let fields = fields.into_iter();
-                let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-                let fields = fields.map(|(name, value)| (own(name), own(value)));
-                (start, fields.collect())
-            }
+            let text = String::from_utf8_lossy(&bytes[..head]);
+            let (start, fields) = lines(&text)?;
+            let fields = fields.into_iter();
+            let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+            let fields = fields.map(|(name, value)| (own(name), own(value)));
+            (start, fields.collect())
         };
         Some(Self {
             method: start.0,
