@@ -108,11 +108,12 @@ impl Taking {
     }
 
     fn leave(&mut self, place: Place, reason: impl Into<String>) {
+        let Place { line, column, what } = place;
         self.left.push(Left {
-            line: place.line,
-            column: place.column,
+            line,
+            column,
             // It is shown on a terminal, and may quote the file.
-            what: plain(&place.what, "a rule"),
+            what: plain(&what, "a rule"),
             reason: plain(&reason.into(), "it cannot be said"),
         });
     }
