@@ -92,10 +92,10 @@ fn is_status(word: &[u8]) -> bool {
 pub(super) fn has_path(behind_line: &[u8]) -> Option<bool> {
     const PATH: &[u8] = b"to-path: msrp";
     let here = &behind_line[..behind_line.len().min(PATH.len())];
-    match PATH[..here.len()].eq_ignore_ascii_case(here) {
-        false => Some(false),
-        true => (here.len() == PATH.len()).then_some(true),
+    if !PATH[..here.len()].eq_ignore_ascii_case(here) {
+        return Some(false);
     }
+    (here.len() == PATH.len()).then_some(true)
 }
 
 /// The line that ends it, without the flag and the line end behind.

@@ -1,4 +1,4 @@
-//! WeChat's own TLS (mmtls) inside HTTP. Over TCP alone a rule file tells it; its content nobody reads.
+//! `WeChat`'s own TLS (mmtls) inside HTTP. Over TCP alone a rule file tells it; its content nobody reads.
 //!
 //! Shapes: citizenlab/wechat-security-report, `docs/mmtls-network-format.md`; requests as "Should We Chat, Too?" (Citizen Lab, 2024) has them.
 
@@ -17,7 +17,7 @@ const SERVICE: &str = "wechat";
 /// The wire format.
 const FORMAT: &str = "mmtls";
 
-/// WeChat.
+/// `WeChat`.
 #[derive(Debug)]
 struct WeChat;
 

@@ -217,8 +217,8 @@ fn read(
     }
 }
 
-/// Tells where to sign on, once the line is there in full.
-fn capacity(body: &mut Body, complete: bool, out: &mut Events) {
+/// Tells where to sign on, once the line is there in full. The answer to what was asked is proof.
+fn capacity(body: &mut Body, (asked, complete): (bool, bool), out: &mut Events) {
     let Body::Capacity(text) = body else { return };
     if !is_capacity_answer(text) {
         return;
@@ -243,7 +243,12 @@ fn capacity(body: &mut Body, complete: bool, out: &mut Events) {
     if let Some(target) = target {
         let format = Format::messenger(Service::YAHOO, "ymsg-http", Kind::Capacity.role());
         let evidence = Evidence::payload("yahoo-capacity", "COLO_CAPACITY and CS_IP_ADDRESS");
-        out.identified(format, Confidence::Probable, evidence);
+        let sure = if asked {
+            Confidence::Confirmed
+        } else {
+            Confidence::Probable
+        };
+        out.identified(format, sure, evidence);
         let format = Format::messenger(Service::YAHOO, "ymsg", "session");
         out.push(Event::Redirect {
             target,
@@ -327,7 +332,9 @@ impl HttpDissector for YahooHttpDissector {
         self.response_left = self
             .response_left
             .map(|left| left.saturating_sub(bytes.len() as u64));
-        capacity(&mut self.response, self.response_left == Some(0), out);
+        let asked = self.kind == Some(Kind::Capacity);
+        let complete = self.response_left == Some(0);
+        capacity(&mut self.response, (asked, complete), out);
     }
 
     fn gap(&mut self, from_client: bool, _out: &mut Events) {
@@ -450,6 +457,13 @@ mod tests {
             b"COLO_CAPACITY=1\r\nCS_IP_ADDRESS=192.0.2.9\r\n",
         );
         assert_eq!(told.iter().filter(|event| **event == expected).count(), 1);
+        assert!(told.iter().any(|event| matches!(
+            event,
+            Event::Identified {
+                confidence: Confidence::Confirmed,
+                ..
+            }
+        )));
         // Without a last line end, the head's length says when the answer is complete.
         let told = run(
             &head,

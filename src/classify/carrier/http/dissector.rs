@@ -380,17 +380,16 @@ fn mended(head: &[u8]) -> Option<Vec<u8>> {
     if start::at(head) == Start::Response {
         return None;
     }
-    let mut whole = match memchr::memrchr(b'\n', head) {
-        Some(end) => head[..=end].to_vec(),
-        None => {
-            let blank = memchr::memchr(b' ', head)? + 1;
-            let target = &head[blank..];
-            let end = match memchr::memchr(b' ', target) {
-                Some(end) => end,
-                None => target.iter().rposition(|byte| b"/?&".contains(byte))? + 1,
-            };
-            [&head[..blank + end], b" HTTP/1.1\r\n"].concat()
-        }
+    let mut whole = if let Some(end) = memchr::memrchr(b'\n', head) {
+        head[..=end].to_vec()
+    } else {
+        let blank = memchr::memchr(b' ', head)? + 1;
+        let target = &head[blank..];
+        let end = match memchr::memchr(b' ', target) {
+            Some(end) => end,
+            None => target.iter().rposition(|byte| b"/?&".contains(byte))? + 1,
+        };
+        [&head[..blank + end], b" HTTP/1.1\r\n"].concat()
     };
     whole.extend_from_slice(b"\r\n");
     Some(whole)
