@@ -64,7 +64,7 @@ impl FlowHandler for Log {
     fn skip(&mut self, said: &mut String, direction: Direction, bytes: u64) {
         let left = self.skippable(said, direction) - bytes;
         said.truncate(said.rfind('{').unwrap_or_default());
-        said.push_str(&format!("~{bytes}{{{left}}}"));
+        said.extend(["~", &bytes.to_string(), "{", &left.to_string(), "}"]);
     }
 
     fn memory(&self, said: &String) -> usize {
