@@ -204,7 +204,11 @@ fn todays_messengers_are_closed_when_they_are_asked_for() {
     let plan = plan(&asked);
     assert_eq!(
         entries(&plan),
-        ["TCP 30033: teamspeak/files", "UDP 9987: teamspeak/voice"],
+        [
+            "TCP 30033: teamspeak/files",
+            "UDP 8767: teamspeak/voice-2",
+            "UDP 9987: teamspeak/voice"
+        ],
         "what others share stays open"
     );
     let hosts: Vec<&str> = plan.hosts.iter().map(|host| host.name.as_str()).collect();
