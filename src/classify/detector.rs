@@ -1,6 +1,7 @@
 //! The contract between the engine and a protocol family.
 
 use super::call::Calls;
+use super::carrier::Fingerprints;
 use super::carrier::http::Sessions;
 use super::signature::Signatures;
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Format, Transport};
@@ -154,8 +155,7 @@ pub struct Events {
     depth: u8,
     sessions: Sessions,
     signatures: Option<Arc<Signatures>>,
-    /// Whether a rule is about the fingerprint of a hello.
-    ja4: bool,
+    fingerprints: Option<Arc<Fingerprints>>,
     /// See [`Self::tools`].
     scratch: Vec<u8>,
 }
@@ -174,12 +174,12 @@ impl Events {
     /// Other rules from now on.
     pub fn lend(&mut self, rules: &RuleSet) {
         self.signatures = Signatures::of(rules).map(Arc::new);
-        self.ja4 = rules.has_fingerprints();
+        self.fingerprints = Fingerprints::of(rules.fingerprints()).map(Arc::new);
     }
 
-    /// Whether anybody wants to know the JA4 of a hello.
-    pub const fn wants_ja4(&self) -> bool {
-        self.ja4
+    /// The JA4 of hellos that rules are about, if any is.
+    pub fn fingerprints(&self) -> Option<Arc<Fingerprints>> {
+        self.fingerprints.clone()
     }
 
     /// Tells one event.

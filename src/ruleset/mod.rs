@@ -291,11 +291,10 @@ impl RuleSet {
         self.index.fingerprint(&self.messengers, ja4)
     }
 
-    /// Whether any rule is about a JA4, so that it has to be computed.
-    pub fn has_fingerprints(&self) -> bool {
-        self.messengers
-            .iter()
-            .any(|messenger| !messenger.fingerprints.is_empty())
+    /// All JA4 that rules are about.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        let rules = self.messengers.iter().flat_map(|it| &it.fingerprints);
+        rules.flat_map(|rule| &rule.ja4).map(String::as_str)
     }
 
     /// Whether this messenger is known to use a host that others use as well.

@@ -1,6 +1,6 @@
 //! A TLS `ClientHello`: the server's name and the protocols that are asked for. TLS over TCP and QUIC carry the same one.
 
-use super::ja4::{self, Over};
+use super::ja4::{Fingerprints, Over};
 use crate::classify::Events;
 use crate::model::Event;
 use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
@@ -18,7 +18,7 @@ pub struct Hello {
     pub name: Option<String>,
     /// The protocols offered, other than the web's.
     pub protocols: Vec<String>,
-    /// Its JA4, where somebody wants to know.
+    /// Its JA4, if it is one that is asked for.
     pub ja4: Option<String>,
 }
 
@@ -51,8 +51,9 @@ impl Hello {
     }
 }
 
-/// Reads a handshake message from its first byte; with what it came over, its JA4 as well.
-pub fn read(handshake: &[u8], over: Option<Over>) -> Answer {
+/// Reads a handshake message from its first byte; with what it came over and those that are asked for, its JA4 as well if it is
+/// one of them.
+pub fn read(handshake: &[u8], asked: Option<(Over, &Fingerprints)>) -> Answer {
     let [1, a, b, c, body @ ..] = handshake else {
         let short = handshake.len() < 4 && handshake.first().is_none_or(|kind| *kind == 1);
         return if short {
@@ -76,7 +77,7 @@ pub fn read(handshake: &[u8], over: Option<Over>) -> Answer {
         return Answer::None;
     };
     let mut told = Hello {
-        ja4: over.map(|over| ja4::of(over, &hello)),
+        ja4: asked.and_then(|(over, asked)| asked.find(over, &hello)),
         ..Hello::default()
     };
     for extension in &extensions {

@@ -23,8 +23,35 @@ pub enum Over {
     Quic,
 }
 
-/// The fingerprint of a hello.
-pub fn of(over: Over, hello: &TlsClientHelloContents<'_>) -> String {
+/// The fingerprints that are asked for, in order.
+#[derive(Debug)]
+pub struct Fingerprints(Vec<String>);
+
+impl Fingerprints {
+    /// These; `None` if there are none.
+    pub fn of<'a>(asked: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut asked: Vec<String> = asked.map(str::to_owned).collect();
+        asked.sort_unstable();
+        (!asked.is_empty()).then_some(Self(asked))
+    }
+
+    /// The fingerprint of a hello, if it is one of them.
+    pub fn find(&self, over: Over, hello: &TlsClientHelloContents<'_>) -> Option<String> {
+        fingerprint(over, hello, |beginning| self.is_begun_by(beginning))
+    }
+
+    fn is_begun_by(&self, beginning: &str) -> bool {
+        let at = self.0.partition_point(|it| it.as_str() < beginning);
+        self.0.get(at).is_some_and(|it| it.starts_with(beginning))
+    }
+}
+
+/// The fingerprint of a hello, as long as somebody asks for one that begins so: most hellos need no hashing then.
+fn fingerprint(
+    over: Over,
+    hello: &TlsClientHelloContents<'_>,
+    is_asked: impl Fn(&str) -> bool,
+) -> Option<String> {
     let mut ciphers: Vec<u16> = hello.ciphers.iter().map(|cipher| cipher.0).collect();
     ciphers.retain(|cipher| !is_grease(*cipher));
     let mut kinds = Vec::new();
@@ -60,7 +87,22 @@ pub fn of(over: Over, hello: &TlsClientHelloContents<'_>) -> String {
         'i'
     };
     let counts = [ciphers.len().min(MOST), kinds.len().min(MOST)];
+    let [first, last] = ends(protocol);
+    let mut text = format!(
+        "{letter}{}{name}{:02}{:02}{first}{last}",
+        digits(version),
+        counts[0],
+        counts[1]
+    );
+    if !is_asked(&text) {
+        return None;
+    }
     ciphers.sort_unstable();
+    text.push('_');
+    text.push_str(&hash(&list(&ciphers)));
+    if !is_asked(&text) {
+        return None;
+    }
     kinds.retain(|kind| ![SERVER_NAME, ALPN].contains(kind));
     kinds.sort_unstable();
     let mut listed = list(&kinds);
@@ -68,15 +110,9 @@ pub fn of(over: Over, hello: &TlsClientHelloContents<'_>) -> String {
         listed.push('_');
         listed.push_str(&list(&algorithms));
     }
-    let [first, last] = ends(protocol);
-    format!(
-        "{letter}{}{name}{:02}{:02}{first}{last}_{}_{}",
-        digits(version),
-        counts[0],
-        counts[1],
-        hash(&list(&ciphers)),
-        hash(&listed)
-    )
+    text.push('_');
+    text.push_str(&hash(&listed));
+    is_asked(&text).then_some(text)
 }
 
 /// Values that clients make up, so that servers get used to unknown ones (RFC 8701).
@@ -153,9 +189,9 @@ fn hash(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::panic, clippy::unwrap_used)]
 mod tests {
-    use super::{Over, ends, is_grease, of};
+    use super::{Fingerprints, Over, ends, fingerprint, is_grease};
     use tls_parser::{TlsMessage, TlsMessageHandshake};
 
     /// A hello with these ciphers and extensions, each extension with its body.
@@ -181,7 +217,7 @@ mod tests {
         let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = message else {
             return String::new();
         };
-        of(over, &hello)
+        fingerprint(over, &hello, |_| true).unwrap()
     }
 
     /// The example of the specification: a browser's hello, with GREASE in each list.
@@ -230,6 +266,30 @@ mod tests {
             let told = ja4(Over::Quic, &example(grease));
             assert_eq!(told, "q13d1516h2_8daaf6152771_e5627efa2ab1");
         }
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_told() {
+        let message = example(0x0a0a);
+        let (_, message) = tls_parser::parse_tls_message_handshake(&message).unwrap();
+        let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = message else {
+            panic!("no hello");
+        };
+        let whole = "t13d1516h2_8daaf6152771_e5627efa2ab1";
+        let near = [
+            "t12d1516h2_8daaf6152771_e5627efa2ab1",
+            "t13d1516h2_8daaf6152772_e5627efa2ab1",
+            "t13d1516h2_8daaf6152771_e5627efa2ab0",
+            "t13d1516h2_8daaf6152771_e5627efa2ab2",
+            "q13d1516h2_8daaf6152771_e5627efa2ab1",
+        ];
+        let find = |asked: &[&str]| {
+            let asked = Fingerprints::of(asked.iter().copied()).unwrap();
+            asked.find(Over::Tcp, &hello)
+        };
+        assert_eq!(find(&near), None);
+        assert_eq!(find(&[&near[..], &[whole]].concat()).unwrap(), whole);
+        assert!(Fingerprints::of(std::iter::empty()).is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod socks;
 mod tls;
 mod tunnel;
 
+pub use ja4::Fingerprints;
 pub use ordinary::Nothing;
 
 use super::Detector;

@@ -1,7 +1,7 @@
 //! TLS: the server name and the protocol that the client asks for, and nothing more.
 
 use super::hello::{self, Answer};
-use super::ja4::Over;
+use super::ja4::{Fingerprints, Over};
 use crate::classify::opening::Openings;
 use crate::classify::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
 use crate::model::{Direction, Evidence, Format, Transport};
@@ -101,9 +101,10 @@ struct Hello {
 impl Dissector for Hello {
     fn feed(&mut self, direction: Direction, bytes: &[u8], out: &mut Events) {
         let mut named = false;
-        let over = out.wants_ja4().then_some(Over::Tcp);
+        let asked = out.fingerprints();
+        let asked = asked.as_deref().map(|asked| (Over::Tcp, asked));
         self.openings.feed(direction, bytes, |stream| {
-            match client_hello(stream, over) {
+            match client_hello(stream, asked) {
                 Answer::NeedMore => false,
                 Answer::None => true,
                 Answer::Hello(hello) => {
@@ -131,7 +132,7 @@ impl Dissector for Hello {
 }
 
 /// The `ClientHello` that a stream of records begins with; it may span several.
-fn client_hello(stream: &[u8], over: Option<Over>) -> Answer {
+fn client_hello(stream: &[u8], asked: Option<(Over, &Fingerprints)>) -> Answer {
     let mut handshake = Vec::new();
     let mut rest = stream;
     while let [kind, _, _, high, low, behind @ ..] = rest {
@@ -146,7 +147,7 @@ fn client_hello(stream: &[u8], over: Option<Over>) -> Answer {
         handshake.extend_from_slice(fragment);
         rest = behind.get(length..).unwrap_or_default();
     }
-    hello::read(&handshake, over)
+    hello::read(&handshake, asked)
 }
 
 #[cfg(test)]

@@ -90,8 +90,9 @@ impl Connection {
             self.google(out);
             return;
         }
-        let over = out.wants_ja4().then_some(Over::Quic);
-        match hello::read(self.crypto.beginning(), over) {
+        let asked = out.fingerprints();
+        let asked = asked.as_deref().map(|asked| (Over::Quic, asked));
+        match hello::read(self.crypto.beginning(), asked) {
             Answer::NeedMore => self.done |= self.crypto.is_full(),
             Answer::None => self.done = true,
             Answer::Hello(hello) => {
