@@ -4,11 +4,11 @@
 #[path = "../examples/make-samples/scenario/mod.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod scenario;
+mod talked;
 
-use assert_cmd::Command;
 use scenario::bytes::{hex, noise};
 use scenario::quic::{self, DRAFT29, META, Q050, T051, V1, V2, Version, initial, unhex};
-use scenario::talk::{Scenario, Talk};
+use scenario::talk::Talk;
 
 const CLIENT: &str = "10.0.0.5:50000";
 const SERVER: &str = "192.0.2.5:443";
@@ -22,7 +22,6 @@ const FRAME: &str = "060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd
 
 /// What is told of these datagrams by rules in which `example.com` and `chat.example.org` are a messenger's.
 fn told(datagrams: &[Vec<u8>]) -> String {
-    let dir = tempfile::tempdir().unwrap();
     let host = |name: &str| {
         format!(
             "[[host]]\nname = \"{name}\"\nmatch = \"exact\"\nfeature = \"everything\"\nuse = \"exclusive\"\nsource = \"site\"\n"
@@ -33,27 +32,13 @@ fn told(datagrams: &[Vec<u8>]) -> String {
         host("example.com"),
         host("chat.example.org")
     );
-    std::fs::write(dir.path().join("chat.toml"), rules).unwrap();
     let talk = datagrams
         .iter()
         .fold(Talk::udp(CLIENT, SERVER, 100), |talk, bytes| {
             talk.client(bytes.clone())
         });
-    let scenario = Scenario {
-        name: "quic",
-        about: "",
-        talks: vec![talk],
-    };
-    let capture = dir.path().join("quic.pcap");
-    std::fs::write(&capture, scenario::wire::capture(&scenario)).unwrap();
-    let run = Command::cargo_bin("imwarden")
-        .unwrap()
-        .args(["analyze", "--format", "ndjson", "--all", "--rules"])
-        .arg(dir.path())
-        .arg(&capture)
-        .assert()
-        .success();
-    String::from_utf8(run.get_output().stdout.clone()).unwrap()
+    let flows = talked::flows(&rules, vec![talk]);
+    flows.iter().map(ToString::to_string).collect()
 }
 
 fn is_found(told: &str, name: &str) -> bool {
@@ -146,7 +131,7 @@ fn told_of(talk: Talk) -> String {
 #[test]
 fn versions_of_before_the_standard_are_read() {
     for version in [b"Q035", b"Q039", b"Q043", b"Q046"] {
-        let named = |name: &str| told_of(quic::in_clear(CLIENT, SERVER, 100, version, name));
+        let named = |name: &str| told_of(quic::in_clear(CLIENT, SERVER, 100, *version, name));
         let told = named("chat.example.org");
         assert!(is_found(&told, "chat.example.org"), "{told}");
         assert!(!named("chat.example.net").contains("\"service\":\"chat\""));

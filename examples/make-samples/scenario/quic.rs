@@ -219,18 +219,18 @@ fn chlo(name: &str) -> Vec<u8> {
 }
 
 /// A connection of before the standard, whose hello is in clear text.
-pub fn in_clear(client: &str, server: &str, start_ms: u64, version: &[u8; 4], name: &str) -> Talk {
+pub fn in_clear(client: &str, server: &str, start_ms: u64, version: [u8; 4], name: &str) -> Talk {
     let id = noise(start_ms, 8);
     let hash = noise(start_ms + 1, 12);
-    let head = if version == b"Q046" {
-        join(&[&[0xc3], version, &[0x50], &id, &[0, 0, 0, 1], &hash])
+    let head = if version == *b"Q046" {
+        join(&[&[0xc3], &version, &[0x50], &id, &[0, 0, 0, 1], &hash])
     } else {
-        join(&[&[0x09], &id, version, &[1], &hash])
+        join(&[&[0x09], &id, &version, &[1], &hash])
     };
     let hello = chlo(name);
     // Numbers came to the network's order with Q039.
     let mut length = be16(hello.len()).to_vec();
-    if version < b"Q039" {
+    if version < *b"Q039" {
         length.reverse();
     }
     let mut first = join(&[&head, &[0xa0, 1], &length, &hello]);

@@ -412,7 +412,7 @@ fn by_quic() -> Vec<Talk> {
     ];
     for (n, (version, name)) in oldest.into_iter().enumerate() {
         let talk = |client: &str, server: &str, start| {
-            quic::in_clear(client, server, start, version, name)
+            quic::in_clear(client, server, start, *version, name)
         };
         let [_, quic] = named(90 + n, name, talk);
         talks.push(quic.is(Truth::by_host("snapchat")));
@@ -478,7 +478,7 @@ fn baits() -> Vec<Talk> {
         .enumerate()
     {
         let talk = |client: &str, server: &str, start| {
-            quic::in_clear(client, server, start, version, name)
+            quic::in_clear(client, server, start, *version, name)
         };
         talks.extend(named(150 + n, name, talk));
     }
