@@ -222,7 +222,7 @@ fn todays_messengers_are_closed_when_they_are_asked_for() {
     };
     assert_eq!(
         entries(&self::plan(&feature)),
-        ["UDP 9987: teamspeak/voice"]
+        ["UDP 8767: teamspeak/voice-2", "UDP 9987: teamspeak/voice"]
     );
     let full = Request {
         profile: Profile::Full,

@@ -8,12 +8,12 @@ use crate::model::{Evidence, Transport};
 /// MSRP over TCP.
 pub(super) struct Stream;
 
-fn claim(what: &'static str) -> Claim {
+fn claim() -> Claim {
     Claim {
         format: super::format(),
         offset: 0,
         sender_is_client: None,
-        evidence: Evidence::payload(super::FORMAT, what),
+        evidence: Evidence::payload(super::FORMAT, "start line and To-Path"),
     }
 }
 
@@ -40,8 +40,8 @@ impl Detector for Stream {
             Look::Neither => return Probe::No,
         };
         match has_path(&input.bytes[line.length..]) {
-            Some(true) => Probe::Certain(claim("start line and To-Path")),
-            None if input.ended => Probe::Likely(claim("start line")),
+            Some(true) => Probe::Certain(claim()),
+            // A start line alone is something that anybody may write about.
             None => more,
             Some(false) => Probe::No,
         }

@@ -159,15 +159,17 @@ fn either_side_alone_and_a_cut_one_are_recognised() {
             );
         }
     }
-    // The rest is missing: the start line alone is a signature.
-    let mut stream = Stream::new(Transport::Tcp, true);
-    let mut out = Events::default();
-    stream.feed(ToServer, b"MSRP a786hjs2 SEND\r\nTo-Pa", CONTEXT, &mut out);
-    stream.gap(ToServer, 300, CONTEXT, &mut out);
-    assert_eq!(
-        sure(&out.drain().collect::<Vec<_>>()),
-        Some(Confidence::Probable)
-    );
+    // Where the rest is missing, the start line tells with the beginning of the path, and not without.
+    let cut_off = |text: &[u8]| {
+        let mut stream = Stream::new(Transport::Tcp, true);
+        let mut out = Events::default();
+        stream.feed(ToServer, text, CONTEXT, &mut out);
+        stream.gap(ToServer, 300, CONTEXT, &mut out);
+        sure(&out.drain().collect::<Vec<_>>())
+    };
+    let certain = cut_off(b"MSRP a786hjs2 SEND\r\nTo-Path: msrp");
+    assert_eq!(certain, Some(Confidence::Confirmed));
+    assert_eq!(cut_off(b"MSRP a786hjs2 SEND\r\nTo-Path: msr"), None);
 }
 
 #[test]
