@@ -541,9 +541,20 @@ fn what_each_target_makes_of_a_hello_is_said() {
         };
         plan.decide(&attempt, Target::IptablesScript)
     };
+    // A whole domain below it is another product's: it has no end of its own that could be let pass.
+    let mut said = plan.notes.iter().filter(|it| it.contains("are let pass"));
+    let left_open = said.next().and_then(|note| {
+        let (_, rest) = note.split_once("TLS hellos for *")?;
+        Some(rest.split_once(" are let pass")?.0)
+    });
+    assert_eq!(left_open, Some(".weixin.qq.com"));
+    assert_eq!(said.next(), None);
     let (mut shared, mut own) = (0, 0);
     for host in rules.messengers().iter().flat_map(|it| &it.hosts) {
         for name in [host.name.clone(), format!("x.{}", host.name)] {
+            if left_open.is_some_and(|end| name.ends_with(end)) {
+                continue;
+            }
             if rules.host(&name).is_some() {
                 assert!(!decides(&name).passes(), "{name}");
                 own += 1;

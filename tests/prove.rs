@@ -376,7 +376,8 @@ fn names_in_hellos_are_proven_where_bytes_are_searched() {
     // A user of a namespace's own cannot send iptables over nftables so many names at once.
     let some = "signal,slack,teams,zoom";
     for (backend, services, expected) in [
-        ("iptables-legacy", all, 23),
+        // All but WeChat's, below whose domain another product has one of its own.
+        ("iptables-legacy", all, 22),
         ("iptables-nft", some, 6),
         // It cannot search, and nothing is called proven by it.
         ("nftables", all, 0),
