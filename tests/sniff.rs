@@ -350,7 +350,7 @@ sniff -i v1 --format ndjson -o log/log.ndjson -w all/all.pcapng
 replay --loop 10 {office}
 until_said 'cannot write all/all.pcapng' err.txt
 dd if=/dev/zero of=log/rest bs=4k 2>/dev/null
-replay {office}; packets $((11 * {count}))
+replay {office}
 until_said 'cannot write log/log.ndjson' err.txt
 rm log/rest
 replay {aim}
@@ -366,8 +366,9 @@ IM=\"$IM\" unshare -m sh inside.sh",
     let records = ran.records("log.ndjson");
     let summary = records.last().unwrap();
     assert_eq!(summary["event_type"], "summary");
-    assert!(summary["packets"].as_u64().unwrap() > 11 * count);
-    assert_eq!(summary["listening"]["drops_ring"], 0);
+    // A busy machine may have had no time for some; they are not the disk's.
+    let dropped = summary["listening"]["drops_ring"].as_u64().unwrap();
+    assert!(summary["packets"].as_u64().unwrap() + dropped > 11 * count);
     assert!(
         summary["listening"]["lost_records"].as_u64().unwrap() > 0,
         "{summary}"
