@@ -24,29 +24,11 @@ fn a_stream_joined_in_a_message_is_found_at_the_next_command() {
     assert_eq!(verdict(&bytes, ToServer, Start::Beginning), None);
     // Dropping what is no longer needed changes nothing.
     for step in [1, 3, 7, bytes.len()] {
-        let (mut start, mut dropped, mut found) = (Start::Joined, 0, None);
-        for end in (1..=bytes.len()).filter(|end| end % step == 0 || *end == bytes.len()) {
-            let input = ProbeInput {
-                direction: ToServer,
-                bytes: &bytes[dropped..end],
-                start,
-                wire_len: end - dropped,
-                ended: false,
-                server_port: 1863,
-                expected: None,
-                signatures: None,
-            };
-            match DETECTORS[0].probe(&input) {
-                Probe::NeedMore { from: 0, .. } => {}
-                Probe::NeedMore { from, .. } => (start, dropped) = (Start::Later, dropped + from),
-                Probe::Likely(claim) => {
-                    found = Some(claim.offset + dropped);
-                    break;
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!(found, Some(offset), "pieces of {step}");
+        assert_eq!(
+            claimed(&bytes, Start::Joined, step),
+            Some((offset, false)),
+            "pieces of {step}"
+        );
     }
 }
 
@@ -108,8 +90,8 @@ fn http_joined_in_the_middle_is_left_to_its_carrier() {
     }
 }
 
-/// The first claim and its place in a stream searched from somewhere in the middle, in pieces of that size.
-fn searched(bytes: &[u8], start: Start, step: usize) -> Option<usize> {
+/// The place of the first claim in a stream searched from somewhere in the middle, in pieces of that size, and whether it is certain.
+fn claimed(bytes: &[u8], start: Start, step: usize) -> Option<(usize, bool)> {
     let (mut start, mut dropped) = (start, 0);
     for end in (step..bytes.len() + step).step_by(step) {
         let end = end.min(bytes.len());
@@ -126,11 +108,17 @@ fn searched(bytes: &[u8], start: Start, step: usize) -> Option<usize> {
         match DETECTORS[0].probe(&input) {
             Probe::NeedMore { from: 0, .. } => {}
             Probe::NeedMore { from, .. } => (start, dropped) = (Start::Later, dropped + from),
-            Probe::Likely(claim) | Probe::Certain(claim) => return Some(claim.offset + dropped),
+            Probe::Likely(claim) => return Some((claim.offset + dropped, false)),
+            Probe::Certain(claim) => return Some((claim.offset + dropped, true)),
             Probe::No => return None,
         }
     }
     None
+}
+
+/// That place alone.
+fn searched(bytes: &[u8], start: Start, step: usize) -> Option<usize> {
+    claimed(bytes, start, step).map(|(at, _)| at)
 }
 
 #[test]
