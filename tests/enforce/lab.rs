@@ -1,5 +1,6 @@
 //! A router in a private network, with a client and a server in networks of their own. The test starts itself again for each.
 
+use crate::pieces::Taken;
 use crate::policy_support::path;
 use crate::talk::{Heard, PATIENCE, kind, receive_file, send_file, talk, turns};
 use std::cell::Cell;
@@ -156,16 +157,17 @@ pub fn say(number: &str, words: &str) {
 /// What a machine does until nobody tells it anything any more.
 pub fn machine() {
     let stop = Arc::new(AtomicBool::new(false));
+    let taken = Taken::default();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let stop = Arc::clone(&stop);
-        thread::spawn(move || work(&words, &stop));
+        let (stop, taken) = (Arc::clone(&stop), taken.clone());
+        thread::spawn(move || work(&words, &stop, &taken));
     }
     std::process::exit(0);
 }
 
-fn work(words: &[String], stop: &Arc<AtomicBool>) {
+fn work(words: &[String], stop: &Arc<AtomicBool>, taken: &Taken) {
     let number = words[0].as_str();
     let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -228,7 +230,10 @@ fn work(words: &[String], stop: &Arc<AtomicBool>) {
             }
             Err(error) => say(number, &error),
         },
-        ["collect", at, how] => crate::pieces::collect(number, at, *how == "answering"),
+        ["collect", at, how] => {
+            crate::pieces::collect(number, at, *how == "answering", taken);
+        }
+        ["settle", port] => taken.settle(number, port.parse().unwrap()),
         ["pieces", from, at, size, text] => {
             crate::pieces::send(number, from, at, size.parse().unwrap(), text);
         }

@@ -2,11 +2,16 @@
 
 use crate::lab::{Lab, connect, say, until};
 use crate::talk::{PATIENCE, kind};
+use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// What a collector says of a connection from which no more will come.
+const ALL: &str = "all";
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -21,14 +26,41 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(byte).collect()
 }
 
-/// Takes connections, and says after each word what has arrived of whom. One that `answers` gives a word for each.
-pub fn collect(number: &str, at: &str, answers: bool) {
+/// The connections that a machine's collectors have taken, by the client's port.
+#[derive(Clone, Default)]
+pub struct Taken(Arc<(Mutex<HashMap<u16, TcpStream>>, Condvar)>);
+
+impl Taken {
+    fn take(&self, peer: u16, stream: &TcpStream) {
+        let stream = stream.try_clone().unwrap();
+        self.0.0.lock().unwrap().insert(peer, stream);
+        self.0.1.notify_all();
+    }
+
+    /// Nothing more is waited for: what has arrived by now is still read, and then it is said that this is all.
+    pub fn settle(&self, number: &str, peer: u16) {
+        let taken = self.0.0.lock().unwrap();
+        let (taken, _) = self
+            .0
+            .1
+            .wait_timeout_while(taken, PATIENCE, |taken| !taken.contains_key(&peer))
+            .unwrap();
+        // One that was cut is not connected any more, and has been read to its end for that.
+        let _ = taken[&peer].shutdown(Shutdown::Read);
+        say(number, "settled");
+    }
+}
+
+/// Takes connections, and says after each word what has arrived of whom, and that it was all. One that `answers` gives
+/// a word for each.
+pub fn collect(number: &str, at: &str, answers: bool, connections: &Taken) {
     let listener = TcpListener::bind(at).unwrap();
     say(number, "listening");
-    for stream in listener.incoming() {
-        let (number, mut stream) = (number.to_owned(), stream.unwrap());
+    loop {
+        let (mut stream, peer) = listener.accept().unwrap();
+        let (number, peer) = (number.to_owned(), peer.port());
+        connections.take(peer, &stream);
         thread::spawn(move || {
-            let peer = stream.peer_addr().unwrap().port();
             let mut all = Vec::new();
             let mut piece = [0; 4096];
             while let Ok(read @ 1..) = stream.read(&mut piece) {
@@ -38,6 +70,7 @@ pub fn collect(number: &str, at: &str, answers: bool) {
                     stream.write_all(b"go on\n").unwrap();
                 }
             }
+            say(&number, &format!("{peer} {ALL}"));
         });
     }
 }
@@ -130,17 +163,35 @@ impl Lab {
         number
     }
 
-    /// What this server has received from that port.
-    pub fn received(&self, collector: usize, port: u16) -> Vec<u8> {
+    /// What this server has said of the connection from that port, so far.
+    fn said_of(&self, collector: usize, port: u16) -> Vec<String> {
         let words = format!("{port} ");
-        let said = self.server.heard(collector);
-        let last = said.iter().rev().find_map(|line| line.strip_prefix(&words));
-        last.map(unhex).unwrap_or_default()
+        let said = self.server.heard(collector).into_iter();
+        said.filter_map(|line| line.strip_prefix(&words).map(str::to_owned))
+            .collect()
+    }
+
+    /// All that this server has received from that port, to which nothing is added any more.
+    ///
+    /// The client's end alone does not say that the server has read what had arrived by then.
+    pub fn received(&mut self, collector: usize, port: u16) -> Vec<u8> {
+        assert_eq!(self.server.ask(&format!("settle {port}")), "settled");
+        let mut said = Vec::new();
+        until("it has read all", || {
+            said = self.said_of(collector, port);
+            said.last().is_some_and(|last| last == ALL)
+        });
+        said.iter()
+            .rev()
+            .nth(1)
+            .map(|all| unhex(all))
+            .unwrap_or_default()
     }
 
     pub fn until_received(&self, collector: usize, port: u16, bytes: &[u8]) {
+        let bytes = hex(bytes);
         until("all of it arrives", || {
-            self.received(collector, port) == bytes
+            self.said_of(collector, port).contains(&bytes)
         });
     }
 }
