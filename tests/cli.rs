@@ -586,6 +586,16 @@ fn the_first_interrupt_ends_reading_and_writes_what_was_found() {
         .status()
         .unwrap();
     assert!(killed.success());
+    // A busy machine takes its time to hand the signal over.
+    let status = format!("/proc/{}/status", child.id());
+    let pending = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let shared = status.lines().find_map(|it| it.strip_prefix("ShdPnd:"));
+        u64::from_str_radix(shared.unwrap().trim(), 16).unwrap() & (1 << (2 - 1)) != 0
+    };
+    while pending() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     std::thread::sleep(std::time::Duration::from_millis(300));
     // The next frame wakes the reader; it may be gone before the rest is written.
     let _ = input.write_all(after);

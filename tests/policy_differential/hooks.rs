@@ -75,7 +75,7 @@ fn ask(lab: &mut Lab, from: IpAddr, to: IpAddr, port: u16) -> Refusal {
 
 fn loopback(own: IpAddr) -> std::io::Result<()> {
     let socket = UdpSocket::bind((own, CLOSED))?;
-    socket.set_read_timeout(Some(Duration::from_millis(500)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(3)))?;
     socket.send_to(b"hello", (own, CLOSED))?;
     socket.recv(&mut [0; 8])?;
     Ok(())

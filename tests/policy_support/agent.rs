@@ -19,7 +19,10 @@ pub const TCP_BYSTANDERS: [u16; 9] = [80, 443, 22, 53, 5222, 5191, 6890, 6892, 5
 /// Others.
 pub const UDP_BYSTANDERS: [u16; 4] = [53, 13_323, 13_326, 5190];
 
+/// Shorter than it takes a kernel to send a SYN once more, which would be counted as well.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// For what is not sent twice. The other side may be busy.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Obeys until its input ends.
 pub fn run() {
@@ -162,7 +165,7 @@ fn probe_tcp(to: SocketAddr) -> &'static str {
 fn talk(stream: &mut TcpStream) -> &'static str {
     let mut buffer = [0; 4];
     let answer = stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(ANSWER))
         .and_then(|()| stream.write_all(b"ping"))
         .and_then(|()| stream.read_exact(&mut buffer));
     answer.map_or_else(|error| kind(&error), |()| "open")
@@ -172,7 +175,7 @@ fn probe_udp(from_port: u16, to: SocketAddr) -> &'static str {
     let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
     let mut buffer = [0; 4];
     let answer = UdpSocket::bind((any, from_port)).and_then(|socket| {
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(ANSWER))?;
         socket.connect(to)?;
         socket.send(b"ping")?;
         socket.recv(&mut buffer)
