@@ -143,9 +143,9 @@ impl Facts {
     }
 }
 
-/// Carriers that nobody can look into, whose words are the same for everybody, or that one packet does not prove.
+/// Carriers that nobody can look into, or whose words are the same for everybody.
 fn hides(app_proto: &str) -> bool {
-    matches!(app_proto, "tls" | "quic" | "stun" | "sip" | "oicq")
+    matches!(app_proto, "tls" | "quic" | "stun" | "sip")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn claim(packet: &Packet) -> Probe {
     let format = if packet.is_unmistakable() {
         super::format()
     } else {
-        Format::other(super::FORMAT)
+        Format::UNTOLD
     };
     let Packet {
         version, command, ..
@@ -70,9 +70,8 @@ impl Detector for Stream {
         }
         let more = |total| Probe::NeedMore { from: 0, total };
         let length = match bytes {
-            [] => return Probe::No,
             [high] if usize::from(*high) <= LONGEST >> 8 => return more(PREFIX + 1),
-            [_] => return Probe::No,
+            [] | [_] => return Probe::No,
             [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
         };
         if !(PREFIX + 1..=LONGEST).contains(&length) || bytes.get(PREFIX).is_some_and(|it| *it != 2)

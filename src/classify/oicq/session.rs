@@ -64,6 +64,9 @@ impl Known {
             None
         };
         if let Some((sure, why)) = proof.filter(|(sure, _)| Some(*sure) > self.sure) {
+            if let Some(client) = self.client.filter(|_| self.sure.is_none()) {
+                out.push(Event::ClientIs(client));
+            }
             self.sure = Some(sure);
             out.identified(super::format(), sure, Evidence::payload(super::FORMAT, why));
         }
@@ -133,9 +136,9 @@ impl Known {
                 // Its key stands in front of it, and what the password was tried on in it: passwords can be tried.
                 out.push(Event::Risk(risk::WEAK_SIGN_ON));
             }
-            (_, true, command::PASSWORD)
-            | (Age::Early, true, command::LOGIN)
-            | (Age::Late, true, command::LATE_LOGIN) => {
+            // The password was asked for before.
+            (Age::Early, true, command::LOGIN) => out.push(Event::Feature(feature::SIGN_ON)),
+            (_, true, command::PASSWORD) | (Age::Late, true, command::LATE_LOGIN) => {
                 out.push(Event::Feature(feature::SIGN_ON));
                 out.done(own(what::SIGN_ON));
             }
