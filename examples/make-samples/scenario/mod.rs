@@ -26,6 +26,7 @@ mod oscar_session;
 mod own;
 mod peer;
 mod png;
+mod qq;
 pub mod quic;
 mod risks;
 pub mod socks;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(calls::scenarios());
     all.extend(chat::scenarios());
     all.extend(own::scenarios());
+    all.extend(qq::scenarios());
     all
 }
 
