@@ -1,5 +1,6 @@
 //! `--inline`: the first packets of connections wait until it is known what they are.
 
+use crate::enforcer;
 use crate::lab::{Lab, is_clean, refused, ruleset, said, sh, until, until_said};
 use crate::pieces::from_here;
 use crate::policy_support::say;
@@ -250,6 +251,70 @@ pub fn asleep() {
     // What is to stay stays, and holds nothing.
     assert!(refused("nftables"));
     assert_eq!(lab.end("KILL"), None);
+}
+
+/// How many new connections another one has to wait for until the kernel has no more room to keep them, which it says in this file.
+const CROWD: &str = "import socket
+sent = 0
+while sent < 100000:
+    for _ in range(50):
+        one = socket.socket()
+        one.setblocking(False)
+        one.connect_ex(('198.51.100.10', 9))
+        one.close()
+        sent += 1
+    try:
+        socket.create_connection(('198.51.100.10', 9), 0.2)
+    except ConnectionRefusedError:
+        break
+    except OSError:
+        pass
+open('crowd.txt', 'w').write(str(sent))
+";
+
+/// The one that holds packets is stopped itself. What is beyond its first packets goes on; what is new waits, until the kernel keeps no more.
+pub fn stopped() {
+    const NOBODY: &str = "198.51.100.10:9";
+    const CHUNKS: usize = 1000;
+    let mut lab = Lab::new();
+    let files = lab
+        .server
+        .tell(&format!("serve-file 198.51.100.10:8000 {CHUNKS}"));
+    assert_eq!(lab.server.hear(files, 0), "listening");
+    lab.act("--inline", "lan", &[]);
+    assert_eq!(lab.connect(NOBODY), "ConnectionRefused");
+    let before = carried();
+    let file = lab.client.tell("fetch-file - 198.51.100.10:8000");
+    assert_eq!(lab.client.hear(file, 0), "begun");
+    until(
+        "the download is beyond the packets that are asked about",
+        || carried() > before + 500,
+    );
+    let holder = enforcer();
+    assert_eq!(sh(&format!("kill -STOP {holder}")), "");
+    let fetched = lab.client.hear(file, 1);
+    assert_eq!(fetched, format!("{} closed", file_size(CHUNKS)));
+    assert_eq!(lab.connect(NOBODY), "TimedOut");
+    until_said("NOTHING IS HEARD of the process that holds packets");
+    std::fs::write("crowd.py", CROWD).unwrap();
+    assert_eq!(lab.client.ask("sh python3 crowd.py"), "rc 0");
+    let crowd = std::fs::read_to_string("crowd.txt").unwrap();
+    say(&format!(
+        "MEASURED the one that holds packets is stopped: new connections pass after {crowd} others"
+    ));
+    assert!(crowd.parse::<u32>().unwrap() < 65_536, "{crowd}");
+    assert_eq!(sh(&format!("kill -CONT {holder}")), "");
+    until_said("whoever holds packets does it again");
+    assert_eq!(lab.connect(NOBODY), "ConnectionRefused");
+    until("it says what passed", || number(&inline(), "unheld") > 0);
+    // As it is said: whoever is in the way is ended, and new ones pass.
+    assert_eq!(sh(&format!("kill -STOP {holder}")), "");
+    assert_eq!(lab.connect(NOBODY), "TimedOut");
+    assert_eq!(sh(&format!("kill -KILL {holder}")), "");
+    until("new ones pass", || {
+        lab.connect(NOBODY) == "ConnectionRefused"
+    });
+    assert_eq!(lab.end("TERM"), Some(0));
 }
 
 /// The router's own, both ways.

@@ -38,7 +38,7 @@ const V6: &str = "[2001:db8:2::10]";
 const MSN: (&str, &str) = ("msn-signon-chat", "207.46.107.25:1863");
 const AIM: (&str, &str) = ("aim-signon-message", "205.188.7.9:5190");
 
-const SCENES: [(&str, fn()); 28] = [
+const SCENES: [(&str, fn()); 29] = [
     ("cut nftables", || cut("nftables")),
     ("cut iptables-nft", || cut("iptables-nft")),
     ("cut iptables-legacy", || cut("iptables-legacy")),
@@ -66,6 +66,7 @@ const SCENES: [(&str, fn()); 28] = [
     ("inline bystanders", inline::bystanders),
     ("inline counts", inline::counts),
     ("inline asleep", inline::asleep),
+    ("inline stopped", inline::stopped),
     ("inline own", inline::own),
     ("inline spared", inline::spared),
     ("inline dry", inline::dry),
@@ -172,6 +173,11 @@ fn those_who_are_held_and_are_no_messenger_go_on_whole_and_are_counted_once() {
 #[test]
 fn when_nobody_looks_everything_passes() {
     stage(&["inline asleep"]);
+}
+
+#[test]
+fn when_whoever_holds_packets_is_stopped_it_is_said_and_what_has_begun_goes_on() {
+    stage(&["inline stopped"]);
 }
 
 #[test]

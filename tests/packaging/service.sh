@@ -91,6 +91,7 @@ check "a capture is replayed once more" ip netns exec "$outer" tcpreplay --quiet
 refused() { in_machine nft list table inet imwarden_live | grep -q '207\.46\..* tcp .*1863\|198\.51\.100\.\|205\.188\.\|216\.155\.'; }
 check "servers are refused" eventually 20 refused
 check "what was done is on record" eventually 5 in_machine grep -q '"event_type":"action".*"action":"blocked"' "$log"
+. tests/packaging/inline.sh
 in_machine mv /root/default /etc/default/imwarden
 in_machine rm -r /run/systemd/system/imwarden.service.d
 in_machine systemctl daemon-reload

@@ -141,8 +141,9 @@ impl Watch {
             if let Some(summary) = board.take_answer() {
                 board.tell(&(statistics(&summary) + &board.enforced.words()));
             }
-            // Only if whoever listens is alive as well.
+            // Only if whoever listens is alive as well, and whoever holds packets, without whom new connections would wait.
             if let Some(limit) = self.watchdog
+                && !board.enforced.silent.load(Ordering::Relaxed)
                 && alive.elapsed() >= limit / 3
                 && board.rounds.load(Ordering::Relaxed) != rounds
             {

@@ -69,7 +69,7 @@ impl Gate {
             asked: VecDeque::new(),
             sleeps_until: None,
             numbers: Numbers::default(),
-            told: (Numbers::default(), Instant::now()),
+            told: Instant::now(),
         };
         let builder = thread::Builder::new().name("gate".to_owned());
         let thread = builder.spawn(move || keeper.work())?;
@@ -155,7 +155,8 @@ struct Keeper {
     /// The one that listens does not; it does again when it has said something about this packet.
     sleeps_until: Option<u32>,
     numbers: Numbers,
-    told: (Numbers, Instant),
+    /// When it was told last how it goes.
+    told: Instant,
 }
 
 impl Keeper {
@@ -205,7 +206,7 @@ impl Keeper {
             self.arrived(id, &packet, now)?;
         }
         self.look_at_the_time(now)?;
-        if self.told.1.elapsed() >= METER {
+        if self.told.elapsed() >= METER {
             self.tell();
         }
         Ok(true)
@@ -365,13 +366,12 @@ impl Keeper {
         self.release(all.into())
     }
 
+    /// Says how it goes, whether or not that is news: it is a sign of life as well.
     fn tell(&mut self) {
         let mut numbers = self.numbers;
         numbers.unheld += self.queue.missed();
-        self.told.1 = Instant::now();
-        if numbers != self.told.0 && Slip::Numbers(numbers).send(&self.listener) {
-            self.told.0 = numbers;
-        }
+        self.told = Instant::now();
+        Slip::Numbers(numbers).send(&self.listener);
     }
 }
 

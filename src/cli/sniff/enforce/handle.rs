@@ -97,9 +97,24 @@ impl Handle {
         self.asked.as_ref().map(take).unwrap_or_default()
     }
 
-    /// What became of packets that waited, so far.
+    /// What became of packets that waited, so far. It is a sign of life.
     pub fn count(&self, numbers: Numbers) {
         self.board.enforced.note(numbers);
+        if self.board.enforced.silent.swap(false, Ordering::Relaxed) {
+            self.board
+                .say("inline: whoever holds packets does it again".to_owned());
+        }
+    }
+
+    /// There was none for a while.
+    pub fn hears_nothing(&self) {
+        if !self.board.enforced.silent.swap(true, Ordering::Relaxed) {
+            self.board.say(
+                "inline: NOTHING IS HEARD of the process that holds packets. If it was stopped, new connections wait: let it go on \
+                 (kill -CONT) or end it (kill -KILL), then they pass"
+                    .to_owned(),
+            );
+        }
     }
 
     /// Nothing more will be found: waits, for a while, until all was done and the rules are gone.

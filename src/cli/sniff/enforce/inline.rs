@@ -28,6 +28,10 @@ const APART: Duration = Duration::from_secs(2);
 const BEHIND: u32 = 256;
 /// Packets that are looked at before interfaces are again.
 const TOGETHER: usize = 256;
+/// Whoever holds packets says every second how it goes. After so long without a word it is told that it does not.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Who comes back after so long was held up: others may have spoken meanwhile.
+const ABSENT: Duration = Duration::from_secs(1);
 
 /// A connection that begins.
 #[derive(Debug)]
@@ -87,6 +91,9 @@ pub struct Inline {
     buffer: Vec<u8>,
     beginnings: LruCache<FlowKey, Beginning>,
     hasher: RandomState,
+    /// When it was heard how it goes, but for times in which nobody listened; and when somebody did.
+    heard: Instant,
+    listened: Instant,
 }
 
 impl Inline {
@@ -97,6 +104,8 @@ impl Inline {
             buffer: vec![0; LONGEST],
             beginnings: LruCache::new(ROOM),
             hasher: RandomState::default(),
+            heard: Instant::now(),
+            listened: Instant::now(),
         }
     }
 
@@ -109,6 +118,7 @@ impl Inline {
     pub fn serve(&mut self, road: &mut Road<'_>, sink: &mut dyn Sink, enforcer: &Handle) {
         let mut answers = Vec::new();
         let mut buffer = std::mem::take(&mut self.buffer);
+        let mut numbers = None;
         for _ in 0..TOGETHER {
             match Slip::receive(&self.socket, &mut buffer) {
                 Some(Slip::Asked(id, packet)) => {
@@ -117,12 +127,23 @@ impl Inline {
                 Some(Slip::Shown(packet)) => {
                     self.look(packet, road, sink, enforcer);
                 }
-                Some(Slip::Numbers(numbers)) => enforcer.count(numbers),
+                Some(Slip::Numbers(news)) => numbers = Some(news),
                 None => break,
             }
         }
         self.buffer = buffer;
         answer(&answers, &self.socket);
+        let now = Instant::now();
+        let away = now.duration_since(self.listened);
+        self.listened = now;
+        if let Some(numbers) = numbers {
+            self.heard = now;
+            enforcer.count(numbers);
+        } else if away >= ABSENT {
+            self.heard += away;
+        } else if now.duration_since(self.heard) >= SILENCE {
+            enforcer.hears_nothing();
+        }
     }
 
     fn look(

@@ -46,6 +46,8 @@ pub struct Enforced {
     pub too_many: AtomicU64,
     /// What did not work: the kernel does not know the connection, the firewall refused.
     pub failed: AtomicU64,
+    /// Whoever holds packets says nothing any more.
+    pub silent: AtomicBool,
     /// What became of packets that waited; `None` without `--inline`.
     pub inline: Mutex<Option<Numbers>>,
 }
