@@ -28,6 +28,7 @@ mod peer;
 mod png;
 pub mod quic;
 mod risks;
+mod sessions;
 pub mod socks;
 pub mod talk;
 mod today;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(calls::scenarios());
     all.extend(chat::scenarios());
     all.extend(own::scenarios());
+    all.extend(sessions::scenarios());
     all
 }
 
