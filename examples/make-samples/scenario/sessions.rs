@@ -1,4 +1,4 @@
-//! Sessions of KakaoTalk and of the older Skype, as far as they can be told; and records that begin nearly so, or as Viber does elsewhere.
+//! Sessions of `KakaoTalk` and of the older Skype, as far as they can be told; and records that begin nearly so, or as Viber does elsewhere.
 
 use super::bytes::{join, le16, le32, noise};
 use super::own::by_signature;
