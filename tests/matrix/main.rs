@@ -114,7 +114,8 @@ fn wires() -> Vec<Wire> {
         talk("no handshake", AllBut("host-names"), |all| {
             talks::joined(all, 0);
         }),
-        talk("mid-flow", Part(70), |all| talks::joined(all, 3)),
+        // Of what encrypts by itself, nothing but the beginning tells anything.
+        talk("mid-flow", Part(65), |all| talks::joined(all, 3)),
         talk("client only", Part(95), |all| {
             talks::one_side(all, Side::Client);
         }),
@@ -641,6 +642,14 @@ const FURTHER_BACK: &[(&str, &str, &str)] = &[
         "198.18.60.3:80",
         "what goes over HTTP under that path",
     ),
+    ("today-sessions", "198.18.70.1:995", "a frame behind a key"),
+    ("today-sessions", "198.18.70.2:443", "a frame behind a key"),
+    (
+        "today-sessions",
+        "198.18.70.3:10009",
+        "a frame behind a key",
+    ),
+    ("today-sessions", "198.18.70.4:9282", "a frame behind a key"),
 ];
 
 /// Whatever the first bytes of a packet tell is named, all of it, and the rest is silent: whoever finds more in them

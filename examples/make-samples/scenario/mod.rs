@@ -29,6 +29,7 @@ mod png;
 mod qq;
 pub mod quic;
 mod risks;
+mod sessions;
 pub mod socks;
 pub mod talk;
 mod today;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(chat::scenarios());
     all.extend(own::scenarios());
     all.extend(qq::scenarios());
+    all.extend(sessions::scenarios());
     all
 }
 

@@ -20,7 +20,8 @@ pub fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn by_signature(service: &'static str, confidence: &'static str) -> Truth {
+/// Told by how it begins.
+pub fn by_signature(service: &'static str, confidence: &'static str) -> Truth {
     Truth {
         service,
         app_proto: Some("signature"),
