@@ -100,9 +100,11 @@ pub(super) fn render(plan: &Plan) -> String {
             }
             let ip = bracketed(&seen.server.ip.to_string());
             let head = format!("{word} {} any -> {ip} {}", rules.clients, seen.server.port);
-            let content = seen.opening.as_ref().map(content).unwrap_or_default();
+            // Where all that goes to the place is meant, it does not matter who is seen to speak first.
+            let opens = |opening| format!("flow:to_server; {}", content(opening));
+            let options = seen.opening.as_ref().map(opens).unwrap_or_default();
             let message = format!("{} {}, {}", group.service, group.feature, seen.words());
-            rules.add(&head, &message, &format!("flow:to_server; {content}"));
+            rules.add(&head, &message, &options);
         }
     }
     for group in &plan.signatures {
