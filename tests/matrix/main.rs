@@ -333,7 +333,7 @@ fn endpoint(endpoint: Endpoint) -> (IpAddr, u16) {
 /// Baits that a single packet clears, by their client's port: a proxy's refusal, a second answer of DNS that gives the
 /// same address to somebody else, and what the client asked for before the certificate. A wire that may lose it leaves what a
 /// messenger's attempt would leave.
-const CLEARED_BY_ONE_PACKET: [u16; 4] = [51_180, 40_026, 43_075, 43_076];
+const CLEARED_BY_ONE_PACKET: [u16; 3] = [51_180, 40_026, 43_075];
 
 /// Every name must be the true one, or "AIM or ICQ" for one of the two.
 fn wrong_names(scenario: &Scenario, findings: &[Finding], lossless: bool) -> Vec<String> {
@@ -628,6 +628,8 @@ const FURTHER_BACK: &[(&str, &str, &str)] = &[
     ("telegram", "198.18.0.31:443", "the name in the hello"),
     ("discord", "198.18.0.40:443", "the name in the hello"),
     ("today-tls", "", "the name in the hello"),
+    ("tls-certificates", "", "the server's certificate"),
+    ("tls-certificates-joined", "", "the server's certificate"),
     ("today-quic", "198.18.1.17:443", "the hello"),
     ("today-quic", "198.18.1.26:443", "the hello"),
     ("today-quic", "198.18.1.27:443", "the hello"),

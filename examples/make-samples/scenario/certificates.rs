@@ -14,7 +14,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario(
             "tls-certificates-joined",
-            "The same where the capture begins in the middle of the handshake, or the hello has the form of SSL 2.",
+            "The same where the capture begins behind the hello, or the hello has the form of SSL 2.",
             joined(),
         ),
         scenario(
@@ -274,15 +274,8 @@ fn joined() -> Vec<Talk> {
         Certificate::of(&["*.line-apps.com", "gd2.line.naver.jp"]).der(3001),
         issuer(),
     ];
-    let slack = [Certificate::of(&["*.slack-msgs.com"]).der(3002), issuer()];
     let viber = [Certificate::old("aloha.viber.com").der(3003), issuer()];
     let behind_hello = talk(31).server(records(&flight(3010, &line).concat(), 16_384));
-    // Each message in a record of its own; the capture has them from the second on.
-    let behind_server_hello: Vec<u8> = flight(3011, &slack)
-        .iter()
-        .skip(1)
-        .flat_map(|message| records(message, 16_384))
-        .collect();
     // RFC 5246, E.2: a hello that servers of SSL 2 understand.
     let suites = [0, 0, 4, 0, 0, 5, 0, 0, 10, 1, 0, 0x80];
     let body = join(&[
@@ -300,9 +293,6 @@ fn joined() -> Vec<Talk> {
         agreed(behind_hello, 3020)
             .shown(Shown::WithoutOpening)
             .is(Truth::by_host("line")),
-        agreed(talk(32).server(behind_server_hello), 3030)
-            .shown(Shown::WithoutOpening)
-            .is(Truth::by_host("slack")),
         agreed(compatible, 3040).is(Truth::by_host("viber")),
     ]
 }
@@ -368,7 +358,6 @@ fn baits() -> Vec<Talk> {
         &[whatsapp(), issuer()],
         16_384,
     ));
-    talks.push(asked_for_by_proxy());
     // A user's certificate, not the server's.
     let asked = talk(77).client(hello(4400, &[])).server(records(
         &[
@@ -386,18 +375,6 @@ fn baits() -> Vec<Talk> {
     ));
     talks.extend(cut_short());
     talks
-}
-
-/// A proxy is asked for somebody's server by name.
-fn asked_for_by_proxy() -> Talk {
-    let whatsapp = Certificate::of(&["*.whatsapp.net"]).der(4500);
-    let request = "CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n";
-    let talk = talk(76)
-        .client(request)
-        .server("HTTP/1.1 200 Connection established\r\n\r\n")
-        .client(hello(4501, &[]))
-        .server(records(&flight(4502, &[whatsapp]).concat(), 16_384));
-    agreed(talk, 4510)
 }
 
 /// Certificates that nobody sees, or not whole.

@@ -34,15 +34,15 @@ pub enum Flight {
 
 /// Whether a handshake message is a list of certificates, down to the head of the first; `None` if it is too short to say.
 pub fn begins(message: &[u8]) -> Option<bool> {
-    let head = message.first_chunk::<HEAD>()?;
-    let [kind, a, b, c, d, e, f, g, h, i, tag, form, high, low] = *head;
-    let number = |bytes: [u8; 3]| u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]);
-    let (message, list, certificate) = (number([a, b, c]), number([d, e, f]), number([g, h, i]));
-    // A sequence whose length takes two bytes.
-    let inside = u32::from(u16::from_be_bytes([high, low]));
+    let [kind, lengths @ ..] = message.first_chunk::<HEAD>()?;
+    let (message, rest) = number(lengths)?;
+    let (list, rest) = number(rest)?;
+    let (certificate, der) = number(rest)?;
     let fits = list + 3 == message && certificate + 3 <= list;
-    let is_der = (tag, form) == (0x30, 0x82) && inside + 4 == certificate;
-    Some(kind == CERTIFICATE && fits && is_der)
+    // A sequence whose length takes two bytes.
+    let is_der = matches!(der, [0x30, 0x82, high, low]
+        if usize::from(u16::from_be_bytes([*high, *low])) + 4 == certificate);
+    Some(*kind == CERTIFICATE && fits && is_der)
 }
 
 /// Reads a server's handshake messages from the first one on, as far as its own certificate. Those that vouch for it are not

@@ -101,9 +101,10 @@ impl Detector for Tls {
         })
     }
 
-    fn dissector(&self, _: &Claim) -> Box<dyn Dissector> {
+    fn dissector(&self, claim: &Claim) -> Box<dyn Dissector> {
         Box::new(Hello {
             openings: Openings::new(MAX_HELLO),
+            from_hello: claim.sender_is_client == Some(true),
         })
     }
 }
@@ -111,6 +112,8 @@ impl Detector for Tls {
 /// Reads how each direction begins: the client's hello, and the server's flight as far as its certificate.
 struct Hello {
     openings: Openings,
+    /// The client's hello was seen first, so that the server has not said anything before.
+    from_hello: bool,
 }
 
 impl Dissector for Hello {
@@ -144,7 +147,10 @@ impl Dissector for Hello {
     }
 
     fn gap(&mut self, direction: Direction, _: u64, _: &mut Events) {
-        self.openings.close(direction);
+        // Whatever may be missing of a stream that is joined in the middle, it is nothing of an answer to this hello.
+        if !(self.from_hello && self.openings.is_untouched(direction)) {
+            self.openings.close(direction);
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -324,9 +330,9 @@ mod tests {
             let flight = records(&flight(&[alternatives(), common()]), most);
             for cut in CUTS {
                 let turns = [(ToServer, nameless()), (ToClient, flight.clone())];
-                assert_eq!(hosts(true, &turns, cut), BOTH, "{most}, {cut}");
-                // The hello came before the capture began, or is nowhere in it.
+                // Without a SYN, and where the hello came before the capture began or is nowhere in it, as well.
                 for from_start in [true, false] {
+                    assert_eq!(hosts(from_start, &turns, cut), BOTH, "{most}, {cut}");
                     assert_eq!(hosts(from_start, &turns[1..], cut), BOTH, "{most}, {cut}");
                 }
             }
