@@ -1,5 +1,5 @@
 //! Suricata's rules, judged by Suricata: it reads every file; over captures it finds the flows that a policy is about and no others,
-//! by what was seen, by content and by name. It is not in the path here, so that what it would refuse it only tells.
+//! by what was seen, by content and by name. It is not in the path here, so that what it would refuse it only tells (`policy_suricata_path` has it there).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 #[path = "policy_support/combinations.rs"]

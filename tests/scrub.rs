@@ -86,9 +86,10 @@ fn names(records: &[Value]) -> BTreeSet<String> {
 fn holds(bytes: &[u8], text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let wide: Vec<u8> = lower.bytes().flat_map(|byte| [0, byte]).skip(1).collect();
-    let number = text.parse::<u32>().map(u32::to_le_bytes);
+    let number = text.parse::<u32>();
     let find = |what: &[u8]| memchr::memmem::find(bytes, what).is_some();
-    find(lower.as_bytes()) || find(&wide) || number.is_ok_and(|number| find(&number))
+    let find_number = |number: u32| find(&number.to_le_bytes()) || find(&number.to_be_bytes());
+    find(lower.as_bytes()) || find(&wide) || number.is_ok_and(find_number)
 }
 
 /// Scrubs a capture; how many flows and names it had.

@@ -437,6 +437,7 @@ fn places(
         "gadu-gadu" => ("gadugadu", 0),
         "matrix-http" => return vec![("http", 0), ("matrix", 0)],
         "sip" => ("sip", udp(transport)),
+        "oicq" => ("oicq", udp(transport)),
         "stun" => ("call", 1 - udp(transport)),
         "xmpp" => ("xmpp", 0),
         "irc" => ("irc", 0),

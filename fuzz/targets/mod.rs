@@ -18,7 +18,7 @@ pub mod tracker;
 pub type Target = fn(&[u8]);
 
 /// Name and function of every target. The corpus of one lies in `fuzz/corpus/NAME`.
-pub const ALL: [(&str, Target); 34] = [
+pub const ALL: [(&str, Target); 35] = [
     ("pcap", captures::pcap),
     ("pcapng", captures::pcapng),
     ("compressed", captures::compressed),
@@ -43,6 +43,7 @@ pub const ALL: [(&str, Target); 34] = [
     ("xmpp", parsers::xmpp),
     ("irc", parsers::irc),
     ("gadugadu", parsers::gadugadu),
+    ("oicq", parsers::oicq),
     ("sip", parsers::sip),
     ("call", parsers::call),
     ("matrix", parsers::matrix),

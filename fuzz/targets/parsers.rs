@@ -186,6 +186,13 @@ pub fn gadugadu(data: &[u8]) {
     run(&[parser("gadu-gadu", &[format])], data);
 }
 
+/// QQ over TCP and over UDP.
+pub fn oicq(data: &[u8]) {
+    let format = (Some(Service::named("qq")), "oicq", "session");
+    let parsers = ["oicq-tcp", "oicq"].map(|name| parser(name, std::slice::from_ref(&format)));
+    run(&parsers, data);
+}
+
 /// SIP over UDP and over TCP.
 pub fn sip(data: &[u8]) {
     let parsers = ["sip-tcp", "sip"].map(|name| parser(name, &[(None, "sip", "")]));

@@ -66,7 +66,7 @@ pub enum Probe {
 /// A detector recognises the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What it is. `Format::other` for something that is no messenger.
+    /// What it is. `Format::other` for something that is no messenger, `Format::UNTOLD` for what one dissector alone may find out.
     pub format: Format,
     /// The first byte of the first unit: the dissector is fed from here on.
     pub offset: usize,

@@ -20,6 +20,7 @@ mod learned;
 mod matrix;
 pub mod msn;
 mod msrp;
+mod oicq;
 mod opening;
 pub mod oscar;
 mod outbox;

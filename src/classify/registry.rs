@@ -2,7 +2,7 @@
 
 use super::carrier::http::HttpMessenger;
 use super::{
-    Detector, Probe, ProbeInput, Start, call, carrier, gadugadu, icq, irc, matrix, msn, msrp,
+    Detector, Probe, ProbeInput, Start, call, carrier, gadugadu, icq, irc, matrix, msn, msrp, oicq,
     oscar, sip, wechat, xmpp, yahoo,
 };
 use crate::model::{Direction, Transport};
@@ -17,6 +17,7 @@ pub const FAMILIES: &[&[&dyn Detector]] = &[
     xmpp::DETECTORS,
     irc::DETECTORS,
     gadugadu::DETECTORS,
+    oicq::DETECTORS,
     sip::DETECTORS,
     msrp::DETECTORS,
     call::DETECTORS,
@@ -146,6 +147,8 @@ mod tests {
         b"\0\x01\0\0\x21\x12\xa4\x42aaaaaaaaaaaa",
         b"\0\x14\0\x01\0\0\x21\x12\xa4\x42aaaaaaaaaaaa",
         b"\xef\x0a\0\0\0\0\0\0\0\0",
+        b"\0\x31\x02\x35\x2f\0\x58\0\x07\0\x0f\x42\x41\x02\0\0\0\x01\x01\x01\0\0\x67\x0a",
+        b"\0\x0f\x02\x0d\x55\0\x62\0\x07\0\x0f\x42\x41\0\x03",
     ];
 
     #[test]

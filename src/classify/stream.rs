@@ -7,7 +7,7 @@
 
 use super::undecided::{Answer, Claimed, Undecided, ask};
 use super::{Dissector, Events, ProbeInput, Start};
-use crate::model::{Direction, Event, Transport};
+use crate::model::{Direction, Event, Format, Transport};
 
 /// Datagrams of an undecided flow that are looked at.
 const DATAGRAMS: u32 = 32;
@@ -266,6 +266,9 @@ fn announce(
         dissector,
     } = claimed;
     tracing::trace!(detector, ?claim, "claimed");
+    if claim.format == Format::UNTOLD {
+        return (dissector, claim.offset);
+    }
     if let Some(sender_is_client) = claim.sender_is_client {
         out.push(Event::ClientIs(if sender_is_client {
             direction

@@ -65,6 +65,9 @@ impl Format {
         }
     }
 
+    /// Nothing that could be told yet: whoever claims a stream as that looks on, and speaks when it is sure.
+    pub const UNTOLD: Self = Self::other("");
+
     /// A format that is no messenger.
     pub const fn other(app_proto: &'static str) -> Self {
         Self {

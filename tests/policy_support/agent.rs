@@ -81,9 +81,19 @@ pub fn run() {
                     stream.map_or_else(|e| kind(&e), |mut s| talk(&mut s))
                 ));
             }
+            // `198.51.100.10:80 2a01...`: a connection that opens with these bytes.
+            "opening" => {
+                let (to, hex) = rest.split_once(' ').unwrap();
+                say(open(to.parse().unwrap(), &unhex(hex)));
+            }
             _ => panic!("unknown command {line}"),
         }
     }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(byte).collect()
 }
 
 fn say(text: &str) {
@@ -156,17 +166,26 @@ fn probe() -> BTreeMap<String, &'static str> {
 }
 
 fn probe_tcp(to: SocketAddr) -> &'static str {
+    open(to, b"ping")
+}
+
+fn open(to: SocketAddr, words: &[u8]) -> &'static str {
     match TcpStream::connect_timeout(&to, PATIENCE) {
-        Ok(mut stream) => talk(&mut stream),
+        Ok(mut stream) => say_to(&mut stream, words),
         Err(error) => kind(&error),
     }
 }
 
 fn talk(stream: &mut TcpStream) -> &'static str {
+    say_to(stream, b"ping")
+}
+
+/// Says this, and hears whether it comes back.
+fn say_to(stream: &mut TcpStream, words: &[u8]) -> &'static str {
     let mut buffer = [0; 4];
     let answer = stream
         .set_read_timeout(Some(ANSWER))
-        .and_then(|()| stream.write_all(b"ping"))
+        .and_then(|()| stream.write_all(words))
         .and_then(|()| stream.read_exact(&mut buffer));
     answer.map_or_else(|error| kind(&error), |()| "open")
 }

@@ -215,6 +215,16 @@ impl Lab {
         results
     }
 
+    /// What became of a client's connection that opens with these bytes.
+    pub fn opening(&mut self, to: &str, bytes: &[u8]) -> String {
+        use std::fmt::Write as _;
+        let hex = bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        });
+        self.client.ask(&format!("opening {to} {hex}"))
+    }
+
     /// How often each place of the server was reached since the last time: `tcp 198.51.100.10:80`.
     pub fn arrived(&mut self) -> BTreeMap<String, u64> {
         let told = self.server.ask("arrived");

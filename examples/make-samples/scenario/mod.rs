@@ -27,6 +27,7 @@ mod oscar_session;
 mod own;
 mod peer;
 mod png;
+mod qq;
 pub mod quic;
 mod risks;
 pub mod socks;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(chat::scenarios());
     all.extend(own::scenarios());
     all.extend(certificates::scenarios());
+    all.extend(qq::scenarios());
     all
 }
 

@@ -1,5 +1,5 @@
-//! Suricata rules, for an engine that sits in the path. Suricata 7 reads every file and finds in captures what it should; in the
-//! path, where it would refuse, it was not tried.
+//! Suricata rules, for an engine that sits in the path. Suricata 7 reads every file, finds in captures what it should, and refuses
+//! that in the path of a router.
 
 use super::text::{Text, and, reference};
 use crate::model::Transport;
@@ -42,7 +42,7 @@ pub(super) fn render(plan: &Plan) -> String {
         "# ",
         "# ",
         &format!(
-            "imwarden policy: refuses {} (profile {}). Suricata 7.0 was tried on captures with such rules, not in the path.",
+            "imwarden policy: refuses {} (profile {}). Suricata 7.0 was tried with such rules, on captures and in the path of a router (suricata -q).",
             and(&names),
             plan.profile.name()
         ),
