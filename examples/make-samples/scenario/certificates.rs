@@ -84,21 +84,16 @@ impl<'a> Certificate<'a> {
         };
         let number = |bytes: &[u8]| der(2, &join(&[&[0x41], bytes]));
         let key = sequence(&[&number(&noise(seed, 255)), &der(2, &[1, 0, 1])]);
-        let version = match self.alternative.is_empty() {
-            true => Vec::new(),
-            false => der(0xa0, &der(2, &[2])),
-        };
-        let extensions = match self.alternative.is_empty() {
-            true => Vec::new(),
-            false => {
-                let ours = sequence(&[
-                    &der(6, &[0x55, 0x1d, 0x11]),
-                    &der(4, &sequence(&[&self.alternative])),
-                ]);
-                let no_authority =
-                    sequence(&[&der(6, &[0x55, 0x1d, 0x13]), &der(4, &sequence(&[]))]);
-                der(0xa3, &sequence(&[&no_authority, &ours]))
-            }
+        let names = sequence(&[
+            &der(6, &[0x55, 0x1d, 0x11]),
+            &der(4, &sequence(&[&self.alternative])),
+        ]);
+        let no_authority = sequence(&[&der(6, &[0x55, 0x1d, 0x13]), &der(4, &sequence(&[]))]);
+        let [version, extensions] = if self.alternative.is_empty() {
+            [Vec::new(), Vec::new()]
+        } else {
+            let extensions = sequence(&[&no_authority, &names]);
+            [der(0xa0, &der(2, &[2])), der(0xa3, &extensions)]
         };
         let signed = sequence(&[
             &version,

@@ -186,7 +186,7 @@ fn a_certificate_is_a_messengers_if_all_its_hosts_are() {
     let rules = RuleSet::builtin().unwrap();
     let user = |names: &[&str]| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        rules.certified(&names).map(|service| service.id())
+        rules.certified(&names).map(crate::model::Service::id)
     };
     for (names, service) in [
         (&["slogin.oscar.aol.com"][..], "aim"),
