@@ -9,13 +9,11 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-/// What [`begins`] has to see.
-pub const HEAD: usize = 14;
 /// Longest beginning of a server's flight in which its certificate is looked for.
 pub const MAX_FLIGHT: usize = 16 * 1024;
-/// Kinds of handshake messages: those that may come before the certificate (a request for another hello, the server's hello,
-/// data of RFC 4680), and the certificate.
-const BEFORE: [u8; 3] = [0, 2, 23];
+/// Kinds of handshake messages. Clients send certificates as well: only what begins with a `ServerHello` is a server's flight.
+const SERVER_HELLO: u8 = 2;
+const SUPPLEMENTAL_DATA: u8 = 23;
 const CERTIFICATE: u8 = 11;
 /// A certificate for more hosts than that is one of a network that serves everybody.
 const MAX_NAMES: usize = 128;
@@ -32,30 +30,23 @@ pub enum Flight {
     None,
 }
 
-/// Whether a handshake message is a list of certificates, down to the head of the first; `None` if it is too short to say.
-pub fn begins(message: &[u8]) -> Option<bool> {
-    let [kind, lengths @ ..] = message.first_chunk::<HEAD>()?;
-    let (message, rest) = number(lengths)?;
-    let (list, rest) = number(rest)?;
-    let (certificate, der) = number(rest)?;
-    let fits = list + 3 == message && certificate + 3 <= list;
-    // A sequence whose length takes two bytes.
-    let is_der = matches!(der, [0x30, 0x82, high, low]
-        if usize::from(u16::from_be_bytes([*high, *low])) + 4 == certificate);
-    Some(*kind == CERTIFICATE && fits && is_der)
-}
-
 /// Reads a server's handshake messages from the first one on, as far as its own certificate. Those that vouch for it are not
 /// looked at.
-pub fn read(mut flight: &[u8]) -> Flight {
+pub fn read(flight: &[u8]) -> Flight {
+    let mut rest = flight;
     loop {
-        let [kind, rest @ ..] = flight else {
+        let [kind, message @ ..] = rest else {
             return Flight::NeedMore;
         };
-        if *kind != CERTIFICATE && !BEFORE.contains(kind) {
+        // RFC 4680 has data between the two.
+        let expected = match (rest.len() == flight.len(), *kind) {
+            (true, kind) => kind == SERVER_HELLO,
+            (false, kind) => [SUPPLEMENTAL_DATA, CERTIFICATE].contains(&kind),
+        };
+        if !expected {
             return Flight::None;
         }
-        let Some((length, body)) = number(rest) else {
+        let Some((length, body)) = number(message) else {
             return Flight::NeedMore;
         };
         if *kind == CERTIFICATE {
@@ -64,7 +55,7 @@ pub fn read(mut flight: &[u8]) -> Flight {
         let Some(behind) = body.get(length..) else {
             return Flight::NeedMore;
         };
-        flight = behind;
+        rest = behind;
     }
 }
 
@@ -174,8 +165,8 @@ pub mod testing {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::testing::{alternatives, be24, common, flight, message};
-    use super::{Flight, HEAD, begins, names, read};
+    use super::testing::{alternatives, common, flight, message};
+    use super::{Flight, names, read};
 
     fn of(names: &[&str]) -> Flight {
         Flight::Certificate(names.iter().map(|name| (*name).to_owned()).collect())
@@ -205,7 +196,9 @@ mod tests {
     #[test]
     fn what_is_no_flight_with_a_certificate_is_none() {
         let hello = &flight(&[])[..42];
-        let none: [&[u8]; 7] = [
+        let none: [&[u8]; 8] = [
+            // A client has certificates as well.
+            &message(&[alternatives()]),
             // Another message comes first, or the server has none.
             &[hello, &[14, 0, 0, 0]].concat(),
             &[hello, &[12, 0, 0, 1]].concat(),
@@ -250,25 +243,5 @@ mod tests {
             changed[at] = other;
             assert_eq!(names(&changed), None, "{other:#x}");
         }
-    }
-
-    #[test]
-    fn a_list_of_certificates_is_known_by_its_head() {
-        let message = message(&[alternatives(), common()]);
-        for cut in 0..message.len() {
-            let told = begins(&message[..cut]);
-            assert_eq!(told, (cut >= HEAD).then_some(true), "first {cut} bytes");
-        }
-        for at in 0..HEAD {
-            let mut other = message.clone();
-            other[at] ^= 0x40;
-            // (A shorter one may be the first of several.)
-            let told = begins(&other);
-            assert_eq!(told, Some(false), "byte {at}");
-        }
-        assert_eq!(
-            begins(&[&[11][..], &be24(0), &[0; 20]].concat()),
-            Some(false)
-        );
     }
 }

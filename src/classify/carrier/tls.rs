@@ -61,19 +61,6 @@ impl Detector for Tls {
             }
             (0x16, Some(1)) => "ClientHello",
             (0x16, Some(2)) => "ServerHello",
-            (0x16, Some(11)) if input.start == Start::Joined => {
-                let message = &input.bytes[RECORD_HEADER..];
-                match certificate::begins(&message[..length.min(message.len())]) {
-                    Some(true) => "Certificate",
-                    None if message.len() < length => {
-                        return Probe::NeedMore {
-                            from: 0,
-                            total: RECORD_HEADER + certificate::HEAD,
-                        };
-                    }
-                    _ => return Probe::No,
-                }
-            }
             (0x17, _) if input.start == Start::Joined => {
                 let next = RECORD_HEADER + length;
                 match input.bytes.get(next..next + 3) {
@@ -280,12 +267,6 @@ mod tests {
             (&[0x16, 9, 1, 0, 9, 1], Start::Beginning),
             (&[0x17, 3, 3, 0, 1, 9, 0x17, 3, 3], Start::Beginning),
             (&[0x16, 3, 1, 0, 4, 11, 0, 0, 0], Start::Joined),
-            (
-                &[
-                    0x16, 3, 1, 9, 9, 11, 0, 0, 9, 0, 0, 6, 0, 0, 3, 48, 130, 1, 0,
-                ],
-                Start::Joined,
-            ),
             (&[0x2a, 1, 0, 0, 0, 4], Start::Beginning),
         ] {
             assert_eq!(probe(bytes, start), Probe::No, "{bytes:?}");
@@ -337,12 +318,16 @@ mod tests {
                 }
             }
         }
-        // The capture begins with the certificate itself.
+        // The certificate may be anybody's where the capture begins with it, and is the client's behind the server's hello.
         let chain = records(&message(&[alternatives(), common()]), 16_384);
+        let hello = records(&flight(&[])[..42], 16_384);
         for cut in CUTS {
-            let turns = [(ToClient, chain.clone())];
-            assert_eq!(hosts(false, &turns, cut), BOTH, "{cut}");
-            assert_eq!(hosts(true, &turns, cut), [""; 0], "{cut}");
+            for from_start in [true, false] {
+                let turns = [(ToClient, chain.clone())];
+                assert_eq!(hosts(from_start, &turns, cut), [""; 0], "{cut}");
+                let turns = [(ToClient, hello.clone()), (ToServer, chain.clone())];
+                assert_eq!(hosts(from_start, &turns, cut), [""; 0], "{cut}");
+            }
         }
     }
 
