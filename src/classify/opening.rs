@@ -31,6 +31,12 @@ impl Openings {
         }
     }
 
+    /// Whether a direction is open and nothing of it was kept.
+    pub fn is_untouched(&self, direction: Direction) -> bool {
+        let kept = self.kept[direction.index()].as_ref();
+        kept.is_some_and(Vec::is_empty)
+    }
+
     /// Whether both directions are closed.
     pub const fn is_done(&self) -> bool {
         matches!(self.kept, [None, None])
@@ -66,6 +72,9 @@ mod tests {
         openings.feed(ToClient, b"x", |_| true);
         openings.feed(ToClient, b"y", |_| unreachable!("closed by its reader"));
         let mut openings = Openings::new(6);
+        assert!(openings.is_untouched(ToServer));
+        openings.feed(ToServer, b"x", |_| false);
+        assert!(!openings.is_untouched(ToServer));
         openings.close(ToServer);
         openings.feed(ToServer, b"x", |_| unreachable!("closed"));
     }

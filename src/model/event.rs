@@ -171,6 +171,9 @@ pub enum Event {
         /// `tls-sni`, `http-host`, `http-connect`, or the SOCKS that was asked for it.
         via: &'static str,
     },
+    /// The hosts that the server's certificate in TLS is for, in lower case, one or more; a wildcard stands as it is. Anybody can
+    /// write a certificate, and the client's own word comes before it.
+    Certificate(Vec<String>),
     /// A DNS answer: `name` (the name asked for) has these addresses.
     Resolved {
         /// The question's name, lower case, without a final dot.

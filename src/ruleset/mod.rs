@@ -281,6 +281,34 @@ impl RuleSet {
         self.index.host(&self.messengers, name, HostUse::Exclusive)
     }
 
+    /// The messenger that alone uses every host that a certificate is for. A wildcard stands for one label (RFC 6125, 6.4.3):
+    /// whatever it may be must be the messenger's.
+    pub fn certified(&self, names: &[String]) -> Option<&Service> {
+        let mut users = names.iter().map(|name| self.only_user(name));
+        let first = users.next()??;
+        users.all(|user| user == Some(first)).then_some(first)
+    }
+
+    /// The messenger that alone uses a host, or all hosts that a wildcard stands for.
+    fn only_user(&self, name: &str) -> Option<&Service> {
+        let above = name.strip_prefix("*.").unwrap_or(name);
+        if above.contains('*') {
+            return None;
+        }
+        // (A rule for one host is not about a name with an asterisk before it.)
+        let user = self.host(name)?.service;
+        let is_meant = |rule: &&HostRule| {
+            let below = rule.name.strip_suffix(above);
+            let label = below.and_then(|below| below.strip_suffix('.'));
+            label.is_some_and(|label| !label.contains('.'))
+        };
+        let known = self.messengers.iter().flat_map(|it| &it.hosts);
+        let others = known.filter(is_meant).map(|rule| self.host(&rule.name));
+        let wild = above.len() < name.len();
+        let mut others = others.map(|hit| hit.map(|hit| hit.service));
+        (!wild || others.all(|other| other == Some(user))).then_some(user)
+    }
+
     /// The messenger that alone has a protocol of that name in TLS.
     pub fn alpn(&self, protocol: &str) -> Option<&Service> {
         self.index.alpn(&self.messengers, protocol)

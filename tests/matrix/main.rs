@@ -32,8 +32,8 @@ use std::sync::{LazyLock, Mutex};
 enum Left {
     /// Every byte: the verdict is the same to the last name.
     All,
-    /// The same, but for a scenario whose verdict hangs on what the wire changes.
-    AllBut(&'static str),
+    /// The same, but for scenarios whose verdict hangs on what the wire changes.
+    AllBut(&'static [&'static str]),
     /// A part: what is named must be named right, and this share of the flows, in percent, must still be.
     Part(usize),
 }
@@ -111,7 +111,7 @@ fn wires() -> Vec<Wire> {
         talk("1-byte segments", All, |all| talks::pieces(all, 1)),
         talk("3-byte segments", All, |all| talks::pieces(all, 3)),
         // An unknown protocol may be anything when its beginning was not seen, whatever DNS says of the address.
-        talk("no handshake", AllBut("host-names"), |all| {
+        talk("no handshake", AllBut(&["host-names"]), |all| {
             talks::joined(all, 0);
         }),
         // Of what encrypts by itself, nothing but the beginning tells anything.
@@ -125,7 +125,11 @@ fn wires() -> Vec<Wire> {
         talk("CONNECT", All, talks::connect),
         talk("SOCKS 4", All, talks::socks4),
         // The name that the proxy is asked for is no messenger's here.
-        talk("SOCKS 4a", AllBut("host-names"), talks::socks4a),
+        talk(
+            "SOCKS 4a",
+            AllBut(&["host-names", "tls-certificates", "tls-certificates-joined"]),
+            talks::socks4a,
+        ),
         talk("SOCKS 5", All, |all| talks::socks5(all, None)),
         talk("SOCKS 5 with a password", All, |all| {
             talks::socks5(all, Some(("carol", "secret12")));
@@ -136,10 +140,10 @@ fn wires() -> Vec<Wire> {
         datagram("every 7th lost", Part(90), datagrams::lossy),
         datagram("fragments", All, datagrams::fragmented),
         // What DNS answers stays IPv4.
-        datagram("IPv6", AllBut("host-names"), datagrams::version_6),
+        datagram("IPv6", AllBut(&["host-names"]), datagrams::version_6),
         datagram(
             "extension headers",
-            AllBut("host-names"),
+            AllBut(&["host-names"]),
             datagrams::extended,
         ),
         datagram("TSO", All, datagrams::offloaded),
@@ -327,9 +331,10 @@ fn endpoint(endpoint: Endpoint) -> (IpAddr, u16) {
     (ip, endpoint.port)
 }
 
-/// Baits that a single packet clears, by their client's port: a proxy's refusal, and a second answer of DNS that gives the
-/// same address to somebody else. A wire that may lose it leaves what a messenger's attempt would leave.
-const CLEARED_BY_ONE_PACKET: [u16; 2] = [51_180, 40_026];
+/// Baits that a single packet clears, by their client's port: a proxy's refusal, a second answer of DNS that gives the
+/// same address to somebody else, and what the client asked for before the certificate. A wire that may lose it leaves what a
+/// messenger's attempt would leave.
+const CLEARED_BY_ONE_PACKET: [u16; 3] = [51_180, 40_026, 43_075];
 
 /// Every name must be the true one, or "AIM or ICQ" for one of the two.
 fn wrong_names(scenario: &Scenario, findings: &[Finding], lossless: bool) -> Vec<String> {
@@ -402,12 +407,14 @@ impl Case {
 }
 
 /// Told by how they begin or whom they call, and by nothing behind that: they are in no share of what is left.
-const BY_BEGINNING: [&str; 10] = [
+const BY_BEGINNING: [&str; 12] = [
     "discord",
     "gadu-gadu",
     "msrp",
     "teamspeak",
     "telegram",
+    "tls-certificates",
+    "tls-certificates-joined",
     "today-own",
     "today-quic",
     "today-tls",
@@ -443,9 +450,9 @@ fn complaints(cases: &[Case], wires: &[Wire]) -> Vec<String> {
         }
         // What a SOCKS 4 request leads to proves it, if the program knows that by itself; rule files have no say in it.
         let unproven = |wire: &Wire| wire.name == "SOCKS 4" && BY_SIGNATURE.contains(&name);
-        let spared = wires
-            .iter()
-            .any(|wire| wire.left == Left::AllBut(name) || unproven(wire));
+        let spared = wires.iter().any(|wire| {
+            matches!(wire.left, Left::AllBut(all) if all.contains(&name)) || unproven(wire)
+        });
         if part.is_none() && !spared && outcome.verdicts != case.plain {
             let lost = case
                 .plain
@@ -622,6 +629,8 @@ const FURTHER_BACK: &[(&str, &str, &str)] = &[
     ("telegram", "198.18.0.31:443", "the name in the hello"),
     ("discord", "198.18.0.40:443", "the name in the hello"),
     ("today-tls", "", "the name in the hello"),
+    ("tls-certificates", "", "the server's certificate"),
+    ("tls-certificates-joined", "", "the server's certificate"),
     ("today-quic", "198.18.1.17:443", "the hello"),
     ("today-quic", "198.18.1.26:443", "the hello"),
     ("today-quic", "198.18.1.27:443", "the hello"),

@@ -11,6 +11,7 @@ mod aim_peer;
 mod baits;
 pub mod bytes;
 mod calls;
+mod certificates;
 mod chat;
 pub mod icq;
 mod icq_udp;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(calls::scenarios());
     all.extend(chat::scenarios());
     all.extend(own::scenarios());
+    all.extend(certificates::scenarios());
     all.extend(qq::scenarios());
     all.extend(sessions::scenarios());
     all

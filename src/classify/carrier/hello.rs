@@ -3,6 +3,7 @@
 use super::ja4::{Fingerprints, Over};
 use crate::classify::Events;
 use crate::model::Event;
+use std::net::IpAddr;
 use tls_parser::{SNIType, TlsExtension, TlsMessage, TlsMessageHandshake};
 
 /// Protocols told of one hello, and how long their names may be.
@@ -34,9 +35,10 @@ pub enum Answer {
 }
 
 impl Hello {
-    /// Tells what it asks for; whether that is a server's name.
+    /// Tells what it asks for; whether that is a server's name. (An address names nobody.)
     pub fn tell(self, via: &'static str, out: &mut Events) -> bool {
-        let named = self.name.is_some();
+        let name = self.name.as_deref();
+        let named = name.is_some_and(|name| name.parse::<IpAddr>().is_err());
         // Before the name, which is judged by it.
         if let Some(ja4) = self.ja4 {
             out.push(Event::Ja4(ja4));

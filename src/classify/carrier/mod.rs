@@ -1,5 +1,6 @@
 //! What messengers hide in, and what is no messenger: HTTP and its proxies, SOCKS, TLS, QUIC, DNS, ordinary protocols.
 
+mod certificate;
 mod dns;
 mod hello;
 pub mod http;

@@ -105,6 +105,12 @@ impl Engine<'_> {
                     }
                     facts.named_host(hit, &name, via, info.packet);
                 }
+                Event::Certificate(names) => {
+                    if let Some(service) = self.rules.certified(&names) {
+                        let facts = state.facts();
+                        facts.certified(service, &names, info.packet);
+                    }
+                }
                 Event::Alpn(protocol) => {
                     if let Some(service) = self.rules.alpn(&protocol) {
                         let facts = state.facts();

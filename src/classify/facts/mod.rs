@@ -65,6 +65,8 @@ pub struct Facts {
     host: Option<Service>,
     /// The flow itself carries a host name that is no messenger's.
     other_host: bool,
+    /// The server's certificate is for hosts of this messenger alone.
+    certified: Option<Box<(Service, Evidence)>>,
     looks: Option<Box<Looks>>,
     /// DNS named the server.
     resolved: Option<Service>,
@@ -151,7 +153,7 @@ impl Facts {
             .format
             .as_ref()
             .is_some_and(|format| format.service.is_some());
-        by_content || self.host.is_some() || self.announced.is_some()
+        by_content || self.named().is_some() || self.announced.is_some()
     }
 
     /// Takes what a dissector told.
@@ -217,6 +219,7 @@ impl Facts {
             // Of use to other flows; the engine has dealt with them.
             Event::Redirect { .. }
             | Event::Host { .. }
+            | Event::Certificate(_)
             | Event::Alpn(_)
             | Event::Ja4(_)
             | Event::Resolved { .. }
@@ -311,6 +314,40 @@ impl Facts {
         });
         self.hint(service.clone(), ServiceHint::Host);
         self.host.get_or_insert(service);
+    }
+
+    /// The server's certificate is for these hosts, which this messenger alone uses.
+    pub fn certified(&mut self, service: &Service, names: &[String], packet: u64) {
+        let [first, others @ ..] = names else { return };
+        if self.certified.is_some() {
+            return;
+        }
+        let detail = match others.len() {
+            0 => first.clone(),
+            more => format!("{first} and {more} more, all {service}'s"),
+        };
+        self.held += size_of::<(Service, Evidence)>() + detail.len();
+        let evidence = Evidence {
+            kind: EvidenceKind::Host,
+            what: "tls-certificate",
+            detail: detail.into(),
+            packet,
+            offset: 0,
+        };
+        self.certified = Some(Box::new((service.clone(), evidence)));
+    }
+
+    /// The server's certificate, as long as no word of the client's names anybody: what is asked for is what counts, whichever
+    /// comes first in the capture.
+    fn certificate(&self) -> Option<&(Service, Evidence)> {
+        let unnamed = self.host.is_none() && !self.other_host;
+        self.certified.as_deref().filter(|_| unnamed)
+    }
+
+    /// The messenger of a host name that the flow itself carries.
+    fn named(&self) -> Option<&Service> {
+        let certified = || self.certificate().map(|(service, _)| service);
+        self.host.as_ref().or_else(certified)
     }
 
     /// The flow asks for a host.

@@ -10,7 +10,7 @@ pub struct Outline {
     format: Option<(Option<Service>, &'static str, Option<&'static str>)>,
     service: Option<Service>,
     confidence: Option<Confidence>,
-    hosts: [bool; 4],
+    hosts: [bool; 5],
     counts: [usize; 4],
 }
 
@@ -78,6 +78,7 @@ impl Facts {
             hosts: [
                 self.host.is_some(),
                 self.other_host,
+                self.certified.is_some(),
                 self.announced.is_some(),
                 self.looks.is_some(),
             ],

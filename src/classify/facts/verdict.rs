@@ -10,7 +10,9 @@ impl Facts {
         self.inherit();
         let tuple = self.tuple(info);
         let (service, app_proto, role, confidence) = self.verdict();
+        let certificate = self.certificate().map(|(_, evidence)| evidence.clone());
         let mut evidence = self.evidence;
+        evidence.extend(certificate);
         let looks = self
             .looks
             .filter(|it| Some(&it.service) == service.as_ref());
@@ -69,7 +71,7 @@ impl Facts {
             .as_ref()
             .is_some_and(|format| format.service.is_some());
         // What several may send is worth less than a name.
-        let named = self.host.is_some()
+        let named = self.named().is_some()
             || (self.resolved.is_some() && !self.other_host && self.client_heard);
         let hint = self.confidence == Some(Confidence::Possible) && named;
         if by_content && !hint {
@@ -81,7 +83,7 @@ impl Facts {
             };
             return (self.service(), app_proto, role, confidence);
         }
-        if let Some(service) = &self.host {
+        if let Some(service) = self.named() {
             return (
                 Some(service.clone()),
                 app_proto,
@@ -282,6 +284,37 @@ mod tests {
             is("msn", Confidence::Confirmed),
             "the hint is for OSCAR only"
         );
+    }
+
+    #[test]
+    fn a_certificate_counts_where_no_word_of_the_clients_names_anybody_whichever_comes_first() {
+        let names = ["*.chat.example.com".to_owned()];
+        let service = Service::named("chat");
+        let certified = || {
+            let mut facts = Facts::default();
+            identified(&mut facts, Format::other("tls"), Confidence::Confirmed);
+            facts.certified(&service, &names, 3);
+            facts
+        };
+        assert_eq!(verdict(&certified()), is("chat", Confidence::Probable));
+        assert!(certified().is_messenger());
+        for (asked, expected) in [
+            (None, None),
+            (Some(Service::MSN), is("msn", Confidence::Probable)),
+        ] {
+            let mut facts = certified();
+            facts.named_host(asked.clone(), "www.example.com", "tls-sni", 4);
+            assert_eq!(verdict(&facts), expected);
+            assert_eq!(facts.is_messenger(), expected.is_some());
+            let mut facts = Facts::default();
+            facts.named_host(asked, "www.example.com", "tls-sni", 2);
+            facts.certified(&service, &names, 3);
+            assert_eq!(verdict(&facts), expected);
+        }
+        // A proxy was asked for an address.
+        let mut facts = certified();
+        facts.named_host(None, "192.0.2.1", "http-connect", 1);
+        assert_eq!(verdict(&facts), is("chat", Confidence::Probable));
     }
 
     #[test]

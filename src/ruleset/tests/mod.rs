@@ -182,6 +182,53 @@ fn host_names_match_label_by_label() {
 }
 
 #[test]
+fn a_certificate_is_a_messengers_if_all_its_hosts_are() {
+    let rules = RuleSet::builtin().unwrap();
+    let user = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        rules.certified(&names).map(crate::model::Service::id)
+    };
+    for (names, service) in [
+        (&["slogin.oscar.aol.com"][..], "aim"),
+        (&["*.oscar.aol.com", "login.oscar.aol.com"], "aim"),
+        (&["*.messenger.hotmail.com", "messenger.hotmail.com"], "msn"),
+        (
+            &["*.whatsapp.net", "*.cdn.whatsapp.net", "web.whatsapp.com"],
+            "whatsapp",
+        ),
+    ] {
+        assert_eq!(user(names), Some(service), "{names:?}");
+    }
+    for names in [
+        &[][..],
+        &["www.example.com"],
+        &["*.whatsapp.net", "www.example.com"],
+        &["www.example.com", "*.whatsapp.net"],
+        // Two messengers'.
+        &["*.whatsapp.net", "web.telegram.org"],
+        // Everybody's hosts are among them: www.zoom.us, www.slack.com, gateway.messenger.live.com, mp.weixin.qq.com.
+        &["*.zoom.us"],
+        &["*.slack.com"],
+        &["*.messenger.live.com"],
+        &["*.weixin.qq.com"],
+        // Shared ones.
+        &["*.whatsapp.net", "whatsapp.com"],
+        // One host is no domain.
+        &["*.web.whatsapp.com"],
+        &["*.login.icq.com"],
+        &["*.hotmail.com"],
+        &["*.com"],
+        &["*"],
+        &["*."],
+        &["a*.whatsapp.net"],
+        &["*.*.whatsapp.net"],
+        &["evil-whatsapp.net"],
+    ] {
+        assert_eq!(user(names), None, "{names:?}");
+    }
+}
+
+#[test]
 fn a_shared_host_names_no_messenger_but_the_longest_fact_wins() {
     let rules = RuleSet::builtin().unwrap();
     for name in [
