@@ -1,6 +1,7 @@
 //! Connections that say what they have to say in small pieces, and what of it arrives.
 
 use crate::lab::{Lab, connect, say, until};
+use crate::policy_support::{hex, unhex};
 use crate::talk::{PATIENCE, kind};
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -12,19 +13,6 @@ use std::time::{Duration, Instant};
 
 /// What a collector says of a connection from which no more will come.
 const ALL: &str = "all";
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
-}
 
 /// The connections that a machine's collectors have taken, by the client's port.
 #[derive(Clone, Default)]

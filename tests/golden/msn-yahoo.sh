@@ -49,29 +49,32 @@
 #
 # Hosts to deny as well. A packet filter knows addresses, not names: these need a resolver or a
 # proxy that refuses them (*. stands for the name itself and all names below it).
-#   *.messenger.hotmail.com       msn (document): complete deny: these hosts and TCP 1863; takes in
-#                                 gateway.messenger.hotmail.com (HTTP)
-#   *.msgr.hotmail.com            msn (field): servers named in older block lists
-#   *.messenger.msn.com           msn (vendor): configuration, offline messages (ows), voice
-#                                 (vp.sip, relay.voice)
-#   *.messenger.live.com          msn (software): gateway.edge and voice of the last clients
-#   *.contacts.msn.com            msn (software): contact lists
-#   rsi.hotmail.com               msn (software): offline messages
-#   ebyrdromegactcsmsn.log1p.xyz  msn (revival): contact lists of patched clients
-#   eowsmsgrmsn.log1p.xyz         msn (revival): offline messages of patched clients
-#   ersih.log1p.xyz               msn (revival): offline messages of patched clients
-#   *.msg.yahoo.com               yahoo (document): complete deny; takes in the pagers (scs),
-#                                 filetransfer, relay and insider
-#   http.pager.yahoo.com          yahoo (software): HTTP mode; not under msg.yahoo.com
-#   webcam.yahoo.com              yahoo (software): webcam server, TCP 5100
-#   cs1.yahoo.com                 yahoo (software): pager of the older clients
-#   cs2.yahoo.com                 yahoo (software): pager of the older clients
-#   cs3.yahoo.com                 yahoo (software): pager of the older clients
-#   lookup.msg.vip.mud.yahoo.com  yahoo (software): carriers for text messages
-#   *.msg.yahoo.co.jp             yahoo (software): Japan: filetransfer, relay, insider
-#   cs.yahoo.co.jp                yahoo (software): Japan: pager
-#   cs1.msg.vip.ogk.yahoo.co.jp   yahoo (software): Japan: pager
-#   wc.yahoo.co.jp                yahoo (software): Japan: webcam
+#   *.messenger.hotmail.com         msn (document): complete deny: these hosts and TCP 1863; takes
+#                                   in gateway.messenger.hotmail.com (HTTP)
+#   *.msgr.hotmail.com              msn (field): servers named in older block lists
+#   *.messenger.msn.com             msn (vendor): configuration, offline messages (ows), voice
+#                                   (vp.sip, relay.voice)
+#   *.messenger.live.com            msn (software): gateway.edge and voice of the last clients
+#   geo.gateway.messenger.live.com  msn (software): gateway of the last years (bitlbee,
+#                                   protocols/msn/gw.c); what else is below
+#                                   gateway.messenger.live.com is Skype's
+#   *.contacts.msn.com              msn (software): contact lists
+#   rsi.hotmail.com                 msn (software): offline messages
+#   ebyrdromegactcsmsn.log1p.xyz    msn (revival): contact lists of patched clients
+#   eowsmsgrmsn.log1p.xyz           msn (revival): offline messages of patched clients
+#   ersih.log1p.xyz                 msn (revival): offline messages of patched clients
+#   *.msg.yahoo.com                 yahoo (document): complete deny; takes in the pagers (scs),
+#                                   filetransfer, relay and insider
+#   http.pager.yahoo.com            yahoo (software): HTTP mode; not under msg.yahoo.com
+#   webcam.yahoo.com                yahoo (software): webcam server, TCP 5100
+#   cs1.yahoo.com                   yahoo (software): pager of the older clients
+#   cs2.yahoo.com                   yahoo (software): pager of the older clients
+#   cs3.yahoo.com                   yahoo (software): pager of the older clients
+#   lookup.msg.vip.mud.yahoo.com    yahoo (software): carriers for text messages
+#   *.msg.yahoo.co.jp               yahoo (software): Japan: filetransfer, relay, insider
+#   cs.yahoo.co.jp                  yahoo (software): Japan: pager
+#   cs1.msg.vip.ogk.yahoo.co.jp     yahoo (software): Japan: pager
+#   wc.yahoo.co.jp                  yahoo (software): Japan: webcam
 
 set -eu
 
@@ -322,6 +325,7 @@ esac
 # imwarden-rule: host ebyrdromegactcsmsn.log1p.xyz msn
 # imwarden-rule: host eowsmsgrmsn.log1p.xyz msn
 # imwarden-rule: host ersih.log1p.xyz msn
+# imwarden-rule: host geo.gateway.messenger.live.com msn
 # imwarden-rule: host http.pager.yahoo.com yahoo
 # imwarden-rule: host lookup.msg.vip.mud.yahoo.com yahoo
 # imwarden-rule: host rsi.hotmail.com msn

@@ -1,6 +1,7 @@
 //! One machine of the lab: reads commands on its standard input and answers with lines that begin with `LAB`.
 
 use super::attempts::{Arrivals, kind, run_all};
+use super::policy_support::unhex;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -89,11 +90,6 @@ pub fn run() {
             _ => panic!("unknown command {line}"),
         }
     }
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
-    (0..text.len()).step_by(2).map(byte).collect()
 }
 
 fn say(text: &str) {

@@ -3,7 +3,7 @@
 use super::again::again;
 use super::agent::{self, SERVER, TCP, UDP};
 use super::attempts::Attempt;
-use super::policy_support::can_run;
+use super::policy_support::{can_run, hex};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -217,12 +217,7 @@ impl Lab {
 
     /// What became of a client's connection that opens with these bytes.
     pub fn opening(&mut self, to: &str, bytes: &[u8]) -> String {
-        use std::fmt::Write as _;
-        let hex = bytes.iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").unwrap();
-            text
-        });
-        self.client.ask(&format!("opening {to} {hex}"))
+        self.client.ask(&format!("opening {to} {}", hex(bytes)))
     }
 
     /// How often each place of the server was reached since the last time: `tcp 198.51.100.10:80`.

@@ -44,6 +44,20 @@ pub fn say(line: &str) {
         .unwrap();
 }
 
+/// Bytes, as machines of a lab tell them to each other in a line.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+pub fn unhex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
 /// `PATH` with the folders of system programs, which are not in everybody's.
 pub fn path() -> String {
     format!(
