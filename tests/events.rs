@@ -18,10 +18,14 @@ fn sample(name: &str) -> PathBuf {
 }
 
 fn records(name: &str) -> Vec<Value> {
+    records_of(&sample(name))
+}
+
+fn records_of(capture: &Path) -> Vec<Value> {
     let run = Command::cargo_bin("imwarden")
         .unwrap()
         .args(["analyze", "--format", "ndjson"])
-        .arg(sample(name))
+        .arg(capture)
         .assert()
         .success();
     String::from_utf8(run.get_output().stdout.clone())
@@ -291,5 +295,55 @@ fn connections_that_were_announced_are_known_before_they_begin() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn whoever_is_seen_first_events_go_the_same_way() {
+    const HEADS: [usize; 2] = [24, 16];
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.pcap");
+    // What was done between whom, and which way. (Both sides speak of a sign-on: who is heard first is told of.)
+    let told = |records: &[Value]| -> Vec<String> {
+        let events = records
+            .iter()
+            .filter(|it| it["event_type"] == "event" && it["event"] != "sign-on");
+        let fields = [
+            "event",
+            "src_ip",
+            "src_port",
+            "dest_ip",
+            "dest_port",
+            "direction",
+        ];
+        events
+            .map(|it| fields.map(|field| it[field].to_string()).join(" "))
+            .collect()
+    };
+    for name in [
+        "aim-signon-message",
+        "icq-signon-message",
+        "icq-udp",
+        "msn-signon-chat",
+        "yahoo-signon-message",
+        "gadu-gadu",
+        "qq",
+    ] {
+        let bytes = std::fs::read(sample(name)).unwrap();
+        let whole = told(&records(name));
+        let (mut at, mut compared) = (HEADS[0], 0);
+        while let Some(length) = bytes.get(at + 8..at + 12) {
+            let length = u32::from_le_bytes(length.try_into().unwrap());
+            at += HEADS[1] + length as usize;
+            std::fs::write(&cut, [&bytes[..HEADS[0]], &bytes[at..]].concat()).unwrap();
+            for event in told(&records_of(&cut)) {
+                assert!(
+                    whole.contains(&event),
+                    "{name} from byte {at}: {event}\n{whole:#?}"
+                );
+                compared += 1;
+            }
+        }
+        assert!(compared > 20, "{name}: {compared}");
     }
 }

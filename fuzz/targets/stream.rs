@@ -3,9 +3,9 @@
 use super::frames::builtin;
 use super::parsers::said;
 use super::script::{Cuts, Step, What, hash, steps};
-use imwarden::classify::Events;
 use imwarden::classify::carrier::http::Sessions;
 use imwarden::classify::stream::{Context, Stream};
+use imwarden::classify::{Events, Unit};
 use imwarden::model::{Direction, Event, Transport};
 use std::cell::RefCell;
 
@@ -26,7 +26,7 @@ pub fn with_builtin<T>(use_them: impl FnOnce(&mut Events) -> T) -> T {
     EVENTS.with_borrow_mut(|events| {
         events.drain().for_each(drop);
         *events.sessions() = Sessions::default();
-        events.begin_piece(0);
+        events.back_to(Unit::default());
         use_them(events)
     })
 }

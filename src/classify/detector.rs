@@ -142,14 +142,23 @@ pub trait Dissector: Send {
 /// Carriers inside each other that are opened: each costs a few stack frames, and nobody needs many.
 const MAX_DEPTH: u8 = 8;
 
+/// What a dissector told something of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unit {
+    /// Whose words they are; `None` outside of what anybody said.
+    pub direction: Option<Direction>,
+    /// Where it begins, in the bytes of its direction.
+    pub offset: u64,
+}
+
 /// Collects what a dissector tells, and lends what lasts longer than one flow.
 #[derive(Debug, Default)]
 pub struct Events {
     told: Vec<Event>,
-    /// Where the unit begins that each of them was told of.
-    offsets: Vec<u64>,
-    /// Where the piece begins that a dissector is being fed, in the bytes of its direction.
-    piece: u64,
+    /// What each of them was told of.
+    units: Vec<Unit>,
+    /// The piece that a dissector is being fed.
+    piece: Unit,
     /// Where the unit begins.
     unit: u64,
     depth: u8,
@@ -185,20 +194,46 @@ impl Events {
     /// Tells one event.
     pub fn push(&mut self, event: Event) {
         self.told.push(event);
-        self.offsets.push(self.unit);
+        self.units.push(self.unit());
     }
 
     /// A piece is going to be fed that begins at this offset of its direction. What was before is to be put back
-    /// with the same call, for carriers hold streams inside streams.
-    pub const fn begin_piece(&mut self, offset: u64) -> u64 {
-        self.unit = offset;
-        std::mem::replace(&mut self.piece, offset)
+    /// with [`Self::back_to`], for carriers hold streams inside streams.
+    pub const fn begin_piece(&mut self, direction: Direction, offset: u64) -> Unit {
+        let around = self.piece;
+        self.back_to(Unit {
+            direction: Some(direction),
+            offset,
+        });
+        around
+    }
+
+    /// Goes on with the piece around the one that was fed.
+    pub const fn back_to(&mut self, around: Unit) {
+        self.unit = around.offset;
+        self.piece = around;
+    }
+
+    /// What is being told of.
+    pub const fn unit(&self) -> Unit {
+        Unit {
+            direction: self.piece.direction,
+            offset: self.unit,
+        }
+    }
+
+    /// Tells of something that was said before, and not told of then.
+    pub fn of(&mut self, unit: Unit, tell: impl FnOnce(&mut Self)) {
+        let around = (self.piece, self.unit);
+        self.back_to(unit);
+        tell(self);
+        (self.piece, self.unit) = around;
     }
 
     /// What is told next is told of a unit that begins so far behind the beginning of the piece; before it, if
     /// negative.
     pub const fn at(&mut self, start: isize) {
-        self.unit = self.piece.saturating_add_signed(start as i64);
+        self.unit = self.piece.offset.saturating_add_signed(start as i64);
     }
 
     /// Tells that somebody did something.
@@ -217,24 +252,24 @@ impl Events {
 
     /// Takes all events told so far, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Event> + '_ {
-        self.offsets.clear();
+        self.units.clear();
         self.told.drain(..)
     }
 
-    /// Takes the events away, each with the offset of its unit, to be dealt with while the rest is used;
+    /// Takes the events away, each with its unit, to be dealt with while the rest is used;
     /// [`Self::recycle`] gives the room back.
-    pub fn take(&mut self) -> (Vec<Event>, Vec<u64>) {
+    pub fn take(&mut self) -> (Vec<Event>, Vec<Unit>) {
         (
             std::mem::take(&mut self.told),
-            std::mem::take(&mut self.offsets),
+            std::mem::take(&mut self.units),
         )
     }
 
     /// Takes the emptied lists back, so that their room is used again. Nothing may have been told meanwhile.
-    pub fn recycle(&mut self, (mut told, mut offsets): (Vec<Event>, Vec<u64>)) {
+    pub fn recycle(&mut self, (mut told, mut units): (Vec<Event>, Vec<Unit>)) {
         told.clear();
-        offsets.clear();
-        (self.told, self.offsets) = (told, offsets);
+        units.clear();
+        (self.told, self.units) = (told, units);
     }
 
     /// What an undecided stream works with: a room for bytes that are put together and looked at once, in which nothing

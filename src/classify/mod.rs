@@ -37,4 +37,4 @@ mod wechat;
 pub mod xmpp;
 pub mod yahoo;
 
-pub use detector::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start};
+pub use detector::{Claim, Detector, Dissector, Events, Probe, ProbeInput, Start, Unit};

@@ -46,10 +46,10 @@ impl Followed {
         act: impl FnOnce(&mut dyn Dissector, &mut Events),
     ) {
         let at = &mut self.at[direction.index()];
-        let around = out.begin_piece(*at);
+        let around = out.begin_piece(direction, *at);
         *at = at.saturating_add(bytes);
         act(self.dissector.as_mut(), out);
-        out.begin_piece(around);
+        out.back_to(around);
     }
 }
 
@@ -202,9 +202,10 @@ impl Stream {
                     signatures,
                 };
                 if let Answer::Claimed(claimed) = ask(self.transport, &input) {
-                    out.begin_piece(0);
+                    let around = out.begin_piece(direction, 0);
                     let (mut dissector, _) = announce(claimed, direction, out);
                     dissector.feed(direction, payload, out);
+                    out.back_to(around);
                     let at = [0; 2];
                     self.state = State::Decided(Box::new(Followed { dissector, at }));
                 } else if self.datagrams >= DATAGRAMS {
@@ -235,7 +236,7 @@ impl Stream {
         if let Some(claimed) = claimed {
             let undecided = std::mem::take(undecided);
             let at = undecided.claimed_at(direction, claimed.claim.offset);
-            let around = out.begin_piece(at);
+            let around = out.begin_piece(direction, at);
             let (mut dissector, offset) = announce(claimed, direction, out);
             let at = undecided.hand_over(
                 direction,
@@ -245,7 +246,7 @@ impl Stream {
                 dissector.as_mut(),
                 out,
             );
-            out.begin_piece(around);
+            out.back_to(around);
             self.state = State::Decided(Box::new(Followed { dissector, at }));
         } else if undecided.is_given_up() {
             self.state = State::GivenUp;

@@ -254,7 +254,7 @@ impl Undecided {
             let (now, later) = rest.split_at(rest.len().min(bytes as usize));
             *rest = later;
             let at = &mut at[direction.index()];
-            out.begin_piece(*at);
+            out.begin_piece(direction, *at);
             *at += now.len() as u64;
             dissector.feed(direction, now, out);
         }

@@ -21,19 +21,22 @@ impl Engine<'_> {
         if self.events.is_empty() {
             return;
         }
-        let (mut told, offsets) = self.events.take();
-        let mut units = offsets.iter();
-        // (Zipped with the offsets, each event would be moved twice more.)
+        let (mut told, units) = self.events.take();
+        let mut of = units.iter();
+        // (Zipped with the units, each event would be moved twice more.)
         for event in told.drain(..) {
+            let unit = of.next().copied().unwrap_or_default();
             let at = At {
                 time: info.last_seen,
                 packet: info.packet,
-                offset: units.next().copied().unwrap_or_default(),
+                offset: unit.offset,
             };
             if self.listened
                 && let Some(activity) = activity(&event)
             {
-                let occurrence = occurrence(info, state.facts(), direction, at, activity);
+                // What both sides said before they were understood is told of at once.
+                let way = unit.direction.unwrap_or(direction);
+                let occurrence = occurrence(info, state.facts(), way, at, activity);
                 self.occurrences.push_back(occurrence);
             }
             match event {
@@ -149,7 +152,7 @@ impl Engine<'_> {
                 event => state.facts().take(event, at),
             }
         }
-        self.events.recycle((told, offsets));
+        self.events.recycle((told, units));
         self.share_session(info, state);
         if self.live {
             self.announce(info, state);

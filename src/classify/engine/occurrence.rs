@@ -71,7 +71,7 @@ pub(super) fn occurrence(
         timestamp: at.time,
         packet: at.packet,
         offset: at.offset,
-        direction,
+        direction: facts.way(direction),
         activity,
     }
 }

@@ -117,6 +117,15 @@ impl Facts {
         }
     }
 
+    /// Which way that is between those two, where [`FlowInfo`] knows a direction by who was seen first.
+    pub fn way(&self, direction: Direction) -> Direction {
+        if self.swapped {
+            direction.reverse()
+        } else {
+            direction
+        }
+    }
+
     /// Looks at each part of it that the flow's end will need; what comes back means nothing.
     pub fn fetch(&self) -> usize {
         let evidence = self.evidence.first().map_or(0, |it| it.packet as usize);

@@ -4,7 +4,7 @@ use super::detector::PREFIX;
 use super::names::{self, command};
 use super::packet::{Age, HEAD, Length, Packet, read};
 use crate::classify::units::{Sides, Step};
-use crate::classify::{Dissector, Events};
+use crate::classify::{Dissector, Events, Unit};
 use crate::model::{Activity, Confidence, Direction, Event, Evidence, Party, feature, risk, what};
 
 /// Packets that are remembered, for their answers and so that one that is sent again counts once.
@@ -22,7 +22,7 @@ struct Known {
     sure: Option<Confidence>,
     recent: Vec<Packet>,
     /// What was said before it was sure what this is.
-    waiting: Vec<Packet>,
+    waiting: Vec<(Packet, Unit)>,
     /// Whose number, and whether a version was told.
     told: (Option<u32>, bool),
     looked: u8,
@@ -79,12 +79,12 @@ impl Known {
         self.recent.push(packet.clone());
         if self.sure.is_none() {
             if self.waiting.len() < REMEMBERED {
-                self.waiting.push(packet);
+                self.waiting.push((packet, out.unit()));
             }
             return;
         }
-        for earlier in std::mem::take(&mut self.waiting) {
-            self.tell(&earlier, out);
+        for (earlier, unit) in std::mem::take(&mut self.waiting) {
+            out.of(unit, |out| self.tell(&earlier, out));
         }
         self.tell(&packet, out);
     }
@@ -169,7 +169,8 @@ impl Known {
     }
 
     fn memory(&self) -> usize {
-        (self.recent.capacity() + self.waiting.capacity()) * size_of::<Packet>()
+        self.recent.capacity() * size_of::<Packet>()
+            + self.waiting.capacity() * size_of::<(Packet, Unit)>()
     }
 }
 
