@@ -1,5 +1,6 @@
 //! Conversations that end: how fast, how thoroughly, for how long.
 
+use crate::inline::records;
 use crate::lab::{Lab, is_clean, refused, ruleset, said, sh, until, until_said};
 use crate::policy_support::say;
 use crate::talk::{Heard, file_size, now};
@@ -10,15 +11,14 @@ use std::time::{Duration, Instant};
 
 /// When the first packet came that proved what it is, in microseconds since 1970.
 fn confirmed_at() -> u64 {
-    let text = std::fs::read_to_string("out.ndjson").unwrap();
-    let records = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut sure =
-        records.filter(|it| it["event_type"] == "detection" && it["confidence"] == "confirmed");
-    let record = sure
-        .next()
-        .unwrap_or_else(|| panic!("no detection: {text}"));
+    let mut record = Value::Null;
+    // Whoever writes records may come later than whoever cuts.
+    until("it is written that it was confirmed", || {
+        let sure = |it: &Value| it["event_type"] == "detection" && it["confidence"] == "confirmed";
+        let found = records().into_iter().find(sure);
+        record = found.unwrap_or_default();
+        record.is_object()
+    });
     let time = record["last_seen"]
         .as_str()
         .or(record["timestamp"].as_str())

@@ -25,6 +25,17 @@ pub fn records() -> Vec<Value> {
     records.filter_map(Result::ok).collect()
 }
 
+/// What was written of these actions, when there are so many; whoever writes may come later than whoever acts.
+pub fn actions(what: &str, at_least: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    until("it is written that it was done", || {
+        found = records();
+        found.retain(|it| it["action"] == what);
+        found.len() >= at_least
+    });
+    found
+}
+
 /// What the last summary or statistics say of packets that were held.
 fn inline() -> Value {
     let mut found = Value::Null;

@@ -271,9 +271,11 @@ fn spared() {
         "said once: {}",
         said()
     );
-    let told = inline::records();
-    let spared = told.iter().filter(|it| it["action"] == "spared");
-    let spared: Vec<_> = spared.map(|it| (&it["src_ip"], &it["reason"])).collect();
+    let told = inline::actions("spared", 3);
+    let spared: Vec<_> = told
+        .iter()
+        .map(|it| (&it["src_ip"], &it["reason"]))
+        .collect();
     assert_eq!(spared.len(), 3, "{spared:?}");
     for (from, _, why) in ends {
         let one = spared.iter().find(|(client, _)| *client == from);
@@ -344,9 +346,8 @@ fn rate() {
         !metrics.contains("\nimwarden_enforce_rate_limited_total 0\n"),
         "{metrics}"
     );
-    let limited = inline::records();
-    let limited = limited.iter().filter(|it| it["action"] == "rate_limited");
-    assert_eq!(limited.count(), 1, "once a minute");
+    let limited = inline::actions("rate_limited", 1);
+    assert_eq!(limited.len(), 1, "once a minute");
     // There is room for one more every half minute.
     until("the third one's turn", || {
         said().matches(": cut TCP").count() == 3
