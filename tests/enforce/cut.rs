@@ -1,7 +1,6 @@
 //! Conversations that end: how fast, how thoroughly, for how long.
 
-use crate::inline::records;
-use crate::lab::{Lab, is_clean, refused, ruleset, said, sh, until, until_said};
+use crate::lab::{Lab, is_clean, records, refused, ruleset, said, sh, until, until_said};
 use crate::policy_support::say;
 use crate::talk::{Heard, file_size, now};
 use crate::{AIM, MSN};

@@ -1,7 +1,7 @@
 //! `--inline`: the first packets of connections wait until it is known what they are.
 
 use crate::enforcer;
-use crate::lab::{Lab, is_clean, refused, ruleset, said, sh, until, until_said};
+use crate::lab::{Lab, is_clean, records, refused, ruleset, said, sh, until, until_said};
 use crate::pieces::from_here;
 use crate::policy_support::say;
 use crate::talk::file_size;
@@ -17,23 +17,6 @@ const CHUNKS: usize = 400;
 
 fn opening() -> Vec<u8> {
     [SIGNATURE, SECRET].concat()
-}
-
-pub fn records() -> Vec<Value> {
-    let text = std::fs::read_to_string("out.ndjson").unwrap();
-    let records = text.lines().map(serde_json::from_str);
-    records.filter_map(Result::ok).collect()
-}
-
-/// What was written of these actions, when there are so many; whoever writes may come later than whoever acts.
-pub fn actions(what: &str, at_least: usize) -> Vec<Value> {
-    let mut found = Vec::new();
-    until("it is written that it was done", || {
-        found = records();
-        found.retain(|it| it["action"] == what);
-        found.len() >= at_least
-    });
-    found
 }
 
 /// What the last summary or statistics say of packets that were held.

@@ -3,6 +3,7 @@
 use crate::pieces::Taken;
 use crate::policy_support::path;
 use crate::talk::{Heard, PATIENCE, kind, receive_file, send_file, talk, turns};
+use serde_json::Value;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -311,6 +312,24 @@ pub fn said() -> String {
 
 pub fn until_said(words: &str) {
     until(words, || said().contains(words));
+}
+
+/// What it has written, as far as the lines are whole.
+pub fn records() -> Vec<Value> {
+    let text = std::fs::read_to_string("out.ndjson").unwrap();
+    let records = text.lines().map(serde_json::from_str);
+    records.filter_map(Result::ok).collect()
+}
+
+/// What was written of these actions, when there are so many; whoever writes may come later than whoever acts.
+pub fn actions(what: &str, at_least: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    until("it is written that it was done", || {
+        found = records();
+        found.retain(|it| it["action"] == what);
+        found.len() >= at_least
+    });
+    found
 }
 
 /// Everything that is loaded.

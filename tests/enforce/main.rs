@@ -13,7 +13,9 @@ mod policy_support;
 mod talk;
 
 use cut::{cut, refreshed, silent, six};
-use lab::{Lab, ROLE, is_clean, machine, play, refused, ruleset, said, sh, until, until_said};
+use lab::{
+    Lab, ROLE, actions, is_clean, machine, play, refused, ruleset, said, sh, until, until_said,
+};
 use policy_support::can_run;
 use std::thread::sleep;
 use std::time::Duration;
@@ -271,7 +273,7 @@ fn spared() {
         "said once: {}",
         said()
     );
-    let told = inline::actions("spared", 3);
+    let told = actions("spared", 3);
     let spared: Vec<_> = told
         .iter()
         .map(|it| (&it["src_ip"], &it["reason"]))
@@ -346,7 +348,7 @@ fn rate() {
         !metrics.contains("\nimwarden_enforce_rate_limited_total 0\n"),
         "{metrics}"
     );
-    let limited = inline::actions("rate_limited", 1);
+    let limited = actions("rate_limited", 1);
     assert_eq!(limited.len(), 1, "once a minute");
     // There is room for one more every half minute.
     until("the third one's turn", || {
